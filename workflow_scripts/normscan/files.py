@@ -1,0 +1,151 @@
+"""Reading and writing files so that nothing half-written is ever taken for a result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from normscan.errors import NormscanError
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary name beside ``path`` that becomes ``path`` when the block succeeds.
+
+    The temporary name keeps all suffixes (``.nii.gz``), since writers choose formats by them.
+    It is removed when the block fails.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    suffix = "".join(path.suffixes[-2:]) if path.name.endswith(".gz") else path.suffix
+    handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write ``text`` as UTF-8, atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write ``content`` as JSON with sorted keys (equal content gives equal bytes)."""
+    write_text(path, json.dumps(content, indent=1, sort_keys=True, default=_plain) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    raise TypeError(f"cannot write {type(value).__name__} as JSON")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file. Raises NormscanError naming the file when missing or broken."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise NormscanError(f"{path}: no such file") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise NormscanError(f"{path}: not a JSON file ({error})") from None
+
+
+def write_tsv(path: str | Path, table) -> None:
+    """Write a pandas table as tab-separated text, without its index, missing values as ``n/a``."""
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, sep="\t", index=False, na_rep="n/a", lineterminator="\n")
+
+
+def read_tsv(path: str | Path, **options):
+    """Read a tab-separated table (pandas); ``n/a`` and empty cells are missing values."""
+    import pandas
+
+    return pandas.read_csv(path, sep="\t", na_values=["n/a"], **options)
+
+
+def save_nifti(path: str | Path, data: np.ndarray, affine: np.ndarray, dtype=None) -> None:
+    """Write a volume as NIfTI, atomically and byte-identically for equal content.
+
+    Parameters
+    ----------
+    path : ends in ``.nii`` or ``.nii.gz``; the gzip header carries no time and no name.
+    data : 3D array.
+    affine : (4, 4) voxel to world (RAS+, mm).
+    dtype : type on disk; default: the array's.
+    """
+    import gzip
+
+    import nibabel
+
+    array = np.asarray(data, dtype=dtype)
+    image = nibabel.Nifti1Image(array, affine)
+    image.header.set_xyzt_units("mm")
+    with atomic_path(path) as temporary:
+        content = image.to_bytes()
+        if str(path).endswith(".gz"):
+            with open(temporary, "wb") as raw:
+                with gzip.GzipFile("", "wb", compresslevel=5, fileobj=raw, mtime=0) as packed:
+                    packed.write(content)
+        else:
+            temporary.write_bytes(content)
+
+
+def load_nifti(path: str | Path, dtype=np.float32) -> tuple[np.ndarray, np.ndarray]:
+    """Read a 3D NIfTI volume: (data as ``dtype``, affine (4, 4))."""
+    import nibabel
+
+    image = nibabel.load(path)
+    return np.asanyarray(image.dataobj).astype(dtype, copy=False), np.asarray(image.affine)
+
+
+def inside(folder: str | Path, path: str | Path) -> Path:
+    """``path`` made absolute below ``folder``; NormscanError when it leaves the folder.
+
+    Links are followed on neither side: a data set may itself be made of links.
+    """
+    folder = Path(os.path.abspath(folder))
+    full = Path(os.path.abspath(folder / path))
+    if full != folder and folder not in full.parents:
+        raise NormscanError(f"{path}: leads outside of {folder}; paths must stay inside it")
+    return full
+
+
+def file_digest(path: str | Path) -> str:
+    """SHA-256 of a file's content, first 16 hexadecimal digits."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()[:16]
+
+
+def value_digest(value: Any) -> str:
+    """SHA-256 of a JSON-like value, first 16 hexadecimal digits."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
