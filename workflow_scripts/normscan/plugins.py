@@ -1,0 +1,106 @@
+"""Plug-ins (steps, models, detectors) described by the literal constants of their files.
+
+A plug-in's file says what it can do and which settings it takes in constants such as
+``SETTINGS = {"steps": 500}``. They are read from the syntax tree, so that the workflow is planned
+without importing torch, and without one plug-in's code counting for another's results.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from normscan.errors import ConfigError
+
+
+def plugin_names(folder: Path, constant: str) -> list[str]:
+    """Names of the modules in ``folder`` that define ``constant``, in alphabetical order."""
+    return [path.stem for path in sorted(folder.glob("*.py")) if constant in literals(path)]
+
+
+def literals(path: Path) -> dict[str, Any]:
+    """Upper-case constants with literal values at the top of a module."""
+    return _literals(path, path.stat().st_mtime_ns, path.stat().st_size)
+
+
+@cache
+def _literals(path: Path, mtime: int, size: int) -> dict[str, Any]:
+    found = {}
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        if isinstance(node, ast.AnnAssign) and node.value is not None:
+            targets = [node.target]
+        for target in targets:
+            if isinstance(target, ast.Name) and target.id.isupper():
+                try:
+                    found[target.id] = ast.literal_eval(node.value)
+                except ValueError:
+                    continue
+    return found
+
+
+def complete_settings(
+    given: dict[str, Any], defaults: dict[str, Any], where: str
+) -> tuple[dict[str, Any], list[str]]:
+    """``defaults`` overwritten by ``given``, and the problems of what was given.
+
+    Parameters
+    ----------
+    given : settings as written by the user.
+    defaults : every known setting with its default; a default of None accepts any type.
+    where : the configuration key that problems are reported under.
+
+    Returns
+    -------
+    settings, problems : problems name the key, what was found and what is allowed.
+    """
+    problems = []
+    for key, value in given.items():
+        if key not in defaults:
+            hint = _nearest(key, defaults)
+            allowed = ", ".join(sorted(defaults)) or "no settings"
+            problems.append(f"{where}.{key}: unknown key{hint}; allowed: {allowed}")
+        elif not _same_kind(value, defaults[key]):
+            kind = type(defaults[key]).__name__
+            problems.append(
+                f"{where}.{key}: found {value!r}; must be of type {kind} like the default "
+                f"{defaults[key]!r}"
+            )
+    known = {key: value for key, value in given.items() if key in defaults}
+    return {**defaults, **known}, problems
+
+
+def require_known(name: str, known: Iterable[str], what: str, where: str) -> None:
+    """Raise ConfigError when ``name`` is not among ``known``, naming the nearest."""
+    known = list(known)
+    if name not in known:
+        raise ConfigError(
+            f"{where}: unknown {what} '{name}'{_nearest(name, known)}; "
+            f"allowed: {', '.join(known) or 'none'}"
+        )
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(str(name), list(map(str, known)), n=1, cutoff=0.5)
+    return f" (did you mean '{close[0]}'?)" if close else ""
+
+
+def _same_kind(value: Any, default: Any) -> bool:
+    """Whether a given value may stand for a default: numbers for numbers, text for text.
+
+    A setting whose default is a number also accepts text where the plug-in offers a word
+    (``tv_weight: auto``) only when the default is itself text or None.
+    """
+    if default is None or value is None:
+        return True
+    if isinstance(default, bool) or isinstance(value, bool):
+        return isinstance(default, bool) and isinstance(value, bool)
+    if isinstance(default, str) and isinstance(value, (int, float)):
+        return True
+    if isinstance(default, float):
+        return isinstance(value, (int, float))
+    return isinstance(value, type(default))

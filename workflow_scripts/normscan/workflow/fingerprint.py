@@ -1,0 +1,128 @@
+"""Fingerprints of the code a rule really runs.
+
+Snakemake tracks the modification time of a script and nothing that it imports. Here a rule's
+``params`` hold a digest of the syntax trees of its script and of all project modules that the
+script imports, directly or not. Comments, docstrings and formatting do not count; a ``git
+checkout`` that only refreshes times changes nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+
+SCRIPTS = Path(__file__).resolve().parents[2]
+PACKAGE = "normscan"
+
+
+def code_fingerprint(script: str, *modules: str, scripts: Path = SCRIPTS) -> str:
+    """Digest of a script and of every project module it reaches through imports.
+
+    Parameters
+    ----------
+    script : file name inside ``workflow_scripts``.
+    modules : modules that the script loads by name at run time (``normscan.models.vae``).
+    scripts : the folder that is on Python's path when a script runs.
+    """
+    digest = hashlib.sha256()
+    for path in _reached(script, modules, scripts):
+        digest.update(path.relative_to(scripts).as_posix().encode())
+        digest.update(_content(path))
+    return digest.hexdigest()[:16]
+
+
+def reached_modules(script: str, *modules: str, scripts: Path = SCRIPTS) -> list[str]:
+    """Paths (relative to ``workflow_scripts``) that :func:`code_fingerprint` covers."""
+    return [path.relative_to(scripts).as_posix() for path in _reached(script, modules, scripts)]
+
+
+def _reached(script: str, modules: tuple[str, ...], scripts: Path) -> list[Path]:
+    reached: set[Path] = set()
+    waiting = [scripts / script, *(_file_of(module, scripts) for module in modules)]
+    while waiting:
+        path = waiting.pop()
+        if path and path not in reached:
+            reached.add(path)
+            waiting += _imports(path, scripts)
+    return sorted(reached | _data_files(reached))
+
+
+def _content(path: Path) -> bytes:
+    """Digest of what counts of a file."""
+    return _parsed(path, *_state(path))[0] if path.suffix == ".py" else _raw(path, *_state(path))
+
+
+def _state(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size
+
+
+@cache
+def _raw(path: Path, mtime: int, size: int) -> bytes:
+    return hashlib.sha256(path.read_bytes()).digest()
+
+
+@cache
+def _parsed(path: Path, mtime: int, size: int) -> tuple[bytes, tuple[ast.AST, ...]]:
+    """Digest of a module's code and its import statements; time and size only key the cache."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imports = tuple(n for n in ast.walk(tree) if isinstance(n, (ast.Import, ast.ImportFrom)))
+    text = ast.dump(_without_docstrings(tree), annotate_fields=False, include_attributes=False)
+    return hashlib.sha256(text.encode()).digest(), imports
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    owners = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    for node in ast.walk(tree):
+        if isinstance(node, owners) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return tree
+
+
+def _imports(path: Path, scripts: Path) -> list[Path]:
+    """Project files that importing ``path`` runs: its own packages and what it imports."""
+    if path.suffix != ".py":
+        return []
+    names: set[str] = set()
+    for node in _parsed(path, *_state(path))[1]:
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = _absolute(node, path, scripts)
+            names.add(base)
+            names.update(f"{base}.{alias.name}" for alias in node.names)
+    found = [_file_of(name, scripts) for name in names]
+    parents = [parent / "__init__.py" for parent in path.parents if scripts in parent.parents]
+    packages = [_file_of(name.rsplit(".", depth)[0], scripts) for name in names for depth in (1, 2)]
+    candidates = {*found, *packages, *parents}
+    return [file for file in candidates if file and file.is_file()]
+
+
+def _absolute(node: ast.ImportFrom, path: Path, scripts: Path) -> str:
+    if not node.level:
+        return node.module or ""
+    package = path.relative_to(scripts).parts[: -node.level]
+    return ".".join([*package, *([node.module] if node.module else [])])
+
+
+def _file_of(module: str, scripts: Path) -> Path | None:
+    """The project file of a dotted module name; None for anything installed."""
+    base = scripts.joinpath(*module.split("."))
+    for candidate in (base.with_suffix(".py"), base / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def _data_files(modules: set[Path]) -> set[Path]:
+    """Templates, style sheets and tables beside imported modules (``report/templates/*``)."""
+    found: set[Path] = set()
+    for folder in {path.parent for path in modules if path.parent.name != "workflow_scripts"}:
+        for path in folder.rglob("*"):
+            owner = path.parent == folder or not (path.parent / "__init__.py").exists()
+            ignored = path.suffix in (".py", ".pyc") or "__pycache__" in path.parts
+            if path.is_file() and owner and not ignored and not path.name.startswith("."):
+                found.add(path)
+    return found

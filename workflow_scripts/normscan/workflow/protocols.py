@@ -1,0 +1,243 @@
+"""Protocols: one paper's complete recipe as values, read from a YAML file and checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from normscan.detectors import registry as detectors
+from normscan.models import registry as models
+from normscan.plugins import complete_settings, literals, plugin_names
+from normscan.preprocessing.labels import step_label
+from normscan.workflow.schema import schema_problems, unknown_key, wrong_value
+
+LIBRARY = Path(__file__).resolve().parents[1]
+NO_MODEL = "none"
+POSTPROCESSING = {"erosion": 1, "median": 5, "minimum_voxels": 8}
+DEFAULT_RULES = [
+    {"best_dice": {}},
+    {"healthy_percentile": {}},
+    {"healthy_fpr": {"rate": 0.01}},
+    {"healthy_fpr": {"rate": 0.05}},
+]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One preprocessing step: its kind, all its settings and its label in paths."""
+
+    kind: str
+    settings: dict[str, Any]
+    label: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is trained: a family with all its settings, under the name used in paths."""
+
+    name: str
+    family: str
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Approach:
+    """A row of a results table: a model (or none) and a detector with its settings."""
+
+    name: str
+    title: str
+    model: str
+    detector: str
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How an operating point is chosen."""
+
+    label: str
+    kind: str
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A complete recipe. ``training_cohorts`` and ``evaluation_cohorts``: empty means all."""
+
+    name: str
+    description: str
+    citation: str
+    contrasts: tuple[str, ...]
+    steps: tuple[Step, ...]
+    slices: dict[str, Any]
+    training_cohorts: tuple[str, ...]
+    shares: tuple[float, ...]
+    models: dict[str, Model]
+    approaches: dict[str, Approach]
+    postprocessing: dict[str, Any]
+    rules: tuple[Rule, ...]
+    evaluation_cohorts: tuple[str, ...]
+    source: dict[str, Any] = field(repr=False, default_factory=dict)
+
+
+def parse_protocol(name: str, content: dict[str, Any]) -> tuple[Protocol | None, list[str]]:
+    """A protocol from its parsed YAML, and every problem found in it.
+
+    Returns
+    -------
+    protocol, problems : protocol is None when its structure is wrong.
+    """
+    where = f"protocol '{name}'"
+    problems = schema_problems(content, "protocol", where)
+    if problems:
+        return None, problems
+    steps = _steps(content["preprocessing"], where, problems)
+    slices = _settings(
+        content["slices"], LIBRARY / "slices" / "pack.py", f"{where}.slices", problems
+    )
+    found_models = _models(content.get("models") or {}, where, problems)
+    approaches = _approaches(content["approaches"], found_models, where, problems)
+    rules = _rules(content.get("threshold_rules") or DEFAULT_RULES, where, problems)
+    training = content.get("training") or {}
+    evaluation = content.get("evaluation") or {}
+    protocol = Protocol(
+        name=name,
+        description=content.get("description", ""),
+        citation=content.get("citation", ""),
+        contrasts=tuple(content["contrasts"]),
+        steps=tuple(steps),
+        slices=slices,
+        training_cohorts=tuple(training.get("cohorts", ())),
+        shares=tuple(training.get("shares", (100,))),
+        models=found_models,
+        approaches=approaches,
+        postprocessing={**POSTPROCESSING, **(content.get("postprocessing") or {})},
+        rules=tuple(rules),
+        evaluation_cohorts=tuple(evaluation.get("cohorts", ())),
+        source=content,
+    )
+    if protocol.postprocessing["median"] % 2 == 0:
+        found = protocol.postprocessing["median"]
+        problems.append(f"{where}.postprocessing.median: found {found}; must be odd")
+    return protocol, problems
+
+
+def step_kinds() -> list[str]:
+    """Names of the preprocessing steps there are."""
+    return plugin_names(LIBRARY / "preprocessing", "SETTINGS")
+
+
+def rule_kinds() -> dict[str, dict[str, Any]]:
+    """Threshold rules and their settings with defaults."""
+    return literals(LIBRARY / "postprocessing" / "thresholds.py")["RULES"]
+
+
+def _settings(given: dict | None, file: Path, where: str, problems: list[str]) -> dict[str, Any]:
+    settings, found = complete_settings(given or {}, literals(file)["SETTINGS"], where)
+    problems += found
+    return settings
+
+
+def _steps(entries: list[dict], where: str, problems: list[str]) -> list[Step]:
+    steps = []
+    kinds = step_kinds()
+    for position, entry in enumerate(entries):
+        ((kind, given),) = entry.items()
+        key = f"{where}.preprocessing[{position}]"
+        if kind not in kinds:
+            problems.append(wrong_value(key, kind, kinds))
+            continue
+        file = LIBRARY / "preprocessing" / f"{kind}.py"
+        settings = _settings(given, file, f"{key}.{kind}", problems)
+        label = step_label(kind, settings, literals(file)["SETTINGS"])
+        steps.append(Step(kind, settings, label))
+    if steps and steps[0].kind != "register":
+        problems.append(
+            f"{where}.preprocessing: the first step is '{steps[0].kind}'; it must be 'register', "
+            "since all other steps work on the atlas's grid"
+        )
+    if [step.kind for step in steps].count("register") > 1:
+        problems.append(f"{where}.preprocessing: 'register' stands more than once")
+    return steps
+
+
+def _models(entries: dict[str, dict], where: str, problems: list[str]) -> dict[str, Model]:
+    found = {}
+    for name, entry in entries.items():
+        key = f"{where}.models.{name}"
+        family = entry["family"]
+        if family not in models.families():
+            problems.append(wrong_value(f"{key}.family", family, models.families()))
+            continue
+        given = {one: value for one, value in entry.items() if one != "family"}
+        settings, wrong = complete_settings(given, models.describe(family)["settings"], key)
+        problems += wrong
+        found[name] = Model(name, family, settings)
+    return found
+
+
+def _approaches(
+    entries: dict[str, dict], known: dict[str, Model], where: str, problems: list[str]
+) -> dict[str, Approach]:
+    found = {}
+    for name, entry in entries.items():
+        key = f"{where}.approaches.{name}"
+        detector = entry["detector"].replace("-", "_")
+        if detector not in detectors.names():
+            problems.append(wrong_value(f"{key}.detector", entry["detector"], detectors.names()))
+            continue
+        described = detectors.describe(detector)
+        model = entry.get("model", NO_MODEL)
+        problem = _model_problem(model, known, described["needs"], f"{key}.model")
+        if problem:
+            problems.append(problem)
+        given = {
+            one: value for one, value in entry.items() if one not in ("model", "detector", "title")
+        }
+        settings, wrong = complete_settings(given, described["settings"], key)
+        problems += wrong
+        title = entry.get("title", name.replace("_", " "))
+        found[name] = Approach(name, title, model, detector, settings)
+    return found
+
+
+def _model_problem(model: str, known: dict[str, Model], needs: set[str], where: str) -> str:
+    """Why a model cannot serve a detector; empty when it can."""
+    if model == NO_MODEL:
+        if needs:
+            return f"{where}: is missing; the detector needs a model that can {_list(needs)}"
+        return ""
+    if model not in known:
+        return wrong_value(where, model, known)
+    able = models.describe(known[model].family)["capabilities"]
+    lacking = needs - able
+    if lacking:
+        return (
+            f"{where}: model '{model}' (family '{known[model].family}') cannot {_list(lacking)}, "
+            f"which the detector needs; it can {_list(able)}"
+        )
+    return ""
+
+
+def _list(words: set[str]) -> str:
+    return ", ".join(sorted(words)) or "nothing"
+
+
+def _rules(entries: list[dict], where: str, problems: list[str]) -> list[Rule]:
+    kinds = rule_kinds()
+    rules = []
+    for position, entry in enumerate(entries):
+        ((kind, given),) = entry.items()
+        key = f"{where}.threshold_rules[{position}]"
+        if kind not in kinds:
+            problems.append(unknown_key(key, kind, kinds))
+            continue
+        settings, wrong = complete_settings(given or {}, kinds[kind], f"{key}.{kind}")
+        problems += wrong
+        numbers = [f"{value:g}" for value in settings.values() if isinstance(value, (int, float))]
+        rules.append(Rule("_".join([kind, *numbers]), kind, settings))
+    labels = [rule.label for rule in rules]
+    for label in sorted({label for label in labels if labels.count(label) > 1}):
+        problems.append(f"{where}.threshold_rules: '{label}' stands more than once")
+    return rules
