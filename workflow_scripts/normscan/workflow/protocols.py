@@ -80,6 +80,13 @@ class Protocol:
     evaluation_cohorts: tuple[str, ...]
     source: dict[str, Any] = field(repr=False, default_factory=dict)
 
+    def uses(self, cohort: str, role: str) -> bool:
+        """Whether this protocol trains on, evaluates or screens a cohort."""
+        chosen = {"healthy": self.training_cohorts, "patients": self.evaluation_cohorts}
+        names = chosen.get(role, ())
+        calibrating = {one for rule in self.rules for one in rule.settings.get("cohorts") or ()}
+        return not names or cohort in names or cohort in calibrating
+
 
 def parse_protocol(name: str, content: dict[str, Any]) -> tuple[Protocol | None, list[str]]:
     """A protocol from its parsed YAML, and every problem found in it.

@@ -1,0 +1,43 @@
+# Two commands do all the set-up: `make demo` and `make test`.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint format bench lock clean_demo
+
+$(VENV)/.installed: envs/lock.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --requirement envs/lock.txt
+	touch $@
+
+demo: $(VENV)/.installed  ## simulate a cohort, run the workflow as shipped, screen new scans
+	$(BIN)/snakemake all
+	$(BIN)/snakemake screen
+	@echo
+	@echo "The report:    $(CURDIR)/results/report.html"
+	@echo "The metrics:   $(CURDIR)/results/metrics.tsv"
+	@echo "The screening: $(CURDIR)/results/screening/demo_new/index.html"
+
+test: $(VENV)/.installed  ## all tests
+	$(BIN)/python -m pytest tests
+
+lint: $(VENV)/.installed  ## format checks, lints
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint
+
+format: $(VENV)/.installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile rules
+
+bench: $(VENV)/.installed  ## benchmarks, each against a plain version in the same run
+	for file in benchmarks/[a-z]*.py; do \
+	  case $$file in */common.py) ;; *) $(BIN)/python $$file || exit 1 ;; esac; done
+
+lock: $(VENV)/.installed  ## write down what is installed
+	$(BIN)/python envs/write_lock.py
+
+clean_demo:
+	rm -rf results

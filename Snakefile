@@ -1,0 +1,45 @@
+"""normscan: unsupervised anomaly detection in brain MRI, from raw NIfTI to a report."""
+
+import sys
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+# The library; scripts find it on their own, since a script's folder is on Python's path.
+sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
+
+# A configuration given with --configfile stands alone instead of being laid over config.yaml.
+if not workflow.overwrite_configfiles:
+
+    configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/cohorts.smk"
+include: "rules/preprocessing.smk"
+include: "rules/slices.smk"
+include: "rules/training.smk"
+include: "rules/detection.smk"
+include: "rules/postprocessing.smk"
+include: "rules/evaluation.smk"
+include: "rules/screening.smk"
+include: "rules/report.smk"
+
+
+localrules:
+    all,
+    screen,
+
+
+rule all:
+    default_target: True
+    input:
+        PLAN.path("report.html"),
+        PLAN.path("metrics.tsv"),
+
+
+rule screen:
+    input:
+        screening_pages(),

@@ -1,0 +1,184 @@
+"""One rule per preprocessing step; a protocol chooses the steps and their order.
+
+The wildcard ``parent`` is the chain of steps done before, ``step`` the label of the rule's own step
+with its settings: ``raw+register-affine-robex+strip_skull-robex``. What two protocols have in common
+at the start of their chains is done once.
+"""
+
+
+def checked(wildcards):
+    """The gate before anything long: all problems of all cohorts are known and accepted."""
+    if STUDY.cohorts[wildcards.cohort].role == "unlabelled":
+        return ancient(PLAN.path("cohorts", wildcards.cohort, "checked.json"))
+    return ancient(PLAN.path("cohorts/checked.json"))
+
+
+def step_settings(wildcards):
+    """The settings of the step that a label stands for."""
+    return PLAN.steps[wildcards.step].settings
+
+
+def step_contrasts(wildcards):
+    """Contrasts that any protocol needs after this chain."""
+    return PLAN.chain_contrasts(f"{wildcards.parent}+{wildcards.step}", wildcards.cohort)
+
+
+def histogram_reference(wildcards):
+    """Manifest of the shard that holds the scan to whose histogram others are matched."""
+    return PLAN.reference_manifest(wildcards.parent, step_settings(wildcards)["reference"])
+
+
+rule register:
+    input:
+        manifest=PLAN.path("preprocessed/{parent}/{cohort}/{shard}.json"),
+        checked=checked,
+    output:
+        PLAN.path("preprocessed/{parent}+{step}/{cohort}/{shard}.json"),
+    wildcard_constraints:
+        step="register[^/+]*",
+    params:
+        settings=step_settings,
+        contrasts=step_contrasts,
+        context=lambda w: PLAN.cohort_context(w.cohort),
+        atlases=STUDY.atlases,
+        on_bad_scan=STUDY.on_bad_scan,
+        code=code("register.py"),
+    log:
+        log_file("register", "{parent}+{step}", "{cohort}", "{shard}"),
+    benchmark:
+        benchmark_file("register", "{parent}+{step}", "{cohort}", "{shard}")
+    resources:
+        mem_mb=memory(4000),
+        runtime=minutes(240),
+    conda:
+        "../envs/imaging.yaml"
+    script:
+        "../workflow_scripts/register.py"
+
+
+rule strip_skull:
+    input:
+        manifest=PLAN.path("preprocessed/{parent}/{cohort}/{shard}.json"),
+    output:
+        PLAN.path("preprocessed/{parent}+{step}/{cohort}/{shard}.json"),
+    wildcard_constraints:
+        step="strip_skull[^/+]*",
+    params:
+        settings=step_settings,
+        contrasts=step_contrasts,
+        context=lambda w: PLAN.cohort_context(w.cohort),
+        atlases=STUDY.atlases,
+        on_bad_scan=STUDY.on_bad_scan,
+        code=code("strip_skull.py"),
+    log:
+        log_file("strip_skull", "{parent}+{step}", "{cohort}", "{shard}"),
+    benchmark:
+        benchmark_file("strip_skull", "{parent}+{step}", "{cohort}", "{shard}")
+    resources:
+        mem_mb=memory(3000),
+        runtime=minutes(240),
+    conda:
+        "../envs/imaging.yaml"
+    script:
+        "../workflow_scripts/strip_skull.py"
+
+
+rule correct_bias:
+    input:
+        manifest=PLAN.path("preprocessed/{parent}/{cohort}/{shard}.json"),
+    output:
+        PLAN.path("preprocessed/{parent}+{step}/{cohort}/{shard}.json"),
+    wildcard_constraints:
+        step="correct_bias[^/+]*",
+    params:
+        settings=step_settings,
+        contrasts=step_contrasts,
+        on_bad_scan=STUDY.on_bad_scan,
+        code=code("correct_bias.py"),
+    log:
+        log_file("correct_bias", "{parent}+{step}", "{cohort}", "{shard}"),
+    benchmark:
+        benchmark_file("correct_bias", "{parent}+{step}", "{cohort}", "{shard}")
+    resources:
+        mem_mb=memory(3000),
+        runtime=minutes(120),
+    conda:
+        "../envs/imaging.yaml"
+    script:
+        "../workflow_scripts/correct_bias.py"
+
+
+rule denoise:
+    input:
+        manifest=PLAN.path("preprocessed/{parent}/{cohort}/{shard}.json"),
+    output:
+        PLAN.path("preprocessed/{parent}+{step}/{cohort}/{shard}.json"),
+    wildcard_constraints:
+        step="denoise[^/+]*",
+    params:
+        settings=step_settings,
+        contrasts=step_contrasts,
+        on_bad_scan=STUDY.on_bad_scan,
+        code=code("denoise.py"),
+    log:
+        log_file("denoise", "{parent}+{step}", "{cohort}", "{shard}"),
+    benchmark:
+        benchmark_file("denoise", "{parent}+{step}", "{cohort}", "{shard}")
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(60),
+    conda:
+        "../envs/imaging.yaml"
+    script:
+        "../workflow_scripts/denoise.py"
+
+
+rule normalise:
+    input:
+        manifest=PLAN.path("preprocessed/{parent}/{cohort}/{shard}.json"),
+    output:
+        PLAN.path("preprocessed/{parent}+{step}/{cohort}/{shard}.json"),
+    wildcard_constraints:
+        step="normalise[^/+]*",
+    params:
+        settings=step_settings,
+        contrasts=step_contrasts,
+        on_bad_scan=STUDY.on_bad_scan,
+        code=code("normalise.py"),
+    log:
+        log_file("normalise", "{parent}+{step}", "{cohort}", "{shard}"),
+    benchmark:
+        benchmark_file("normalise", "{parent}+{step}", "{cohort}", "{shard}")
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(60),
+    conda:
+        "../envs/imaging.yaml"
+    script:
+        "../workflow_scripts/normalise.py"
+
+
+rule match_histogram:
+    input:
+        manifest=PLAN.path("preprocessed/{parent}/{cohort}/{shard}.json"),
+        reference=histogram_reference,
+    output:
+        PLAN.path("preprocessed/{parent}+{step}/{cohort}/{shard}.json"),
+    wildcard_constraints:
+        step="match_histogram[^/+]*",
+    params:
+        settings=step_settings,
+        contrasts=step_contrasts,
+        on_bad_scan=STUDY.on_bad_scan,
+        code=code("match_histogram.py"),
+    log:
+        log_file("match_histogram", "{parent}+{step}", "{cohort}", "{shard}"),
+    benchmark:
+        benchmark_file("match_histogram", "{parent}+{step}", "{cohort}", "{shard}")
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(60),
+    conda:
+        "../envs/imaging.yaml"
+    script:
+        "../workflow_scripts/match_histogram.py"

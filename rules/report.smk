@@ -1,0 +1,72 @@
+"""Figures and the report."""
+
+
+rule check_quality:
+    input:
+        manifests=lambda w: PLAN.prepared(PLAN.chain[w.protocol], w.cohort),
+        checked=lambda w: checked(w),
+    output:
+        table=PLAN.path("quality/{protocol}/{cohort}.tsv"),
+        flagged=PLAN.path("quality/{protocol}/{cohort}.json"),
+    params:
+        folder=PLAN.path("quality/{protocol}/{cohort}"),
+        atlas=lambda w: STUDY.protocols[w.protocol].steps[0].settings,
+        atlases=STUDY.atlases,
+        code=code("check_quality.py"),
+    log:
+        log_file("check_quality", "{protocol}", "{cohort}"),
+    benchmark:
+        benchmark_file("check_quality", "{protocol}", "{cohort}")
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(60),
+    conda:
+        "../envs/imaging.yaml"
+    script:
+        "../workflow_scripts/check_quality.py"
+
+
+rule draw_figures:
+    input:
+        metrics=PLAN.path("metrics.tsv"),
+        curves=lambda w: PLAN.curve_files(w.protocol, w.cohort),
+        filtered=lambda w: PLAN.figure_maps(w.protocol, w.cohort),
+        subjects=PLAN.path("cohorts/{cohort}/subjects.tsv"),
+    output:
+        PLAN.path("figures/{protocol}/{cohort}/figures.json"),
+    params:
+        folder=PLAN.path("figures/{protocol}/{cohort}"),
+        approaches=lambda w: PLAN.figure_approaches(w.protocol),
+        code=code("draw_figures.py"),
+    log:
+        log_file("draw_figures", "{protocol}", "{cohort}"),
+    benchmark:
+        benchmark_file("draw_figures", "{protocol}", "{cohort}")
+    resources:
+        mem_mb=memory(3000),
+        runtime=minutes(60),
+    conda:
+        "../envs/report.yaml"
+    script:
+        "../workflow_scripts/draw_figures.py"
+
+
+rule report:
+    input:
+        unpack(lambda w: PLAN.report_inputs()),
+    output:
+        PLAN.path("report.html"),
+    params:
+        run=PLAN.run_record(config),
+        code=code("report.py"),
+    log:
+        log_file("report", "all"),
+    benchmark:
+        benchmark_file("report", "all")
+    resources:
+        mem_mb=memory(3000),
+        runtime=minutes(30),
+    conda:
+        "../envs/report.yaml"
+    script:
+        "../workflow_scripts/report.py"

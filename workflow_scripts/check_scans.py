@@ -1,0 +1,33 @@
+"""Read every file of a shard's scans once and write down what is wrong with it."""
+
+from job import run
+from normscan.cohorts.checks import check_scan
+from normscan.cohorts.scans import Scan
+from normscan.files import write_json
+from normscan.preprocessing.volumes import Prepared
+from normscan.progress import progress
+
+
+def main(snakemake) -> None:
+    params = snakemake.params
+    scans = [Scan(**record) for record in params.scans]
+    reports = [
+        check_scan(scan, params.contrasts, params.role, params.lesion_classes)
+        for scan in progress(scans, f"checking {snakemake.wildcards.cohort}")
+    ]
+    bad = {report["scan"]: report["problems"] for report in reports if report["problems"]}
+    manifest = {
+        "cohort": snakemake.wildcards.cohort,
+        "shard": snakemake.wildcards.shard,
+        "chain": ["raw"],
+        "space": "native",
+        "scans": [Prepared.from_scan(scan).to_json() for scan in scans if scan.id not in bad],
+        "excluded": [
+            {"scan": scan, "reason": "; ".join(problems)} for scan, problems in bad.items()
+        ],
+    }
+    write_json(snakemake.output.report, {"role": params.role, "reports": reports})
+    write_json(snakemake.output.manifest, manifest)
+
+
+run(snakemake, main)

@@ -1,0 +1,258 @@
+"""``config.yaml`` and its protocols as checked values; every problem is reported at once."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from normscan.cohorts.load import load_cohort
+from normscan.cohorts.scans import Cohort
+from normscan.errors import CohortError, ConfigError
+from normscan.workflow.protocols import NO_MODEL, Protocol, parse_protocol
+from normscan.workflow.schema import nearest, schema_problems, wrong_value
+
+DEFAULTS = {
+    "title": "normscan",
+    "results": "results",
+    "seeds": [0],
+    "on_bad_scan": "stop",
+    "device": "auto",
+    "threads": 2,
+    "shard_size": 8,
+    "overrides": {},
+    "atlases": {},
+}
+SPLIT = {"seed": 0, "healthy_validation": 0.2, "patients_validation": 3}
+SCREENING = {"bundles": "", "approaches": []}
+
+
+@dataclass(frozen=True)
+class Study:
+    """One run of the workflow: what ``config.yaml`` and its protocols say, checked."""
+
+    title: str
+    results: Path
+    seeds: tuple[int, ...]
+    on_bad_scan: str
+    device: str
+    threads: int
+    shard_size: int
+    split: dict[str, Any]
+    cohorts: dict[str, Cohort]
+    validation: dict[str, float]
+    simulation: dict[str, dict[str, Any]]
+    protocols: dict[str, Protocol]
+    atlases: dict[str, dict[str, str]]
+    screening: dict[str, Any]
+    excluded: dict[str, dict[str, str]]
+    source: dict[str, Any]
+
+
+def load_study(config: dict[str, Any], base: Path, protocol_folder: Path) -> Study:
+    """Check a parsed configuration and load what it names.
+
+    Parameters
+    ----------
+    config : parsed ``config.yaml``.
+    base : folder that relative paths in the configuration start from (the working directory).
+    protocol_folder : where protocols are looked up by name.
+
+    Raises
+    ------
+    ConfigError, CohortError : all problems of the configuration, or of the cohorts, at once.
+    """
+    problems = schema_problems(config, "config", "config")
+    if problems:
+        raise ConfigError(_report(problems))
+    values = {**DEFAULTS, **config}
+    protocols = _load_protocols(values, base, protocol_folder, problems)
+    _check_references(config, protocols, problems)
+    if problems:
+        raise ConfigError(_report(problems))
+    cohorts, excluded = _load_cohorts(values, protocols, base)
+    split = {**SPLIT, **config.get("split", {})}
+    study = Study(
+        title=values["title"],
+        results=Path(values["results"]),
+        seeds=tuple(values["seeds"]),
+        on_bad_scan=values["on_bad_scan"],
+        device=values["device"],
+        threads=values["threads"],
+        shard_size=values["shard_size"],
+        split=split,
+        cohorts=cohorts,
+        validation={
+            name: _validation(config["cohorts"][name], cohort, split)
+            for name, cohort in cohorts.items()
+        },
+        simulation={
+            name: entry.get("simulation", {})
+            for name, entry in config["cohorts"].items()
+            if entry["source"] == "simulated"
+        },
+        protocols=protocols,
+        atlases={
+            name: {kind: os.path.abspath(base / path) for kind, path in files.items()}
+            for name, files in values["atlases"].items()
+        },
+        screening={**SCREENING, **config.get("screening", {})},
+        excluded=excluded,
+        source=config,
+    )
+    problems = _conflicts(study) + _role_problems(study)
+    if problems:
+        raise ConfigError(_report(problems))
+    return study
+
+
+def merged(content: Any, changes: Any) -> Any:
+    """``content`` with ``changes`` laid over it; mappings are merged, all else is replaced."""
+    if isinstance(content, dict) and isinstance(changes, dict):
+        keys = [*content, *(key for key in changes if key not in content)]
+        return {
+            key: merged(content[key], changes[key])
+            if key in content and key in changes
+            else changes.get(key, content.get(key))
+            for key in keys
+        }
+    return changes
+
+
+def _report(problems: list[str]) -> str:
+    count = len(problems)
+    title = f"the configuration has {count} problem{'s' * (count != 1)}:"
+    return "\n".join([title, *(f"  - {problem}" for problem in problems)])
+
+
+def _load_protocols(
+    values: dict, base: Path, folder: Path, problems: list[str]
+) -> dict[str, Protocol]:
+    found = {}
+    for name in values["protocols"]:
+        path = base / name if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
+        if not path.is_file():
+            known = sorted(file.stem for file in folder.glob("*.yaml"))
+            problems.append(
+                f"config.protocols: no protocol '{name}'{nearest(name, known)} "
+                f"({path} does not exist); there are: {', '.join(known)}"
+            )
+            continue
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except yaml.YAMLError as error:
+            problems.append(f"{path}: not valid YAML: {' '.join(str(error).split())}")
+            continue
+        changes = values["overrides"].get(path.stem, {})
+        protocol, wrong = parse_protocol(path.stem, merged(content, changes))
+        problems += wrong
+        if protocol:
+            found[path.stem] = protocol
+    for name in values["overrides"]:
+        names = [Path(one).stem for one in values["protocols"]]
+        if name not in names:
+            problems.append(wrong_value("config.overrides", name, names))
+    return found
+
+
+def _check_references(config: dict, protocols: dict[str, Protocol], problems: list[str]) -> None:
+    """Cohorts that protocols name must be there."""
+    names = list(config["cohorts"])
+    for protocol in protocols.values():
+        where = f"protocol '{protocol.name}'"
+        for cohort in protocol.training_cohorts:
+            if cohort not in names:
+                problems.append(wrong_value(f"{where}.training.cohorts", cohort, names))
+        for cohort in protocol.evaluation_cohorts:
+            if cohort not in names:
+                problems.append(wrong_value(f"{where}.evaluation.cohorts", cohort, names))
+        for rule in protocol.rules:
+            for cohort in rule.settings.get("cohorts") or []:
+                if cohort not in names:
+                    key = f"{where}.threshold_rules.{rule.kind}.cohorts"
+                    problems.append(wrong_value(key, cohort, names))
+
+
+def _load_cohorts(
+    values: dict, protocols: dict[str, Protocol], base: Path
+) -> tuple[dict[str, Cohort], dict[str, dict[str, str]]]:
+    """All cohorts, and the scans left out with the reason (``on_bad_scan: exclude``)."""
+    simulated = Path(os.path.abspath(base / values["results"])) / "simulated"
+    cohorts, excluded, problems = {}, {}, []
+    for name, entry in values["cohorts"].items():
+        try:
+            cohorts[name], excluded[name] = load_cohort(
+                name,
+                entry,
+                base,
+                simulated_root=simulated,
+                needed_contrasts=_needed_contrasts(name, entry, protocols),
+                on_bad_scan=values["on_bad_scan"],
+            )
+        except CohortError as error:
+            problems.append(str(error))
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return cohorts, excluded
+
+
+def _needed_contrasts(name: str, entry: dict, protocols: dict[str, Protocol]) -> list[str]:
+    """Contrasts that the protocols which use a cohort need of each of its scans."""
+    role = entry.get("role", "")
+    users = [one for one in protocols.values() if one.uses(name, role)]
+    return sorted({contrast for one in users for contrast in one.contrasts})
+
+
+def _validation(entry: dict, cohort: Cohort, split: dict) -> float:
+    """Validation share or count of a cohort: its own, or the study's for its role."""
+    default = {
+        "healthy": split["healthy_validation"],
+        "patients": split["patients_validation"],
+        "unlabelled": 0,
+    }
+    return entry.get("validation", default[cohort.role])
+
+
+def _conflicts(study: Study) -> list[str]:
+    """A name that two protocols share must mean the same, since results are shared by name."""
+    problems = []
+    for kind in ("models", "approaches"):
+        seen: dict[str, tuple[str, Any]] = {}
+        for protocol in study.protocols.values():
+            for name, value in getattr(protocol, kind).items():
+                first, other = seen.setdefault(name, (protocol.name, value))
+                if other != value:
+                    problems.append(
+                        f"protocol '{protocol.name}'.{kind}.{name}: differs from the one of the "
+                        f"same name in protocol '{first}'; give it another name"
+                    )
+    return problems
+
+
+def _role_problems(study: Study) -> list[str]:
+    problems = []
+    roles = {name: cohort.role for name, cohort in study.cohorts.items()}
+    for protocol in study.protocols.values():
+        where = f"protocol '{protocol.name}'"
+        healthy = protocol.training_cohorts or [n for n, role in roles.items() if role == "healthy"]
+        wrong = [name for name in healthy if roles[name] != "healthy"]
+        for name in wrong:
+            problems.append(
+                f"{where}.training.cohorts: '{name}' has role '{roles[name]}'; models are trained "
+                "on cohorts of role 'healthy'"
+            )
+        uses_model = any(one.model != NO_MODEL for one in protocol.approaches.values())
+        if uses_model and not healthy:
+            problems.append(
+                f"{where}: has models to train, but config.cohorts has no cohort of role 'healthy'"
+            )
+        for name in protocol.evaluation_cohorts:
+            if roles[name] != "patients":
+                problems.append(
+                    f"{where}.evaluation.cohorts: '{name}' has role '{roles[name]}'; only "
+                    "cohorts of role 'patients' can be evaluated"
+                )
+    return problems
