@@ -1,0 +1,139 @@
+"""The house: imports run one way, rooms are light where they must be, the lock is in step."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+LIBRARY = ROOT / "workflow_scripts" / "normscan"
+ROOMS = [
+    "cohorts",
+    "preprocessing",
+    "slices",
+    "networks",
+    "models",
+    "training",
+    "detectors",
+    "postprocessing",
+    "evaluation",
+    "figures",
+    "report",
+]
+
+
+def imported_rooms(path: Path) -> set[str]:
+    """Rooms that a module imports from."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "normscan" and len(parts) > 1 and parts[1] in [*ROOMS, "workflow"]:
+                found.add(parts[1])
+    return found
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_from_rooms_before_it(room):
+    allowed = set(ROOMS[: ROOMS.index(room) + 1])
+    files = list((LIBRARY / room).rglob("*.py"))
+    assert files
+    for path in files:
+        assert imported_rooms(path) <= allowed, path.relative_to(ROOT)
+
+
+def test_the_library_knows_nothing_of_snakemake():
+    for path in LIBRARY.rglob("*.py"):
+        assert not re.search(r"^\s*(import|from) snakemake", path.read_text(), re.M), path
+
+
+def test_planning_imports_nothing_heavy():
+    code = (
+        "import sys; import normscan.workflow.inputs; "
+        "heavy = {'torch', 'ants', 'scipy', 'SimpleITK', 'matplotlib', 'pandas', 'nibabel'}; "
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT / "workflow_scripts", capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+
+
+def test_no_pickle():
+    for path in [*LIBRARY.rglob("*.py"), *(ROOT / "workflow_scripts").glob("*.py")]:
+        text = path.read_text()
+        assert "import pickle" not in text, path
+        assert "torch.load(" not in text and "torch.save(" not in text, path
+        assert "allow_pickle=True" not in text, path
+
+
+def pins(lines: list[str]) -> dict[str, str]:
+    pairs = [line.strip().lstrip("- ").split("==") for line in lines if "==" in line]
+    return {name.lower(): version for name, version in pairs}
+
+
+def test_conda_environments_pin_what_the_lock_pins():
+    lock = pins((ROOT / "envs" / "lock.txt").read_text().splitlines())
+    assert lock["torch"] == "2.13.0"
+    files = sorted((ROOT / "envs").glob("*.yaml"))
+    assert files
+    for path in files:
+        content = yaml.safe_load(path.read_text())
+        (pip,) = [one["pip"] for one in content["dependencies"] if isinstance(one, dict)]
+        for name, version in pins(pip).items():
+            assert lock[name] == version, f"{path.name}: {name}"
+
+
+def test_every_rule_has_log_benchmark_and_environment():
+    for path in sorted((ROOT / "rules").glob("*.smk")):
+        text = path.read_text()
+        for block in re.split(r"^rule ", text, flags=re.M)[1:]:
+            name = block.split(":")[0]
+            for part in ("log:", "benchmark:", "conda:", "script:", "code="):
+                assert part in block, f"{path.name}: rule {name} has no {part}"
+
+
+def test_files_stay_small():
+    for path in [*LIBRARY.rglob("*.py"), *(ROOT / "workflow_scripts").glob("*.py")]:
+        assert len(path.read_text().splitlines()) <= 400, path
+    assert len((ROOT / "Snakefile").read_text().splitlines()) < 100
+
+
+def test_conda_environments_hold_what_their_scripts_import():
+    """A rule's environment has every third-party package that its script reaches."""
+    from normscan.workflow.fingerprint import reached_modules
+
+    named = {"skimage": "scikit-image", "sklearn": "scikit-learn", "ants": "antspyx"}
+    named |= {"cc3d": "connected-components-3d", "yaml": "pyyaml"}
+    local = {"normscan", "job", "step"}
+    for path in sorted((ROOT / "rules").glob("*.smk")):
+        for block in re.split(r"^rule ", path.read_text(), flags=re.M)[1:]:
+            script = re.search(r"workflow_scripts/(\w+\.py)", block)[1]
+            environment = re.search(r"envs/(\w+\.yaml)", block)[1]
+            pinned = pins((ROOT / "envs" / environment).read_text().splitlines())
+            for module in reached_modules(script):
+                file = ROOT / "workflow_scripts" / module
+                if file.suffix != ".py":
+                    continue
+                for node in ast.walk(ast.parse(file.read_text())):
+                    names = []
+                    if isinstance(node, ast.Import):
+                        names = [alias.name for alias in node.names]
+                    elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                        names = [node.module]
+                    for name in names:
+                        top = name.split(".")[0]
+                        if top in sys.stdlib_module_names or top in local:
+                            continue
+                        package = named.get(top, top).lower()
+                        assert package in pinned, f"{environment}: {script} reaches {top} ({module})"
