@@ -1,0 +1,142 @@
+"""What the figures show, read back from the drawn objects."""
+
+import made_figures as made
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.text import Text
+
+from normscan.figures.bars import metric_bars
+from normscan.figures.curves import pr_curves, roc_curves
+from normscan.figures.dice import dice_distributions
+from normscan.figures.quality import quality_overview, scan_montage
+from normscan.figures.residuals import residual_histograms
+from normscan.figures.slices import approach_rows, slice_rows
+from normscan.figures.training import training_curve
+
+
+def texts(figure) -> str:
+    figure.canvas.draw()
+    return "\n".join(item.get_text() for item in figure.findobj(Text))
+
+
+def test_curves_hold_the_given_points_and_best_comes_first_in_the_legend():
+    figure = pr_curves(made.curves("pr"), prevalence=0.021)
+    lines = {line.get_label(): line for line in figure.axes[0].get_lines()}
+    np.testing.assert_array_equal(lines["VAE"].get_ydata(), made.curves("pr")["VAE"][1])
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names[0] == "VAE (restoration)" and names[-1] == "AE (dense)"
+    assert "chance: 0.021" in texts(figure)
+
+
+def test_roc_shows_the_left_end_on_a_logarithmic_axis():
+    figure = roc_curves(made.curves("roc"))
+    assert [axes.get_xscale() for axes in figure.axes] == ["linear", "log"]
+
+
+def test_bars_are_sorted_and_have_the_right_length():
+    figure = metric_bars({"ms": {"a": (0.2, np.nan), "b": (0.5, 0.1), "c": (np.nan, np.nan)}})
+    axes = figure.axes[0]
+    assert [bar.get_width() for bar in axes.patches] == [0.2, 0.5]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
+
+
+def test_bars_mark_the_baseline_of_each_cohort():
+    values = {"ms": {"a": (0.2, np.nan), "b": (0.5, np.nan)}, "gb": {"a": (0.3, np.nan)}}
+    figure = metric_bars(values, baselines={"ms": "a"})
+    assert [float(line.get_xdata()[0]) for line in figure.axes[0].get_lines()] == [0.2]
+    assert not figure.axes[1].get_lines()
+
+
+def test_dice_draws_one_point_per_patient_and_marks_the_oracle():
+    values = {"best_dice": {"a": [0.1, 0.4, np.nan], "b": [0.5]}, "oracle": {"a": [0.6, 0.7]}}
+    figure = dice_distributions(values)
+    points = [collection.get_offsets() for collection in figure.axes[0].collections]
+    np.testing.assert_allclose(points[0][:, 0], [0.1, 0.4])
+    np.testing.assert_allclose(points[1][:, 0], [0.25])
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert "oracle" in titles[1] and "oracle" not in titles[0]
+
+
+def test_residual_histograms_are_normalised_and_logarithmic():
+    edges = np.linspace(0, 1, 513)
+    normal, anomalous = np.zeros(512), np.zeros(512)
+    normal[:14] = 5
+    anomalous[100:107] = 3
+    figure = residual_histograms({"VAE": (edges, normal, anomalous)}, chi_square={"VAE": 0.446})
+    axes = figure.axes[0]
+    assert axes.get_yscale() == "log"
+    for patch in axes.patches:
+        assert np.nansum(patch.get_data().values) == pytest.approx(1)
+    assert "χ² = 0.446" in texts(figure)
+
+
+def test_residual_histograms_without_lesions_are_drawn():
+    edges, zeros = np.linspace(0, 1, 11), np.zeros(10)
+    assert "normal voxels" in texts(residual_histograms({"VAE": (edges, zeros + 1, zeros)}))
+
+
+def test_rows_of_slices_show_all_columns_with_truth_and_fewer_without():
+    figure = slice_rows([made.slice_row("best", 1), made.slice_row("worst", 2)])
+    titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
+    assert titles == ["input", "reconstruction", "anomaly map", "detection", "lesions"]
+    figure = slice_rows([made.slice_row("z", 1, truth=False)])
+    titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
+    assert titles == ["input", "reconstruction", "anomaly map", "detection"]
+
+
+def test_slices_are_shown_with_x_to_the_right_and_y_up():
+    image = np.zeros((8, 6))
+    image[7, 0] = 1.0  # right, back
+    shown = slice_rows([{"label": "a", "image": image}]).axes[0].get_images()[0]
+    assert shown.origin == "lower"
+    assert shown.get_array().shape == (6, 8)
+    assert shown.get_array()[0, 7] == 1.0
+
+
+def test_signed_maps_get_a_diverging_scale_that_is_symmetric():
+    row = made.slice_row("a", 1)
+    row["map"] = row["map"] - 0.05
+    images = [axes.get_images() for axes in slice_rows([row]).axes[:5]]
+    low, high = images[2][0].get_clim()
+    assert low == -high < 0 and images[2][0].get_cmap().name == "RdBu_r"
+
+
+def test_restored_column_and_empty_input_are_handled():
+    blank = np.zeros((16, 16))
+    row = {"label": "a", "image": blank, "reconstruction": blank, "map": blank}
+    row |= {"detection": blank, "truth": blank, "reconstruction_name": "restored"}
+    assert "restored" in texts(slice_rows([row]))
+    assert slice_rows([]).axes
+
+
+def test_approaches_beside_each_other():
+    row = made.slice_row("a", 1)
+    results = {"intensity": {"reconstruction": None, "map": row["map"]}, "VAE": row}
+    figure = approach_rows(row["image"], results, truth=row["truth"])
+    assert {"input", "lesions", "intensity", "VAE"} <= set(texts(figure).split("\n"))
+
+
+def test_training_curve_marks_the_kept_epoch_and_skips_missing_values():
+    figure = training_curve([1, 2, 3], [3, 2, 1], [np.nan, 0.5, 0.6], best_epoch=2)
+    axes = figure.axes[0]
+    lines = {line.get_label(): line for line in axes.get_lines()}
+    np.testing.assert_array_equal(lines["validation"].get_xdata(), [2, 3])
+    assert "best: epoch 2, 0.5" in lines
+    assert len(training_curve([1], [1], [1], terms={"KL": [3]}).axes) == 2
+
+
+def test_montage_has_two_slices_of_each_orientation_in_world_proportions():
+    volume = made.volume(20)
+    figure = scan_montage(volume, atlas=volume > 0, brain=volume > 0, spacing=(1, 1, 3), title="a")
+    assert len(figure.axes) == 6
+    assert [axes.get_aspect() for axes in figure.axes] == [1, 1, 3, 3, 3, 3]
+    assert scan_montage(np.zeros((4, 4, 4))).axes
+
+
+def test_overview_has_a_panel_per_number_and_names_flagged_scans_only():
+    table = pd.DataFrame({"scan": ["sub-1", "sub-2"], "brain_ml": [1400.0, 300.0], "note": "x"})
+    table["empty"] = np.nan
+    figure = quality_overview(table, flagged=["sub-2"])
+    assert len([axes for axes in figure.axes if axes.get_visible()]) == 1
+    assert "sub-2" in texts(figure) and "sub-1" not in texts(figure)

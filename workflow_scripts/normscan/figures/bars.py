@@ -1,0 +1,60 @@
+"""One number per approach as bars, a panel per cohort (as Fig. 5 of Baur et al. 2021)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from normscan.figures.style import GREY, looks, new_figure, styled
+
+
+@styled
+def metric_bars(
+    values: Mapping[str, Mapping[str, tuple[float, float]]],
+    *,
+    label: str = "AUPRC",
+    baselines: Mapping[str, str] | str = "",
+) -> Figure:
+    """Horizontal bars, best first, with the spread over seeds; the baseline as a line.
+
+    Parameters
+    ----------
+    values : cohort -> approach -> (mean, standard deviation over seeds; NaN with one seed).
+    label : name of the metric.
+    baselines : the training-free approach, for all cohorts or per cohort.
+    """
+    cohorts = list(values)
+    look = looks(name for cohort in cohorts for name in values[cohort])
+    columns = min(2, max(1, len(cohorts)))
+    rows = -(-max(1, len(cohorts)) // columns)
+    longest = max((len(values[cohort]) for cohort in cohorts), default=1)
+    figure = new_figure(4.9 * columns, rows * (0.9 + 0.24 * longest))
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in panels[len(cohorts) :]:
+        axes.set_visible(False)
+    for axes, cohort in zip(panels, cohorts):
+        baseline = baselines if isinstance(baselines, str) else baselines.get(cohort, "")
+        _panel(axes, values[cohort], look, baseline)
+        axes.set_title(cohort)
+        axes.set_xlabel(label)
+    return figure
+
+
+def _panel(axes, entries: Mapping[str, tuple[float, float]], look, baseline: str) -> None:
+    known = [name for name in entries if np.isfinite(entries[name][0])]
+    order = sorted(known, key=lambda name: (entries[name][0], name))
+    means = [entries[name][0] for name in order]
+    spread = [entries[name][1] if np.isfinite(entries[name][1]) else 0.0 for name in order]
+    colours = [look[name].colour for name in order]
+    axes.barh(order, means, color=colours, height=0.68)
+    axes.grid(axis="y", visible=False)
+    right = max((mean + error for mean, error in zip(means, spread)), default=1.0) or 1.0
+    for place, (mean, error) in enumerate(zip(means, spread)):
+        if error:
+            axes.errorbar(mean, place, xerr=error, color="#222222", capsize=2, linewidth=1)
+        axes.text(mean + error + 0.015 * right, place, f"{mean:.3f}", va="center", fontsize=7.5)
+    axes.set_xlim(0, right * 1.16)
+    if baseline in entries and np.isfinite(entries[baseline][0]):
+        axes.axvline(entries[baseline][0], color=GREY, linewidth=1, linestyle=(0, (3, 2)))

@@ -1,0 +1,82 @@
+"""Precision-recall and ROC curves of all approaches on one cohort."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from normscan.figures.style import GREY, looks, new_figure, styled
+
+Curve = tuple[np.ndarray, np.ndarray, float]
+
+
+@styled
+def pr_curves(
+    curves: Mapping[str, Curve], *, prevalence: float | None = None, title: str = ""
+) -> Figure:
+    """Precision over recall.
+
+    Parameters
+    ----------
+    curves : approach -> (recall, precision, area under the curve); values in [0, 1].
+    prevalence : share of lesion voxels = precision of guessing, drawn as a line.
+    """
+    figure = new_figure(7.0, 4.2)
+    axes = figure.add_subplot()
+    if prevalence is not None:
+        axes.axhline(prevalence, color=GREY, linewidth=1, linestyle=(0, (1, 2)))
+        label = f"chance: {prevalence:.2g}"
+        axes.annotate(
+            label, (0, prevalence), (4, 3), textcoords="offset points", color=GREY, fontsize=7.5,
+        )  # fmt: skip
+    _draw(axes, curves, "steps-post")
+    axes.set(xlabel="recall (sensitivity)", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
+    axes.set_title(title)
+    _legend(figure, axes, "AUPRC")
+    return figure
+
+
+@styled
+def roc_curves(curves: Mapping[str, Curve], *, title: str = "") -> Figure:
+    """True-positive over false-positive rate: the whole curve, and its clinically used left end.
+
+    Parameters
+    ----------
+    curves : approach -> (false-positive rate, true-positive rate, area under the curve).
+    """
+    figure = new_figure(9.6, 4.0)
+    whole, left = figure.subplots(1, 2, sharey=True)
+    whole.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=(0, (1, 2)))
+    _draw(whole, curves, "default")
+    whole.set(xlabel="false-positive rate", ylabel="true-positive rate (sensitivity)")
+    whole.set(xlim=(0, 1), ylim=(0, 1.02))
+    rates = np.logspace(-4, 0, 200)
+    left.plot(rates, rates, color=GREY, linewidth=1, linestyle=(0, (1, 2)))
+    _draw(left, curves, "default")
+    left.set(xlabel="false-positive rate (logarithmic)", xscale="log", xlim=(1e-4, 1))
+    whole.set_title(title)
+    _legend(figure, left, "AUROC")
+    return figure
+
+
+def _draw(axes, curves: Mapping[str, Curve], drawstyle: str) -> None:
+    look = looks(curves)
+    for name, (x, y, _) in sorted(curves.items(), key=lambda item: _worth(item[1][2])):
+        axes.plot(
+            np.asarray(x, float), np.asarray(y, float), drawstyle=drawstyle, label=name,
+            color=look[name].colour, linestyle=look[name].line,
+        )  # fmt: skip
+
+
+def _worth(area: float) -> float:
+    return area if np.isfinite(area) else -1.0
+
+
+def _legend(figure: Figure, axes, measure: str) -> None:
+    """Outside on the right, best approach first."""
+    handles, names = axes.get_legend_handles_labels()
+    if handles:
+        figure.legend(handles[::-1], names[::-1], loc="outside right upper", title=measure,
+                      alignment="left", handlelength=2.6)  # fmt: skip
