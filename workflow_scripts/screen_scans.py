@@ -1,0 +1,90 @@
+"""Screen the scans of one shard with a bundle trained before."""
+
+from pathlib import Path
+
+import numpy as np
+
+from approach import Applied
+from job import run
+from normscan.errors import BundleError
+from normscan.files import file_digest, load_nifti, read_json, save_nifti, write_json
+from normscan.networks.devices import prepare_torch
+from normscan.postprocessing.filter import filter_map
+from normscan.progress import progress
+from normscan.slices.pack import differences, load_index
+from segmentation import write_detections
+
+
+def main(snakemake) -> None:
+    params = snakemake.params
+    bundle = Path(params.bundle)
+    record = read_json(bundle / "approach.json")
+    check_bundle(bundle, record)
+    index = load_index(snakemake.input.index)
+    unlike = differences(record["fingerprint"], index.settings)
+    if unlike:
+        raise BundleError(
+            f"{bundle}: the scans of cohort '{snakemake.wildcards.cohort}' were preprocessed "
+            "differently from those that this bundle was made from:\n"
+            + "\n".join(f"  - {line}" for line in unlike)
+        )
+    device = prepare_torch(params.device, snakemake.threads)
+    applied = Applied(record["detector"], record["settings"], record["seed"], device)
+    if record["files"]:
+        applied.load_model(bundle / "weights.safetensors", bundle / "bundle.json")
+        applied.refuse_other_scans(index)
+    rule, threshold = operating_point(record, params.prior, bundle)
+    slices = np.load(snakemake.input.slices, mmap_mode="r", allow_pickle=False)
+    done = {}
+    for scan in progress(index.scans, "screening"):
+        folder = Path(params.folder, scan.scan)
+        paths = applied.maps(slices, index, scan, folder)
+        signed, affine = load_nifti(paths["map"])
+        brain = load_nifti(scan.brain, np.uint8)[0] > 0
+        post = record["postprocessing"]
+        filtered = filter_map(
+            signed, brain, prior=params.prior, erosion=post["erosion"], median=post["median"]
+        )
+        paths["filtered"] = str(folder / f"{scan.scan}_desc-filtered_map.nii.gz")
+        save_nifti(paths["filtered"], filtered, affine, np.float32)
+        _, files = write_detections(
+            filtered, affine, threshold, post["minimum_voxels"], scan, params.contrast, folder
+        )
+        done[scan.scan] = {**paths, **files, "brain": scan.brain}
+    write_json(
+        snakemake.output[0],
+        {
+            "approach": {key: record[key] for key in ("protocol", "title", "model", "detector")},
+            "seed": record["seed"],
+            "rule": rule,
+            "threshold": record["thresholds"][params.prior][rule],
+            "postprocessing": record["postprocessing"],
+            "scans": done,
+        },
+    )
+
+
+def check_bundle(folder: Path, record: dict) -> None:
+    """BundleError when a file of a bundle is missing or is not the one it was made with."""
+    for name, digest in record["files"].items():
+        path = folder / name
+        if not path.is_file():
+            raise BundleError(f"{path}: missing; export the bundle again")
+        if file_digest(path) != digest:
+            raise BundleError(f"{path}: changed since the bundle was made; export it again")
+
+
+def operating_point(record: dict, prior: str, folder: Path) -> tuple[str, float]:
+    """The rule and the threshold to detect with under a cohort's prior."""
+    thresholds = record["thresholds"].get(prior, {})
+    usable = {k: v["threshold"] for k, v in thresholds.items() if v["threshold"] is not None}
+    if not usable:
+        raise BundleError(
+            f"{folder}: has no threshold for prior '{prior}', only for "
+            f"{', '.join(sorted(record['thresholds'])) or 'none'}"
+        )
+    rule = record["primary_rule"] if record["primary_rule"] in usable else next(iter(usable))
+    return rule, usable[rule]
+
+
+run(snakemake, main)

@@ -1,0 +1,59 @@
+"""Binarise the filtered maps of one shard at every threshold rule."""
+
+from pathlib import Path
+
+import pandas
+
+from job import run
+from normscan.evaluation.segmentation import segmentation_scores
+from normscan.files import load_nifti, read_json, write_json, write_tsv
+from normscan.postprocessing.components import drop_small
+from normscan.progress import progress
+from normscan.slices.pack import load_index
+from segmentation import write_detections
+from volumes import lesion_mask
+
+COLUMNS = ["scan", "subject", "threshold_rule", "metric", "value"]
+
+
+def main(snakemake) -> None:
+    params = snakemake.params
+    rules = read_json(snakemake.input.thresholds)[params.prior]
+    scans = {scan.scan: scan for scan in load_index(snakemake.input.index).scans}
+    filtered_scans = read_json(snakemake.input.filtered)["scans"]
+    primary = first_usable(rules, params.primary)
+    rows, done = [], {}
+    for name, paths in progress(list(filtered_scans.items()), "segmenting"):
+        scan = scans[name]
+        filtered, affine = load_nifti(paths["filtered"])
+        lesion = lesion_mask(scan.lesions, params.lesion_labels, filtered.shape)
+        for label, rule in rules.items():
+            if rule["threshold"] is None:
+                continue
+            detected = drop_small(filtered > rule["threshold"], params.minimum_voxels)
+            for metric, value in segmentation_scores(detected, lesion, affine).items():
+                rows.append([name, scan.subject, label, metric, value])
+        done[name] = dict(paths)
+        if primary:
+            _, files = write_detections(
+                filtered,
+                affine,
+                rules[primary]["threshold"],
+                params.minimum_voxels,
+                scan,
+                params.contrast,
+                Path(params.folder, name),
+            )
+            done[name] |= files
+        done[name] |= {"brain": scan.brain, "lesions": scan.lesions}
+    write_tsv(snakemake.output.scores, pandas.DataFrame(rows, columns=COLUMNS))
+    write_json(snakemake.output.manifest, {"rule": primary, "scans": done})
+
+
+def first_usable(rules: dict, wanted: str) -> str:
+    """The wanted rule when it has a threshold, else the first that has one, else none."""
+    usable = [label for label, rule in rules.items() if rule["threshold"] is not None]
+    return wanted if wanted in usable else (usable or [""])[0]
+
+
+run(snakemake, main)
