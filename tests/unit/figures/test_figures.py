@@ -88,7 +88,7 @@ def test_rows_of_slices_show_all_columns_with_truth_and_fewer_without():
 def test_slices_are_shown_with_x_to_the_right_and_y_up():
     image = np.zeros((8, 6))
     image[7, 0] = 1.0  # right, back
-    shown = slice_rows([{"label": "a", "image": image}]).axes[0].get_images()[0]
+    shown = slice_rows([{"label": "a", "image": image}], crop=False).axes[0].get_images()[0]
     assert shown.origin == "lower"
     assert shown.get_array().shape == (6, 8)
     assert shown.get_array()[0, 7] == 1.0

@@ -24,7 +24,11 @@ _GROUND = "#000000"
 
 @styled
 def slice_rows(
-    rows: Sequence[Mapping[str, Any]], *, title: str = "", map_limit: float | None = None
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    title: str = "",
+    map_limit: float | None = None,
+    crop: bool = True,
 ) -> Figure:
     """One row per slice; columns that no row has are left out (no truth: a screening page).
 
@@ -35,8 +39,9 @@ def slice_rows(
         ``detection`` (h, w) mask, ``truth`` (h, w) label map; optional ``reconstruction_name``
         (``restored``).
     map_limit : score at the end of the colour scale; default: 99.8th percentile of what is shown.
+    crop : cut away the empty border that all rows have.
     """
-    rows = list(rows)
+    rows = _cropped(list(rows)) if crop else list(rows)
     columns = [key for key in _PAINTERS if any(row.get(key) is not None for row in rows)]
     figure = _dark_figure(len(rows), len(columns), bool(title), "truth" in columns)
     panels = figure.subplots(max(1, len(rows)), max(1, len(columns)), squeeze=False)
@@ -87,11 +92,13 @@ def approach_rows(
     truth : (h, w) label map, drawn as a contour.
     """
     names = list(results)
+    given = [{"image": image, "truth": truth}, *({"image": image, **results[n]} for n in names)]
+    first, *cut = _cropped(given)
+    image, truth, results = first["image"], first["truth"], dict(zip(names, cut))
     figure = _dark_figure(2, len(names) + 1, bool(title), False)
     panels = figure.subplots(2, len(names) + 1, squeeze=False)
     for axes in panels.ravel():
         _bare(axes)
-    first = {"image": image, "truth": truth}
     _paint_image(panels[0, 0], first)
     panels[0, 0].set_title("input", color=_INK, fontsize=8.5, loc="center", fontweight="normal")
     if truth is not None:
@@ -114,11 +121,27 @@ def approach_rows(
     return figure
 
 
+def _cropped(rows: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """All arrays cut to the box that holds what is not zero in any image, with a small margin."""
+    shapes = {np.shape(row["image"]) for row in rows}
+    used = np.zeros(shapes.pop(), bool) if len(shapes) == 1 else np.zeros((0, 0), bool)
+    for row in rows if used.size else []:
+        used |= np.asarray(row["image"]) != 0
+    if not used.any():
+        return [dict(row) for row in rows]
+    box = tuple(slice(max(0, places.min() - 2), places.max() + 3) for places in np.nonzero(used))
+    return [
+        {key: np.asarray(value)[box] if key in _PAINTERS and value is not None else value
+         for key, value in row.items()}
+        for row in rows
+    ]  # fmt: skip
+
+
 def _dark_figure(rows: int, columns: int, title: bool, legend: bool) -> Figure:
     height = _TILE * max(1, rows) + 0.3 + 0.3 * title + 0.3 * legend
     figure = new_figure(_TILE * max(1, columns) + 1.0, height)
     figure.set_facecolor(_GROUND)
-    figure.get_layout_engine().set(w_pad=0.015, h_pad=0.02, wspace=0.0, hspace=0.0)
+    figure.get_layout_engine().set(w_pad=0.05, h_pad=0.05, wspace=0.0, hspace=0.0)
     return figure
 
 

@@ -1,0 +1,188 @@
+"""The report as a page: complete, self-contained, escaped, the same every time."""
+
+import html
+import re
+from html.parser import HTMLParser
+
+import made_content
+import pandas as pd
+import pytest
+
+from normscan.errors import NormscanError
+from normscan.report.embedding import picture
+from normscan.report.pages import relative_link
+from normscan.report.report import build_report
+from normscan.report.screening import build_index_page, build_scan_page
+
+EVIL = "<script>alert(1)</script>"
+VOID = {"meta", "img", "br", "link", "input", "hr"}
+
+
+class Reader(HTMLParser):
+    """Collects tags, attributes, ids; checks that tags are closed in order."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.tags, self.ids, self.sources, self.links, self.open = [], [], [], [], []
+        self.feed(text)
+        assert not self.open, self.open
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        self.tags.append(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+        self.ids += [given["id"]] if "id" in given else []
+        self.sources += [given["src"]] if "src" in given else []
+        self.links += [given["href"]] if "href" in given else []
+        assert not [name for name in given if name.startswith("on")]
+        assert tag != "img" or given["alt"]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return build_report(made_content.content())
+
+
+def test_everything_that_was_given_is_on_the_page(page):
+    text = html.unescape(re.sub(r"<[^>]+>", " ", page))
+    for words in (
+        "normscan demo", "demo_tumour", "sub-07", "FLAIR: file is truncated", "hyperintense",
+        "VAE (restoration)", "AE (dense) does not beat it", "best possible Dice (oracle)",
+        "Dice: best Dice on validation patients", "3D median filter 3×3×3", "Kingma DP",
+        "snakemake --profile default", "9f2c1a77b0e4d3aa", "2.13.0", "role: patients",
+        "Baur et al. 2021, MSLUB", "412.0 MB", "Nothing failed", "brain volume 2,104 ml",
+        "standard deviation over 3 seeds",
+    ):  # fmt: skip
+        assert words in text, words
+
+
+def test_page_is_well_formed_and_stands_alone(page):
+    reader = Reader(page)
+    assert len(reader.ids) == len(set(reader.ids))
+    assert all(source.startswith("data:") for source in reader.sources)
+    assert "link" not in reader.tags and "iframe" not in reader.tags
+    assert reader.tags.count("script") == 1
+    assert not re.search(r"url\(|@import", page)
+    for link in reader.links:
+        assert link.startswith(("#", "https://")), link
+        assert not link.startswith("#") or link[1:] in reader.ids, link
+
+
+def test_equal_content_gives_equal_pages(page):
+    assert build_report(made_content.content()) == page
+
+
+def test_the_report_of_nothing_says_what_is_missing():
+    page = build_report({})
+    Reader(page)
+    for words in (
+        "No cohort with lesion masks was scored", "No metrics were given", "No cohort table",
+        "No quality control", "No protocol was given", "No versions", "No configuration",
+        "No citation text", "No figures were given",
+    ):  # fmt: skip
+        assert words in page, words
+
+
+def test_markup_in_any_value_is_shown_and_not_run():
+    content = made_content.content()
+    content["title"] = EVIL
+    content["cohorts"][1]["name"] = EVIL
+    content["cohorts"][1]["excluded"] = [{"scan": EVIL, "reason": EVIL}]
+    content["run"]["config"] = {EVIL: f"</pre>{EVIL}"}
+    content["run"]["versions"] = {EVIL: EVIL}
+    content["run"]["protocols"] = [{"name": EVIL, "description": EVIL, "citation": EVIL}]
+    content["run"]["command"] = EVIL
+    content["quality"][0]["cohort"] = EVIL
+    content["quality"][0]["table"] = pd.DataFrame({"scan": [EVIL], EVIL: [EVIL]})
+    content["quality"][0]["flagged"] = [{"scan": EVIL, "reason": EVIL}]
+    content["failures"] = [{"what": EVIL, "why": EVIL}]
+    content["figures"] = [{"section": EVIL, "title": f'"{EVIL}', "png": made_content.PIXEL}]
+    content["published"][0]["title"] = EVIL
+    content["citation"] = {"text": EVIL, "references": [{"key": "a", "text": EVIL, "url": "javascript:alert(1)"}]}  # noqa: E501  # fmt: skip
+    rows = content["leaderboards"][0]["rows"].copy()
+    rows["approach"] = rows["approach"].str.replace("demo/vae", f"demo/{EVIL}")
+    content["leaderboards"][0] |= {"rows": rows, "cohort": EVIL, "titles": {}}
+    page = build_report(content)
+    reader = Reader(page)
+    assert reader.tags.count("script") == 1
+    assert EVIL not in page and html.escape(EVIL) in page
+    assert not any(link.startswith("javascript") for link in reader.links)
+
+
+def test_screening_pages_escape_markup():
+    content = made_content.scan_page()
+    content |= {"scan": EVIL, "cohort": EVIL, "notes": [EVIL], "versions": {EVIL: EVIL}}
+    content["results"][0] |= {"title": EVIL, "model": EVIL, "numbers": {EVIL: EVIL}}
+    index = made_content.index_page() | {"cohort": EVIL}
+    index["scans"][0] |= {"scan": EVIL, "note": EVIL}
+    for page in (build_scan_page(content), build_index_page(index)):
+        assert EVIL not in page and html.escape(EVIL) in page
+        assert Reader(page).tags.count("script") == 1
+
+
+def test_scan_page_says_what_was_found_and_at_which_threshold():
+    page = build_scan_page(made_content.scan_page())
+    reader = Reader(page)
+    assert "3 components detected, 4.60 ml together, the largest 4.20 ml" in page
+    assert "0.40\u00a0% of the voxels of healthy scans" in page
+    assert "not a medical device" in page
+    volumes = re.findall(r'data-value="(4\.2|0\.31|0\.09)"', page)
+    assert volumes == ["4.2", "0.31", "0.09"]
+    assert {"index.html", "sub-02.html", "sub-01/map.nii.gz"} <= set(reader.links)
+
+
+def test_scan_page_without_detections_or_results():
+    content = made_content.scan_page()
+    content["results"][0]["components"] = content["results"][0]["components"].iloc[:0]
+    assert "Nothing detected" in build_scan_page(content)
+    assert "No approach screened this scan" in build_scan_page({"cohort": "a", "scan": "b"})
+
+
+def test_index_page_links_every_scan():
+    reader = Reader(build_index_page(made_content.index_page()))
+    assert {f"sub-0{index}.html" for index in range(4)} <= set(reader.links)
+    assert "No scan was screened" in build_index_page({"cohort": "a"})
+
+
+@pytest.mark.parametrize(
+    "href", ["", "/etc/passwd", "https://example.org", "javascript:alert(1)", "//host/a", "C:\\a"]
+)
+def test_links_between_pages_must_be_relative(href):
+    with pytest.raises(NormscanError, match="relative"):
+        relative_link(href)
+    content = made_content.scan_page()
+    content["results"][0]["files"] = [{"title": "a", "href": href}]
+    with pytest.raises(NormscanError, match="relative"):
+        build_scan_page(content)
+
+
+def test_pictures_are_checked(tmp_path):
+    with pytest.raises(NormscanError, match="cannot be read"):
+        picture({"png": tmp_path / "missing.png"})
+    (tmp_path / "text.png").write_text("no picture")
+    with pytest.raises(NormscanError, match="text.png: not a PNG"):
+        picture({"png": tmp_path / "text.png"})
+    with pytest.raises(NormscanError, match="has no PNG"):
+        picture({"title": "a"})
+
+
+def test_drawings_are_embedded_as_svg_and_pixels_as_png(tmp_path):
+    (tmp_path / "a.svg").write_text('<svg width="72pt" height="36pt"><path/></svg>')
+    (tmp_path / "b.svg").write_text('<svg width="72pt" height="36pt"><image/></svg>')
+    drawn = picture({"png": made_content.PIXEL, "svg": tmp_path / "a.svg"})
+    assert drawn["uri"].startswith("data:image/svg+xml;base64,")
+    assert (drawn["width"], drawn["height"]) == (96, 48)
+    pixels = picture({"png": made_content.PIXEL, "svg": tmp_path / "b.svg"})
+    assert pixels["uri"].startswith("data:image/png;base64,")
+
+
+def test_flagged_scans_come_first_and_many_pictures_are_cut():
+    pictures = [{"scan": f"sub-{index:02d}", "png": made_content.PIXEL} for index in range(40)]
+    entry = {"cohort": "a", "flagged": ["sub-39"], "pictures": pictures}
+    page = build_report({"quality": [entry]})
+    shown = re.findall(r'alt="Slices of (sub-\d+)"', page)
+    assert shown[0] == "sub-39" and len(shown) == 24 and "16 more stand in" in page

@@ -1,0 +1,293 @@
+"""From tidy metric rows to a leaderboard, and what it says of the training-free baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from normscan.errors import NormscanError
+from normscan.figures.labels import rule_label
+from normscan.report.numbers import count, listing, number
+
+COLUMNS = [
+    "cohort",
+    "approach",
+    "seed",
+    "split",
+    "level",
+    "subject",
+    "threshold_rule",
+    "metric",
+    "value",
+]
+ORACLE = "oracle"
+_SAME = {"dice_mean": "dice", "best_possible_dice": "best_dice"}
+_FIXED = [
+    ("auprc", "AUPRC", "area under the precision-recall curve", "higher"),
+    ("auroc", "AUROC", "area under the ROC curve", "higher"),
+    ("l1_normal", "L1 normal", "mean absolute residual on normal voxels", ""),
+    ("l1_anomalous", "L1 anomalous", "mean absolute residual on anomalous voxels", ""),
+    ("chi_square", "χ²", "distance of the residual histograms, normal against anomalous", "higher"),
+]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One metric under one threshold rule."""
+
+    metric: str
+    rule: str
+    label: str
+    note: str
+    better: str  # "higher" or "" (no direction)
+
+    @property
+    def oracle(self) -> bool:
+        """Found on the very scans that it is scored on."""
+        return self.rule == ORACLE
+
+
+@dataclass
+class Cell:
+    """Mean over seeds, spread over seeds and, for a score per patient, over patients."""
+
+    mean: float = float("nan")
+    seeds_std: float = float("nan")
+    patients_std: float = float("nan")
+    best: bool = False
+
+
+@dataclass
+class Row:
+    """One approach."""
+
+    approach: str
+    title: str
+    protocol: str
+    seeds: int
+    cells: list[Cell]
+    baseline: bool = False
+    delta: float = float("nan")
+    verdict: str = ""
+
+
+@dataclass
+class Board:
+    """A table sorted by AUPRC, best first, and its message in words."""
+
+    columns: list[Column]
+    rows: list[Row]
+    sentences: list[str] = field(default_factory=list)
+    patients: int = 0
+
+    @property
+    def best(self) -> Row | None:
+        """The first row that has an AUPRC."""
+        return next((row for row in self.rows if np.isfinite(row.cells[0].mean)), None)
+
+
+def leaderboard(
+    rows,
+    *,
+    titles: Mapping[str, str] | None = None,
+    baseline: str | Mapping[str, str] = "",
+    split: str = "test",
+) -> Board:
+    """Make the leaderboard of one cohort.
+
+    Parameters
+    ----------
+    rows : pandas table with the columns of ``metrics.tsv``, of one cohort.
+    titles : ``protocol/approach`` or ``approach`` -> title.
+    baseline : the training-free approach, or protocol -> approach; every approach is compared
+        with the baseline of its own protocol.
+    split : rows of this split count.
+
+    Raises
+    ------
+    NormscanError : a column is missing.
+    """
+    missing = [name for name in COLUMNS if name not in rows.columns]
+    if missing:
+        raise NormscanError(f"metrics table lacks the columns {listing(missing)}")
+    rows = rows[rows["split"].astype(str) == split].copy()
+    rows["value"] = rows["value"].astype(float)
+    rows["metric"] = rows["metric"].replace(_SAME)
+    rows["threshold_rule"] = rows["threshold_rule"].fillna("none").astype(str)
+    columns = _columns(rows)
+    made = [
+        _row(name, rows[rows["approach"] == name], columns, titles or {})
+        for name in dict.fromkeys(rows["approach"])
+    ]
+    made.sort(key=lambda row: (-np.nan_to_num(row.cells[0].mean, nan=-1.0), row.approach))
+    _mark_best(columns, made)
+    _compare(made, baseline)
+    subjects = rows.loc[rows["level"] == "subject", "subject"].nunique()
+    return Board(columns, made, _sentences(made), int(subjects))
+
+
+def _columns(rows) -> list[Column]:
+    there = set(zip(rows["metric"], rows["threshold_rule"]))
+    fixed = [Column(metric, "none", label, note, better) for metric, label, note, better in _FIXED]
+    first, later = fixed[:2], [column for column in fixed[2:] if (column.metric, "none") in there]
+    oracle = [
+        Column(
+            metric,
+            ORACLE,
+            "best possible Dice (oracle)",
+            "the threshold is chosen on the scans scored here: a bound, not a result",
+            "higher",
+        )
+        for metric in ("best_dice", "dice")
+        if (metric, ORACLE) in there
+    ][:1]
+    rules = [
+        rule
+        for metric, rule in dict.fromkeys(zip(rows["metric"], rows["threshold_rule"]))
+        if metric == "dice" and rule not in (ORACLE, "none")
+    ]
+    dice = [
+        Column("dice", rule, f"Dice: {rule_label(rule)}", "mean over patients", "higher")
+        for rule in rules
+    ]
+    return [*first, *dice, *oracle, *later]
+
+
+def _row(name: str, rows, columns: list[Column], titles: Mapping[str, str]) -> Row:
+    protocol, _, short = str(name).rpartition("/")
+    title = titles.get(name) or titles.get(short) or short
+    seeds = rows["seed"].nunique()
+    return Row(str(name), title, protocol, int(seeds), [_cell(rows, column) for column in columns])
+
+
+def _cell(rows, column: Column) -> Cell:
+    of = rows[(rows["metric"] == column.metric) & (rows["threshold_rule"] == column.rule)]
+    cohort, subjects = of[of["level"] == "cohort"], of[of["level"] == "subject"]
+    # Dice per patient is the mean over patients; one threshold for all makes the oracle's.
+    per_patient = column.metric == "dice" and not column.oracle and len(subjects) > 0
+    chosen = subjects if per_patient or cohort.empty else cohort
+    if chosen.empty:
+        return Cell()
+    groups = chosen.groupby("seed")["value"]
+    means = groups.mean().to_numpy(float)
+    spread = float(np.nanmean(groups.std(ddof=0))) if chosen is subjects else float("nan")
+    known = means[np.isfinite(means)]
+    if not known.size:
+        return Cell()
+    mean = float(known.mean())
+    std = float(known.std(ddof=1)) if known.size > 1 else float("nan")
+    return Cell(mean, 0.0 if std < 1e-9 * abs(mean) else std, spread)
+
+
+def _mark_best(columns: list[Column], rows: list[Row]) -> None:
+    for place, column in enumerate(columns):
+        cells = [row.cells[place] for row in rows if np.isfinite(row.cells[place].mean)]
+        if column.better and len(cells) > 1:
+            top = max(cell.mean for cell in cells)
+            for cell in cells:
+                cell.best = cell.mean == top
+
+
+def _compare(rows: list[Row], baseline: str | Mapping[str, str]) -> None:
+    for row in rows:
+        name = baseline if isinstance(baseline, str) else baseline.get(row.protocol, "")
+        full = name if "/" in name or not row.protocol else f"{row.protocol}/{name}"
+        reference = next((other for other in rows if name and other.approach == full), None)
+        if reference is None:
+            continue
+        row.baseline = row is reference
+        row.delta = row.cells[0].mean - reference.cells[0].mean
+        row.verdict = "baseline" if row.baseline else _verdict(row, reference)
+
+
+def _verdict(row: Row, reference: Row) -> str:
+    if not np.isfinite(row.delta):
+        return "not scored"
+    if row.delta <= 0:
+        return "does not beat the baseline"
+    spread = np.hypot(*np.nan_to_num([row.cells[0].seeds_std, reference.cells[0].seeds_std]))
+    return "within the spread over seeds" if row.delta <= spread else "beats the baseline"
+
+
+def _sentences(rows: list[Row]) -> list[str]:
+    scored = [row for row in rows if np.isfinite(row.cells[0].mean)]
+    if not scored:
+        return ["No approach has an AUPRC on this cohort."]
+    several = len({row.protocol for row in rows}) > 1
+    best = scored[0]
+    said = [f"Best by AUPRC: {_name(best, several)} with {_value(best.cells[0])}."]
+    baselines = [row for row in scored if row.baseline]
+    if not baselines:
+        return [
+            *said,
+            "No training-free baseline was run: without it nobody can tell whether "
+            "training a model was worth it.",
+        ]
+    for reference in baselines:
+        others = [row for row in scored if not row.baseline and row.protocol == reference.protocol]
+        said.append(_against(reference, others, several))
+    return said
+
+
+def _against(reference: Row, others: list[Row], several: bool) -> str:
+    start = (
+        f"The training-free baseline {_name(reference, several)} reaches "
+        f"{_value(reference.cells[0])}"
+    )
+    below = [row for row in others if row.verdict == "does not beat the baseline"]
+    close = [row for row in others if row.verdict == "within the spread over seeds"]
+    if not others:
+        return f"{start}; no other approach was scored."
+    if len(below) == len(others):
+        return f"{start}: no model beats it."
+    parts = []
+    if below:
+        names = listing(_name(row, several) for row in below)
+        parts.append(f"{names} {'does' if len(below) == 1 else 'do'} not beat it")
+    if close:
+        names = listing(_name(row, several) for row in close)
+        lead = "leads" if len(close) == 1 else "lead"
+        parts.append(f"{names} {lead} by no more than the spread over seeds")
+    if not parts:
+        return f"{start}; {'every model beats' if len(others) > 1 else 'the model beats'} it."
+    ahead = len(others) - len(below) - len(close)
+    some = f"{ahead} of {count(len(others), 'model')} beat it"
+    clearly = some if ahead else "no model clearly beats it"
+    return f"{start}; {clearly}: " + "; ".join(parts) + "."
+
+
+def _name(row: Row, several: bool) -> str:
+    return f"{row.title} ({row.protocol})" if several and row.protocol else row.title
+
+
+def _value(cell: Cell) -> str:
+    spread = f" ± {number(cell.seeds_std)}" if np.isfinite(cell.seeds_std) else ""
+    return number(cell.mean) + spread
+
+
+def prior_text(prior: str) -> str:
+    """The sign prior in words."""
+    return {
+        "hyperintense": "hyperintense: only voxels brighter than expected count",
+        "hypointense": "hypointense: only voxels darker than expected count",
+        "none": "none: deviations in both directions count",
+    }.get(prior, prior or "not stated")
+
+
+def postprocessing_text(settings: Any) -> str:
+    """Post-processing in words; a text is kept as it is."""
+    if isinstance(settings, str) or not settings:
+        return settings or "not stated"
+    known = {
+        "erosion": lambda n: f"brain mask eroded by {count(n, 'voxel')}" if n else "",
+        "median": lambda n: f"3D median filter {n}×{n}×{n}" if n > 1 else "no median filter",
+        "minimum_voxels": lambda n: f"components below {n} voxels dropped" if n > 1 else "",
+    }
+    parts = [
+        known[key](value) if key in known else f"{key.replace('_', ' ')}: {value}"
+        for key, value in settings.items()
+    ]
+    return ", ".join(filter(None, parts))

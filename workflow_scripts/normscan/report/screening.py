@@ -1,0 +1,208 @@
+"""Pages of a screening: one per scan, made to be judged in a minute, and an index."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from normscan.report import tables
+from normscan.report.embedding import picture
+from normscan.report.leaderboard import postprocessing_text, prior_text
+from normscan.report.numbers import count, number, plain
+from normscan.report.pages import relative_link, render, slug
+
+_COMPONENTS = {
+    "component": "component",
+    "volume_ml": "volume (ml)",
+    "volume_mm3": "volume (mm³)",
+    "voxels": "voxels",
+    "mean_score": "mean score",
+    "max_score": "highest score",
+    "x": "x (mm)",
+    "y": "y (mm)",
+    "z": "z (mm)",
+}
+_VOLUMES = ("volume_ml", "volume_mm3", "voxels")
+
+
+def build_scan_page(content: Mapping[str, Any]) -> str:
+    """The page of one screened scan.
+
+    Parameters
+    ----------
+    content :
+        ``cohort``, ``scan`` : names. ``contrast`` : optional.
+        ``results`` : one mapping per approach that screened the scan: ``title``; ``model``,
+        ``detector``, ``protocol``, ``seed``, ``prior``, ``postprocessing`` (all optional);
+        ``picture`` {png, svg} with ``caption``; ``components`` (pandas table, sorted here by
+        volume, largest first); ``thresholds`` [{rule, value, false_positive_rate, used}];
+        ``numbers`` {name: value}; ``files`` [{title, href}], relative to the page.
+        ``versions`` {package: version}; ``notes`` [str], what a reader must know (quality flags);
+        ``index``, ``previous``, ``next`` : relative links.
+
+    Raises
+    ------
+    NormscanError : a link is not relative; a picture is missing or broken.
+    """
+    return render(
+        "scan.html",
+        cohort=str(content["cohort"]),
+        scan=str(content["scan"]),
+        contrast=str(content.get("contrast") or ""),
+        results=[_result(entry) for entry in content.get("results") or []],
+        versions=list((content.get("versions") or {}).items()),
+        notes=list(content.get("notes") or []),
+        links=[
+            (name, relative_link(content[key]))
+            for key, name in (("index", "All scans"), ("previous", "Previous"), ("next", "Next"))
+            if content.get(key)
+        ],
+    )
+
+
+def build_index_page(content: Mapping[str, Any]) -> str:
+    """The index of a screened cohort.
+
+    Parameters
+    ----------
+    content :
+        ``cohort``; ``scans`` : [{scan, page (relative link), approach, components (number),
+        volume_ml, largest_ml, max_score, thumbnail (PNG bytes or path, optional), note}];
+        ``excluded`` [{scan, reason}]; ``facts`` {name: value}.
+
+    Raises
+    ------
+    NormscanError : a link is not relative.
+    """
+    scans = list(content.get("scans") or [])
+    return render(
+        "index.html",
+        cohort=str(content["cohort"]),
+        table=_index_table(scans) if scans else None,
+        total=len({str(entry["scan"]) for entry in scans}),
+        found=len({str(entry["scan"]) for entry in scans if entry.get("components")}),
+        thumbnails=[
+            {
+                "scan": str(entry["scan"]),
+                "page": relative_link(entry["page"]),
+                **picture({"png": entry["thumbnail"]}),
+            }
+            for entry in scans
+            if entry.get("thumbnail")
+        ],
+        excluded=list(content.get("excluded") or []),
+        facts=[(name, plain(value)) for name, value in (content.get("facts") or {}).items()],
+    )
+
+
+def _result(entry: Mapping[str, Any]) -> dict[str, Any]:
+    title = str(entry["title"])
+    components = entry.get("components")
+    used = next((rule for rule in entry.get("thresholds") or [] if rule.get("used")), None)
+    facts = [(name, entry.get(name)) for name in ("protocol", "model", "detector", "seed")]
+    facts += [("sign prior", prior_text(entry["prior"]))] if entry.get("prior") else []
+    if entry.get("postprocessing"):
+        facts.append(("post-processing", postprocessing_text(entry["postprocessing"])))
+    facts += list((entry.get("numbers") or {}).items())
+    return {
+        "title": title,
+        "anchor": slug(title),
+        "headline": _headline(components, used),
+        "facts": [(name, plain(value)) for name, value in facts if value is not None],
+        "picture": picture(entry["picture"]) if entry.get("picture") else None,
+        "caption": str((entry.get("picture") or {}).get("caption") or ""),
+        "components": None if components is None or components.empty else _components(components),
+        "thresholds": _thresholds(entry.get("thresholds") or []),
+        "files": [
+            (str(file["title"]), relative_link(file["href"])) for file in entry.get("files") or []
+        ],
+    }
+
+
+def _headline(components, used: Mapping[str, Any] | None) -> str:
+    if components is None:
+        return "No component table was made."
+    said = (
+        f"{count(len(components), 'component')} detected" if len(components) else "Nothing detected"
+    )
+    volume = _volume(components)
+    if len(components) and volume in ("volume_ml", "volume_mm3"):
+        unit = 1 if volume == "volume_ml" else 1000
+        said += f", {number(components[volume].sum() / unit, 2)} ml together"
+        said += f", the largest {number(components[volume].max() / unit, 2)} ml"
+    rate = used.get("false_positive_rate") if used else None
+    if rate is not None:
+        share = f"{number(100 * rate, 2)}\u00a0%"
+        said += f", at a threshold that marks {share} of the voxels of healthy scans"
+    return said + "."
+
+
+def _volume(components) -> str:
+    return next((name for name in _VOLUMES if name in components.columns), "")
+
+
+def _components(components) -> dict:
+    volume = _volume(components)
+    if volume:
+        components = components.sort_values(volume, ascending=False, kind="stable")
+    return tables.frame_table(components, _COMPONENTS)
+
+
+def _thresholds(rules) -> dict | None:
+    from normscan.figures.labels import rule_label
+
+    if not rules:
+        return None
+    columns = [
+        {"label": "threshold rule"},
+        {"label": "score", "numeric": True},
+        {
+            "label": "false positives on healthy scans",
+            "numeric": True,
+            "note": "share of the voxels of healthy scans above the threshold",
+        },
+        {"label": "used here"},
+    ]
+    rows = []
+    for rule in rules:
+        rate = rule.get("false_positive_rate")
+        rows.append(
+            [
+                tables.cell(rule_label(str(rule["rule"]))),
+                tables.cell(number(rule.get("value"), 4), tables.sortable(rule.get("value"))),
+                tables.cell(
+                    "–" if rate is None else f"{number(100 * rate, 2)} %", tables.sortable(rate)
+                ),
+                tables.cell(
+                    "yes" if rule.get("used") else "", kind="best" if rule.get("used") else ""
+                ),
+            ]
+        )
+    return tables.table(columns, rows)
+
+
+def _index_table(scans) -> dict:
+    columns = [
+        ("approach", "approach"),
+        ("components", "components"),
+        ("volume_ml", "detected (ml)"),
+        ("largest_ml", "largest (ml)"),
+        ("max_score", "highest score"),
+        ("note", "note"),
+    ]
+    there = [
+        (key, label) for key, label in columns if any(entry.get(key) is not None for entry in scans)
+    ]
+    text = ("approach", "note")
+    heads = [
+        {"label": "scan"},
+        *({"label": label, "numeric": key not in text} for key, label in there),
+    ]
+    rows = []
+    for entry in scans:
+        row = [tables.cell(str(entry["scan"]), kind="name", href=relative_link(entry["page"]))]
+        for key, _ in there:
+            value = entry.get(key)
+            row.append(tables.cell(plain(value), None if key in text else tables.sortable(value)))
+        rows.append(row)
+    return tables.table(heads, rows)

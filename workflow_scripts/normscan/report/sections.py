@@ -1,0 +1,118 @@
+"""What the sections of a report show, made ready for the template."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from normscan.report import tables
+from normscan.report.embedding import picture
+from normscan.report.numbers import plain, size
+
+_PICTURE_LIMIT = 24
+_ORDER = ("Curves", "Dice", "Residuals", "Slices", "Training")
+
+
+def cohort_table(cohorts: Sequence[Mapping[str, Any]]) -> dict:
+    """Roles, priors, contrasts and splits of all cohorts."""
+    parts = list(dict.fromkeys(part for cohort in cohorts for part in cohort.get("splits") or {}))
+    columns = [
+        {"label": "cohort"},
+        {"label": "role"},
+        {"label": "sign prior"},
+        {"label": "contrasts"},
+        {"label": "scans", "numeric": True},
+        *({"label": part, "numeric": True} for part in parts),
+        {"label": "excluded", "numeric": True},
+    ]
+    rows = []
+    for cohort in cohorts:
+        contrasts = cohort.get("contrasts") or ""
+        excluded = len(cohort.get("excluded") or [])
+        rows.append(
+            [
+                tables.cell(str(cohort["name"]), kind="name"),
+                tables.cell(plain(cohort.get("role"))),
+                tables.cell(plain(cohort.get("prior"))),
+                tables.cell(plain(contrasts)),
+                tables.cell(plain(cohort.get("scans")), cohort.get("scans")),
+                *(
+                    tables.cell(plain(value), value)
+                    for value in ((cohort.get("splits") or {}).get(part) for part in parts)
+                ),
+                tables.cell(str(excluded), excluded, "flagged" if excluded else ""),
+            ]
+        )
+    return tables.table(columns, rows)
+
+
+def excluded(cohorts: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
+    """(cohort, scan, reason) of every scan that was left out."""
+    return [
+        (str(cohort["name"]), str(entry["scan"]), str(entry["reason"]))
+        for cohort in cohorts
+        for entry in cohort.get("excluded") or []
+    ]
+
+
+def quality(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Quality control of one cohort; flagged scans come first, and not all pictures are shown."""
+    flagged = [
+        item if isinstance(item, Mapping) else {"scan": item, "reason": ""}
+        for item in entry.get("flagged") or []
+    ]
+    names = {str(item["scan"]) for item in flagged}
+    given = sorted(entry.get("pictures") or [], key=lambda item: str(item["scan"]) not in names)
+    shown = given[: max(_PICTURE_LIMIT, len(names))]
+    frame = entry.get("table")
+    overview = entry.get("overview")
+    return {
+        "cohort": str(entry["cohort"]),
+        "table": None if frame is None else tables.frame_table(frame, marked=names, key="scan"),
+        "flagged": flagged,
+        "overview": picture({"png": overview, "svg": entry.get("overview_svg")})
+        if overview
+        else None,
+        "pictures": [
+            {"scan": str(item["scan"]), "flagged": str(item["scan"]) in names, **picture(item)}
+            for item in shown
+        ],
+        "left_out": len(given) - len(shown),
+    }
+
+
+def published(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """One table of published numbers."""
+    return {
+        "title": str(entry["title"]),
+        "note": str(entry.get("note") or ""),
+        "table": tables.frame_table(entry["table"]),
+    }
+
+
+def figures(figures: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Figures by section, the usual sections first."""
+    sections: dict[str, list[dict[str, Any]]] = {}
+    for entry in figures:
+        sections.setdefault(str(entry.get("section") or "Figures"), []).append(
+            {
+                "title": str(entry["title"]),
+                "caption": str(entry.get("caption") or ""),
+                **picture(entry),
+            }
+        )
+    place = {name: index for index, name in enumerate(_ORDER)}
+    return sorted(sections.items(), key=lambda item: place.get(item[0], len(_ORDER)))
+
+
+def benchmarks(frame) -> dict | None:
+    """Time and storage by stage."""
+    if frame is None or not len(frame):
+        return None
+    made = tables.frame_table(frame)
+    if "bytes" in frame.columns:
+        place = list(frame.columns).index("bytes")
+        for row in made["rows"]:
+            if row[place]["value"] is not None:
+                row[place]["text"] = size(row[place]["value"])
+    return made

@@ -1,0 +1,124 @@
+"""Tables of a page: cells with a text, a class and a value to sort by."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from normscan.report.leaderboard import Board
+from normscan.report.numbers import number, plain
+
+
+def cell(text: str, value: Any = None, kind: str = "", small: str = "", href: str = "") -> dict:
+    """One cell; ``value`` is what sorting uses, ``kind`` a CSS class."""
+    return {"text": text, "value": value, "kind": kind, "small": small, "href": href}
+
+
+def table(columns: Sequence[Mapping[str, Any]], rows: Iterable[Sequence[dict]]) -> dict:
+    """``columns``: mappings with ``label`` and optionally ``numeric``, ``note``, ``kind``."""
+    full = [
+        {
+            "label": column["label"],
+            "note": column.get("note", ""),
+            "numeric": bool(column.get("numeric")),
+            "css": " ".join(
+                filter(None, ["numeric" * bool(column.get("numeric")), column.get("kind", "")])
+            ),
+        }
+        for column in columns
+    ]
+    return {"columns": full, "rows": [list(row) for row in rows]}
+
+
+def frame_table(frame, labels: Mapping[str, str] | None = None, marked=(), key: str = "") -> dict:
+    """Any pandas table; columns of numbers are right-aligned.
+
+    Parameters
+    ----------
+    labels : column -> heading.
+    marked : values of column ``key`` whose rows are marked.
+    """
+    labels = labels or {}
+    columns = [
+        {
+            "label": labels.get(name, str(name).replace("_", " ")),
+            "numeric": frame[name].dtype.kind in "iuf",
+        }
+        for name in frame.columns
+    ]
+    marked = {str(value) for value in marked}
+    decimals = {name: _decimals(frame[name]) for name in frame.columns}
+    rows = []
+    for _, row in frame.iterrows():
+        kind = "flagged" if key and str(row[key]) in marked else ""
+        texts = [
+            plain(value) if decimals[name] is None else number(value, decimals[name])
+            for name, value in row.items()
+        ]
+        rows.append([cell(text, sortable(value), kind) for text, value in zip(texts, row)])
+    return table(columns, rows)
+
+
+def _decimals(values) -> int | None:
+    """Equal decimals for all floats of a column, three digits for its largest; None: no floats."""
+    if values.dtype.kind != "f":
+        return None
+    largest = float(values.abs().max())
+    if (values.dropna() % 1 == 0).all() or not math.isfinite(largest) or largest == 0:
+        return 0
+    return min(3, max(0, 2 - math.floor(math.log10(largest))))
+
+
+def sortable(value: Any) -> Any:
+    """A number to sort by, or None for text and missing values."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        value = value.item() if hasattr(value, "item") else None
+    if isinstance(value, (int, float)) and math.isfinite(value):
+        return value
+    return None
+
+
+def board_table(board: Board) -> dict:
+    """The leaderboard; oracle columns carry a class and their label says so."""
+    compared = any(row.verdict for row in board.rows)
+    several = len({row.protocol for row in board.rows}) > 1
+    columns = [{"label": "approach"}]
+    columns += [{"label": "protocol"}] if several else []
+    for place, column in enumerate(board.columns):
+        kind = "oracle" if column.oracle else ""
+        columns.append({"label": column.label, "note": column.note, "numeric": True, "kind": kind})
+        if place == 0 and compared:
+            note = "difference in AUPRC to the training-free baseline of the same protocol"
+            columns.append({"label": "against baseline", "note": note, "numeric": True})
+    rows = []
+    for row in board.rows:
+        short = row.approach.rpartition("/")[2]
+        line = [cell(row.title, kind="name", small=short if short != row.title else "")]
+        line += [cell(row.protocol)] if several else []
+        for place, (column, entry) in enumerate(zip(board.columns, row.cells)):
+            line.append(_score(column, entry))
+            if place == 0 and compared:
+                line.append(_against(row))
+        rows.append(line)
+    return table(columns, rows)
+
+
+def _score(column, entry) -> dict:
+    kind = " ".join(filter(None, ["oracle" * column.oracle, "best" * entry.best]))
+    small = [f"± {number(entry.seeds_std)}"] if math.isfinite(entry.seeds_std) else []
+    if math.isfinite(entry.patients_std):
+        small.append(f"patients ± {number(entry.patients_std)}")
+    return cell(number(entry.mean), sortable(entry.mean), kind, "\n".join(small))
+
+
+def _against(row) -> dict:
+    if row.baseline:
+        return cell("baseline", 0.0, "reference")
+    if not math.isfinite(row.delta):
+        return cell("–", None, "", row.verdict)
+    kind, small = {
+        "beats the baseline": ("above", "beats it"),
+        "does not beat the baseline": ("below", "does not beat it"),
+    }.get(row.verdict, ("within", row.verdict))
+    return cell(f"{row.delta:+.3f}".replace("-", "−"), row.delta, kind, small)
