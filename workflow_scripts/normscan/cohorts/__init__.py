@@ -1,0 +1,1 @@
+"""Which scans exist, whether they are sound, and how their subjects are split."""

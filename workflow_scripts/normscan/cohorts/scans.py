@@ -1,0 +1,61 @@
+"""Scans and cohorts as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+CONTRASTS = ("T1w", "T2w", "FLAIR", "T1ce", "PD", "DWI")
+ROLES = ("healthy", "patients", "unlabelled")
+PRIORS = ("none", "hyperintense", "hypointense")
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One subject in one session with all its contrasts: the unit of processing.
+
+    Attributes
+    ----------
+    cohort : name of the cohort.
+    subject, session : labels without ``sub-`` and ``ses-``; session "" when there is none.
+    images : contrast -> path.
+    brain_mask : path, "" when there is none.
+    lesion_mask : path of a label map (0 = healthy), "" when there is none.
+    covariates : further columns of the subject (age, sex).
+    """
+
+    cohort: str
+    subject: str
+    session: str = ""
+    images: dict[str, str] = field(default_factory=dict)
+    brain_mask: str = ""
+    lesion_mask: str = ""
+    covariates: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """``sub-01`` or ``sub-01_ses-2``."""
+        session = f"_ses-{self.session}" if self.session else ""
+        return f"sub-{self.subject}{session}"
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """A set of scans with one role.
+
+    Attributes
+    ----------
+    role : ``healthy``, ``patients`` or ``unlabelled``.
+    prior : sign of what is sought: ``none``, ``hyperintense`` or ``hypointense``.
+    skull_stripped : whether the images show brains only.
+    space : atlas in whose space the scans already are, "" for native space.
+    lesion_classes : class -> label or labels of the mask; empty: every label but 0.
+    """
+
+    name: str
+    role: str
+    prior: str = "none"
+    skull_stripped: bool = False
+    space: str = ""
+    lesion_classes: dict[str, Any] = field(default_factory=dict)
+    scans: tuple[Scan, ...] = ()

@@ -1,0 +1,1 @@
+"""The simulated demo cohort: heads made from the ICBM152 tissue maps, with lesions and truth."""
