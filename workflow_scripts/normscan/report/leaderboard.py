@@ -264,7 +264,7 @@ def _name(row: Row, several: bool) -> str:
 
 
 def _value(cell: Cell) -> str:
-    spread = f" ± {number(cell.seeds_std)}" if np.isfinite(cell.seeds_std) else ""
+    spread = f" ±\u00a0{number(cell.seeds_std)}" if np.isfinite(cell.seeds_std) else ""
     return number(cell.mean) + spread
 
 

@@ -106,9 +106,9 @@ def board_table(board: Board) -> dict:
 
 def _score(column, entry) -> dict:
     kind = " ".join(filter(None, ["oracle" * column.oracle, "best" * entry.best]))
-    small = [f"± {number(entry.seeds_std)}"] if math.isfinite(entry.seeds_std) else []
+    small = [f"±\u00a0{number(entry.seeds_std)}"] if math.isfinite(entry.seeds_std) else []
     if math.isfinite(entry.patients_std):
-        small.append(f"patients ± {number(entry.patients_std)}")
+        small.append(f"patients ±\u00a0{number(entry.patients_std)}")
     return cell(number(entry.mean), sortable(entry.mean), kind, "\n".join(small))
 
 
