@@ -10,7 +10,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from normscan.errors import NormscanError
 from normscan.report.numbers import count, listing, number, plain, size
@@ -19,7 +18,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render(template: str, **values) -> str:
-    """A page from a template; every value is escaped.
+    """A page from a template; every value but the style and script is escaped.
 
     The page allows itself its own style and script only (content security policy), so even a
     mistake in a template could load or run nothing else.
@@ -30,8 +29,8 @@ def render(template: str, **values) -> str:
         _environment()
         .get_template(template)
         .render(
-            style=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
-            script=Markup(script),
+            style=(TEMPLATES / "page.css").read_text(encoding="utf-8"),
+            script=script,
             script_digest=digest,
             **values,
         )
