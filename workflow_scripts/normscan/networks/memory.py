@@ -1,0 +1,35 @@
+"""Memory settings of the C library that tensors on the CPU live from."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+LARGEST = 2**31 - 1
+
+
+def tune_allocator(mmap_threshold: int = LARGEST, trim_threshold: int = LARGEST) -> bool:
+    """Keep freed memory in the process instead of returning it to the system at every step.
+
+    By default glibc maps every large tensor anew and unmaps it afterwards, so that each training
+    step touches all its pages for the first time again.
+
+    Parameters
+    ----------
+    mmap_threshold, trim_threshold : bytes; see mallopt(3).
+
+    Returns
+    -------
+    done : False where there is no glibc (macOS, Windows, musl); nothing is changed there.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):
+        return False
+    mallopt.argtypes, mallopt.restype = [ctypes.c_int, ctypes.c_int], ctypes.c_int
+    return bool(
+        mallopt(M_MMAP_THRESHOLD, mmap_threshold) and mallopt(M_TRIM_THRESHOLD, trim_threshold)
+    )

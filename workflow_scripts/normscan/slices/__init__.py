@@ -1,0 +1,1 @@
+"""Slice packs: volumes as one memory-mapped array per shard, and batches from them."""
