@@ -1,65 +1,93 @@
-"""AE (dense): L1 reconstruction through a 128-dimensional code. Baur et al. 2021, Eq. 1.
+"""Autoencoder on the unified network. Source: Baur et al. 2021, II-A Eq. 1 and III-B.
 
-With dropout it is the Bayesian AE of the study: dropout stays on at test time and reconstructions
-are sampled (Pawlowski et al. 2018).
+L1 error, summed over a slice's pixels and averaged over slices. ``bottleneck: spatial`` is the
+study's AE (spatial). With ``dropout`` above 0 the code loses entries at random, in training and, for
+a Bayesian AE, when reconstructions are sampled (section II-B, Monte Carlo methods).
 """
 
 from __future__ import annotations
 
-import torch
+from typing import Any
 
-from normscan.models.base import NeuralModel
-from normscan.networks.unified import Decoder, DenseDecoding, DenseEncoding, Encoder
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from normscan.errors import ConfigError
+from normscan.models.base import NeuralModel, adam
+from normscan.networks.devices import seeded
+from normscan.networks.unified import UnifiedDecoder, UnifiedEncoder
 
 CAPABILITIES = {"reconstruct", "sample"}
 SETTINGS = {
+    "network": "unified",
+    "bottleneck": "dense",
     "latent": 128,
     "dropout": 0.0,
     "learning_rate": 1e-4,
     "batch_size": 64,
     "max_epochs": 1000,
     "patience": 5,
+    "precision": "auto",
 }
 
 
 class Model(NeuralModel):
-    """Dense autoencoder on the unified network."""
+    """Encoder, dropout on the code, decoder."""
 
     def __init__(
-        self, contrasts: int, size: int, latent: int, dropout: float, learning_rate: float
+        self,
+        contrasts: int,
+        size: int,
+        *,
+        bottleneck: str = "dense",
+        latent: int = 128,
+        dropout: float = 0.0,
+        learning_rate: float = 1e-4,
     ):
-        super().__init__()
-        self.learning_rate = learning_rate
-        self.rate = dropout
-        self.encoder = Encoder(contrasts, size)
-        # Dropout is drawn from the training's own generator in decode_sample, so that resume repeats it.
-        self.encoding = DenseEncoding(self.encoder.filters, latent, 0.0)
-        self.decoding = DenseDecoding(self.encoder.filters, latent, 0.0)
-        self.decoder = Decoder(contrasts, size)
+        super().__init__(contrasts, size)
+        if not 0 <= dropout < 1:
+            raise ConfigError(f"dropout: found {dropout}; must be at least 0 and below 1")
+        self.dropout, self.learning_rate = dropout, learning_rate
+        self.encoder = UnifiedEncoder(contrasts, size, latent, bottleneck)
+        self.decoder = UnifiedDecoder(contrasts, size, latent, bottleneck)
 
-    def losses(self, batch: torch.Tensor, generator: torch.Generator) -> dict[str, torch.Tensor]:
-        """L1 summed over a slice's pixels, averaged over slices."""
-        reconstruction = self.decode_sample(self.encode(batch), generator)
-        error = (reconstruction - batch).abs()
-        return {"loss": error.flatten(1).sum(1).mean(), "l1": error.mean()}
+    def optimisers(self, phase: str) -> dict[str, torch.optim.Optimizer]:
+        return {"main": adam(self.parameters(), self.learning_rate)}
 
-    def reconstruct(self, x: torch.Tensor) -> torch.Tensor:
-        return self.decoder(self.decoding(self.encode(x)))
+    def losses(self, batch: Tensor) -> dict[str, Tensor]:
+        code = functional.dropout(self.encode(batch), self.dropout, self.training)
+        error = (batch - self.decoder(code)).abs().flatten(1)
+        return {"loss": error.sum(dim=1).mean(), "reconstruction": error.mean()}
 
-    def encode(self, x: torch.Tensor) -> torch.Tensor:
-        """Code (n, latent)."""
-        (code,) = self.encoding(self.encoder(x))
-        return code
+    def reconstruct(self, slices: Tensor) -> Tensor:
+        return self.decoder(self.encode(slices))
 
-    def decode_sample(self, code: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Reconstruction from a code with dropout (Baur et al. 2021, section II-B)."""
-        if self.rate:
-            kept = torch.rand(code.shape, generator=generator, device=code.device) >= self.rate
-            code = code * kept / (1 - self.rate)
-        return self.decoder(self.decoding(code))
+    def encode(self, slices: Tensor) -> Tensor:
+        """Code (n, latent), or (n, latent, 8, 8) of a spatial bottleneck."""
+        return self.encoder(slices)[0]
+
+    def decode_sample(self, code: Tensor, generator: torch.Generator) -> Tensor:
+        """Decode with entries of the code dropped at random.
+
+        Raises
+        ------
+        ConfigError : the model has no dropout, so that all samples would be the same.
+        """
+        if not self.dropout:
+            raise ConfigError(
+                "dropout: is 0, so that sampled reconstructions would all be equal; train this "
+                "model with dropout (0.2 in Baur et al. 2021) to use it with this detector"
+            )
+        kept = torch.rand(code.shape, generator=generator, device=code.device) >= self.dropout
+        return self.decoder(code * kept / (1 - self.dropout))
 
 
-def build(contrasts: int, size: int, **settings) -> Model:
-    """A model for slices (contrasts, size, size)."""
-    names = ("latent", "dropout", "learning_rate")
-    return Model(contrasts, size, **{name: settings[name] for name in names})
+def build(contrasts: int, size: int, seed: int = 0, **settings: Any) -> Model:
+    """An AE with weights that follow from ``seed``; settings as in ``SETTINGS``."""
+    chosen = {**SETTINGS, **settings}
+    if chosen["network"] != "unified":
+        raise ConfigError(f"network: found '{chosen['network']}'; allowed: unified")
+    names = ("bottleneck", "latent", "dropout", "learning_rate")
+    with seeded(seed):
+        return Model(contrasts, size, **{name: chosen[name] for name in names})

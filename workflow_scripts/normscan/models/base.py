@@ -229,8 +229,3 @@ def adam(
 ) -> torch.optim.Adam:
     """Adam over ``parameters``."""
     return torch.optim.Adam(parameters, lr=learning_rate, betas=tuple(betas))
-
-
-def draw_normal(like: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Standard normal numbers of a tensor's shape, type and device."""
-    return torch.randn(like.shape, generator=generator, device=like.device, dtype=like.dtype)

@@ -1,98 +1,186 @@
 """The unified network: one architecture for all models of the comparative study.
 
-Source: Baur et al. 2021, section III-B and Fig. 4. The slope of the leaky ReLU and the position of
-dropout are not given in the paper; chosen as in the published code: slope 0.2 and dropout on the
-dense bottleneck.
+Source: Baur et al. 2021, section III-B and Fig. 4. Not given in the paper: the slope of the leaky
+ReLU (0.3, the default of the library the study was made with), the initial weights (Glorot uniform,
+biases zero, likewise) and the output's activation (none).
 """
 
 from __future__ import annotations
 
-import torch
-from torch import nn
+from torch import Tensor, nn
 
 from normscan.errors import ConfigError
 
-FILTERS = (32, 64, 128, 128)
-SMALLEST = 8
-SLOPE = 0.2
+COARSEST = 8
+SLOPE = 0.3
 NARROW = 16
 
 
-def stage_filters(size: int) -> list[int]:
-    """Filters of the encoder's stages: as many stages as lead from ``size`` down to 8x8.
+def stages(size: int) -> int:
+    """Number of stride-2 stages between a slice's side and 8.
 
     Raises
     ------
     ConfigError : the size is not 8 times a power of two.
     """
-    stages = (size // SMALLEST).bit_length() - 1
-    if size != SMALLEST * 2**stages or stages < 1:
+    count = (size // COARSEST).bit_length() - 1
+    if count < 1 or size != COARSEST * 2**count:
         raise ConfigError(
-            f"slices.size: found {size}; the unified network needs 8 times a power of two: "
-            "16, 32, 64, 128, 256, 512"
+            f"slices.size: found {size}; the unified network takes 16, 32, 64, 128, 256 or 512"
         )
-    return [FILTERS[min(stage, len(FILTERS) - 1)] for stage in range(stages)]
+    return count
+
+
+def encoder_filters(size: int) -> list[int]:
+    """Filters of the encoder's stages: 32, 64, 128, 128 for slices of 128x128."""
+    return [min(128, 32 * 2**stage) for stage in range(stages(size))]
+
+
+def decoder_filters(size: int) -> list[int]:
+    """Filters of the decoder's stages: 128, 64, 32, 32 for slices of 128x128."""
+    return [max(32, 128 // 2**stage) for stage in range(stages(size))]
 
 
 class Encoder(nn.Sequential):
-    """(n, contrasts, size, size) -> (n, filters, 8, 8): conv 5x5 stride 2, batch norm, leaky ReLU."""
+    """Slices (n, contrasts, size, size) -> features (n, channels, 8, 8).
+
+    Attributes
+    ----------
+    channels : of the features.
+    """
 
     def __init__(self, contrasts: int, size: int):
         layers: list[nn.Module] = []
-        before = contrasts
-        for filters in stage_filters(size):
+        channels = contrasts
+        for filters in encoder_filters(size):
             layers += [
-                nn.Conv2d(before, filters, 5, stride=2, padding=2),
+                nn.Conv2d(channels, filters, 5, stride=2, padding=2, bias=False),
                 nn.BatchNorm2d(filters),
                 nn.LeakyReLU(SLOPE),
             ]
-            before = filters
+            channels = filters
         super().__init__(*layers)
-        self.filters = before
+        self.channels = channels
 
 
 class Decoder(nn.Sequential):
-    """(n, filters, 8, 8) -> (n, contrasts, size, size): transposed conv 5x5 stride 2, mirrored."""
+    """Features (n, channels, 8, 8) -> slices (n, contrasts, size, size)."""
 
-    def __init__(self, contrasts: int, size: int):
-        filters = stage_filters(size)
-        layers: list[nn.Module] = [nn.BatchNorm2d(filters[-1]), nn.ReLU()]
-        before = filters[-1]
-        for after in reversed(filters):
+    def __init__(self, channels: int, contrasts: int, size: int):
+        layers: list[nn.Module] = [nn.BatchNorm2d(channels), nn.ReLU()]
+        for filters in decoder_filters(size):
             layers += [
-                nn.ConvTranspose2d(before, after, 5, stride=2, padding=2, output_padding=1),
-                nn.BatchNorm2d(after),
+                nn.ConvTranspose2d(
+                    channels, filters, 5, stride=2, padding=2, output_padding=1, bias=False
+                ),
+                nn.BatchNorm2d(filters),
                 nn.LeakyReLU(SLOPE),
             ]
-            before = after
-        super().__init__(*layers, nn.Conv2d(before, contrasts, 1))
+            channels = filters
+        super().__init__(*layers, nn.Conv2d(channels, contrasts, 1))
 
 
-class DenseEncoding(nn.Module):
-    """(n, filters, 8, 8) -> code (n, latent): 1x1 conv to 16 channels, flatten, dense, dropout."""
+class DenseCode(nn.Module):
+    """Features (n, channels, 8, 8) -> codes (n, latent), one for each of ``codes``.
 
-    def __init__(self, filters: int, latent: int, dropout: float, outputs: int = 1):
+    1x1 convolution to 16 channels, flatten, dense.
+    """
+
+    def __init__(self, channels: int, latent: int, codes: int = 1):
         super().__init__()
-        self.narrow = nn.Conv2d(filters, NARROW, 1)
-        width = NARROW * SMALLEST**2
-        self.heads = nn.ModuleList(nn.Linear(width, latent) for _ in range(outputs))
-        self.dropout = nn.Dropout(dropout)
+        self.codes = codes
+        self.narrow = nn.Conv2d(channels, NARROW, 1)
+        # One layer for all codes: one matrix product instead of several.
+        self.dense = nn.Linear(NARROW * COARSEST**2, codes * latent)
 
-    def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """One code per head."""
+    def forward(self, features: Tensor) -> tuple[Tensor, ...]:
         flat = self.narrow(features).flatten(1)
-        return tuple(self.dropout(head(flat)) for head in self.heads)
+        return self.dense(flat).chunk(self.codes, dim=1)
 
 
-class DenseDecoding(nn.Module):
-    """Code (n, latent) -> (n, filters, 8, 8): dense, dropout, 1x1 conv back."""
+class DenseFeatures(nn.Module):
+    """Code (n, latent) -> features (n, channels, 8, 8): dense, 1x1 convolution."""
 
-    def __init__(self, filters: int, latent: int, dropout: float):
+    def __init__(self, latent: int, channels: int):
         super().__init__()
-        self.dense = nn.Linear(latent, NARROW * SMALLEST**2)
-        self.dropout = nn.Dropout(dropout)
-        self.widen = nn.Conv2d(NARROW, filters, 1)
+        self.dense = nn.Linear(latent, NARROW * COARSEST**2)
+        self.widen = nn.Conv2d(NARROW, channels, 1)
 
-    def forward(self, code: torch.Tensor) -> torch.Tensor:
-        flat = self.dropout(self.dense(code))
-        return self.widen(flat.unflatten(1, (NARROW, SMALLEST, SMALLEST)))
+    def forward(self, code: Tensor) -> Tensor:
+        return self.widen(self.dense(code).unflatten(1, (NARROW, COARSEST, COARSEST)))
+
+
+class SpatialCode(nn.Module):
+    """Features (n, channels, 8, 8) -> codes (n, latent, 8, 8) by a 1x1 convolution."""
+
+    def __init__(self, channels: int, latent: int, codes: int = 1):
+        super().__init__()
+        self.codes = codes
+        self.convolution = nn.Conv2d(channels, codes * latent, 1)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, ...]:
+        return self.convolution(features).chunk(self.codes, dim=1)
+
+
+class SpatialFeatures(nn.Conv2d):
+    """Code (n, latent, 8, 8) -> features (n, channels, 8, 8) by a 1x1 convolution."""
+
+    def __init__(self, latent: int, channels: int):
+        super().__init__(latent, channels, 1)
+
+
+class UnifiedEncoder(nn.Module):
+    """Slices (n, contrasts, size, size) -> codes, one tensor for each of ``codes``.
+
+    Parameters
+    ----------
+    bottleneck : ``dense`` (codes (n, latent)) or ``spatial`` (codes (n, latent, 8, 8)).
+    latent : length of a code, or its channels.
+    """
+
+    def __init__(
+        self,
+        contrasts: int,
+        size: int,
+        latent: int = 128,
+        bottleneck: str = "dense",
+        codes: int = 1,
+    ):
+        super().__init__()
+        code = {"dense": DenseCode, "spatial": SpatialCode}[check_bottleneck(bottleneck)]
+        self.stages = Encoder(contrasts, size)
+        self.code = code(self.stages.channels, latent, codes)
+        self.apply(initialise)
+
+    def forward(self, slices: Tensor) -> tuple[Tensor, ...]:
+        return tuple(code.float() for code in self.code(self.stages(slices)))
+
+
+class UnifiedDecoder(nn.Module):
+    """Code of a :class:`UnifiedEncoder` -> slices (n, contrasts, size, size), any real value."""
+
+    def __init__(self, contrasts: int, size: int, latent: int = 128, bottleneck: str = "dense"):
+        super().__init__()
+        features = {"dense": DenseFeatures, "spatial": SpatialFeatures}
+        channels = encoder_filters(size)[-1]
+        self.features = features[check_bottleneck(bottleneck)](latent, channels)
+        self.stages = Decoder(channels, contrasts, size)
+        self.apply(initialise)
+
+    def forward(self, code: Tensor) -> Tensor:
+        return self.stages(self.features(code)).float()
+
+
+def check_bottleneck(bottleneck: str) -> str:
+    """The same word, or ConfigError when there is no such bottleneck."""
+    if bottleneck not in ("dense", "spatial"):
+        raise ConfigError(f"bottleneck: found '{bottleneck}'; allowed: dense, spatial")
+    return bottleneck
+
+
+def initialise(module: nn.Module) -> None:
+    """Glorot uniform weights and zero biases of convolutions and dense layers."""
+    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,119 @@
+"""What benchmarks share: paired runs in turn, the machine's convolution peak, tables."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow_scripts"))
+
+from normscan.networks.devices import prepare_torch
+from normscan.networks.memory import tune_allocator
+
+
+def options(description: str, **defaults) -> argparse.Namespace:
+    """Command line: ``--device``, ``--threads``, ``--repeats`` and further ones with defaults."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=5)
+    for name, value in defaults.items():
+        parser.add_argument(f"--{name}", type=type(value), default=value)
+    return parser.parse_args()
+
+
+def setup(arguments: argparse.Namespace) -> torch.device:
+    """Prepare torch as every job does, and say on what is measured."""
+    device = prepare_torch(arguments.device, arguments.threads)
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
+    print(f"{name}, {arguments.threads} threads, torch {torch.__version__}")
+    return device
+
+
+def processor() -> str:
+    """Name of the processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return "CPU"
+    return next((l.split(":")[1].strip() for l in lines if l.startswith("model name")), "CPU")
+
+
+@contextmanager
+def default_allocator() -> Iterator[None]:
+    """As if the allocator had not been tuned: glibc's limits after its own adaptation."""
+    tune_allocator(mmap_threshold=32 << 20, trim_threshold=64 << 20)
+    try:
+        yield
+    finally:
+        tune_allocator()
+
+
+def paired(
+    variants: Mapping[str, Callable[[], object]],
+    repeats: int = 5,
+    device: torch.device | None = None,
+    warmup: int = 1,
+) -> dict[str, float]:
+    """Median seconds of each variant; the variants take turns, so that drifts hit all alike."""
+    times: dict[str, list[float]] = {name: [] for name in variants}
+    for turn in range(warmup + repeats):
+        for name, run in variants.items():
+            _wait(device)
+            start = time.perf_counter()
+            run()
+            _wait(device)
+            if turn >= warmup:
+                times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def _wait(device: torch.device | None) -> None:
+    if device is not None and device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def flops(run: Callable[[], object]) -> int:
+    """Floating point operations of a call (convolutions and matrix products)."""
+    with FlopCounterMode(display=False) as counter:
+        run()
+    return counter.get_total_flops()
+
+
+def convolution_peak(
+    device: torch.device, repeats: int = 7, dtype: torch.dtype = torch.float32
+) -> float:
+    """FLOP/s of the fastest of some large channels_last convolutions, forward only."""
+    best = 0.0
+    with torch.no_grad():
+        for channels, size, kernel in ((128, 32, 5), (128, 64, 3), (256, 32, 3)):
+            layer = torch.nn.Conv2d(channels, channels, kernel, padding=kernel // 2)
+            layer = layer.to(device, dtype, memory_format=torch.channels_last)
+            images = torch.rand(32, channels, size, size, device=device, dtype=dtype)
+            images = images.contiguous(memory_format=torch.channels_last)
+            work = 2 * channels**2 * kernel**2 * size**2 * len(images)
+            seconds = paired({"conv": lambda a=layer, b=images: a(b)}, repeats, device)["conv"]
+            best = max(best, work / seconds)
+    return best
+
+
+def table(title: str, rows: list[Mapping[str, object]]) -> None:
+    """Print rows as columns of text."""
+    print(f"\n{title}")
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    cells = [names, *[[_text(row.get(name, "")) for name in names] for row in rows]]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(names))]
+    for line in cells:
+        print("  " + "  ".join(cell.rjust(width) for cell, width in zip(line, widths)))
+
+
+def _text(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
