@@ -81,7 +81,7 @@ def subject_anatomy(
     fractions, brain_template, ventricles, affine = template(spacing)
     shape = fractions.shape[1:]
     displacement = random_displacement(rng, shape, spacing, strength)
-    scale = 1 + 0.04 * rng.standard_normal(3)
+    scale = 0.95 + 0.03 * rng.standard_normal(3)
     swell = rng.uniform(-0.25, 0.3)
     centre = (np.array(shape) - 1) / 2
     # Air far from any head needs no interpolation.

@@ -1,0 +1,1 @@
+"""Detectors: one file per way to compute anomaly maps with a trained model."""
