@@ -1,0 +1,49 @@
+"""Names of derived files, after BIDS derivatives; every name of this room is built here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from normscan import __version__
+from normscan.files import write_json
+
+BIDS_VERSION = "1.10.0"
+
+
+def volume_name(scan: str, space: str, step: str, contrast: str) -> str:
+    """Name of an image: ``sub-01_space-robex_desc-register_FLAIR.nii.gz``."""
+    # BIDS labels are alphanumeric: strip_skull becomes stripskull.
+    return f"{scan}_space-{space}_desc-{step.replace('_', '')}_{contrast}.nii.gz"
+
+
+def brain_name(scan: str, space: str) -> str:
+    """Name of a brain mask: ``sub-01_space-robex_desc-brain_mask.nii.gz``."""
+    return f"{scan}_space-{space}_desc-brain_mask.nii.gz"
+
+
+def lesions_name(scan: str, space: str) -> str:
+    """Name of a lesion label map: ``sub-01_space-robex_label-lesion_dseg.nii.gz``."""
+    return f"{scan}_space-{space}_label-lesion_dseg.nii.gz"
+
+
+def transform_name(scan: str, source: str, target: str, suffix: str = ".mat") -> str:
+    """Name of a transform: ``sub-01_from-FLAIR_to-robex_xfm.mat``.
+
+    ``.mat``: an affine; ``.nii.gz``: a displacement field.
+    """
+    return f"{scan}_from-{source}_to-{target}_xfm{suffix}"
+
+
+def write_dataset_description(folder: str | Path, title: str) -> Path:
+    """Write ``dataset_description.json`` of a BIDS-derivatives folder; returns its path."""
+    path = Path(folder) / "dataset_description.json"
+    write_json(
+        path,
+        {
+            "Name": title,
+            "BIDSVersion": BIDS_VERSION,
+            "DatasetType": "derivative",
+            "GeneratedBy": [{"Name": "normscan", "Version": __version__}],
+        },
+    )
+    return path

@@ -1,0 +1,86 @@
+"""Intensities of different scans brought to one scale.
+
+Sources: ``percentile``: Baur et al. 2021, section 3.4.5 (divided by the scan's 98th percentile);
+``minmax``: You et al. 2019; ``zscore``: Kim et al. 2021.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from normscan.errors import ConfigError, ScanError
+from normscan.preprocessing.grids import Grid
+from normscan.preprocessing.images import change_images
+from normscan.preprocessing.volumes import Prepared
+
+SETTINGS = {"method": "percentile", "percentile": 98, "ceiling": None}
+METHODS = ("percentile", "zscore", "minmax")
+
+
+def run(
+    prepared: Prepared,
+    folder: Path,
+    *,
+    seed: int,
+    method: str,
+    percentile: float,
+    ceiling: float | None,
+) -> Prepared:
+    """Normalise every volume of a scan by values of its own brain; outside it becomes zero.
+
+    Parameters
+    ----------
+    method : ``percentile``: negative values become 0, then division by the percentile of the
+        brain's values; ``zscore``: mean 0 and standard deviation 1 in the brain; ``minmax``: the
+        brain's minimum becomes 0 and its maximum 1.
+    percentile : per cent.
+    ceiling : values above it are set to it (``percentile`` only). None keeps them: the brightest
+        2 % lie above 1, and in them the very lesions that are looked for. The paper names [0, 1]
+        as range and does not say what becomes of values above.
+
+    Raises
+    ------
+    ConfigError : unknown method. ScanError : the brain is constant.
+    """
+    if method not in METHODS:
+        raise ConfigError(f"normalise.method: found '{method}'; allowed: {', '.join(METHODS)}")
+
+    def change(contrast: str, data: np.ndarray, brain: np.ndarray, grid: Grid) -> np.ndarray:
+        try:
+            return normalised(data, brain, method, percentile, ceiling)
+        except ValueError as error:
+            path = prepared.images[contrast]
+            raise ScanError(prepared.scan, path, str(error), "look at the volume") from None
+
+    return change_images(prepared, folder, "normalise", change)
+
+
+def normalised(
+    data: np.ndarray,
+    brain: np.ndarray,
+    method: str = "percentile",
+    percentile: float = 98,
+    ceiling: float | None = None,
+) -> np.ndarray:
+    """A volume (float32, any shape) on the common scale, zero outside of ``brain``.
+
+    Raises ValueError when the brain's values are constant or not positive.
+    """
+    values = data[brain].astype(np.float64)
+    if method == "zscore":
+        low, span = values.mean(), values.std()
+    elif method == "minmax":
+        low, span = values.min(), values.max() - values.min()
+    else:
+        values = np.maximum(values, 0)
+        low, span = 0.0, np.percentile(values, percentile)
+    if not span > 0:
+        raise ValueError("is constant or zero inside of the brain")
+    result = np.zeros(data.shape, dtype=np.float32)
+    scaled = (values - low) / span
+    if method == "percentile" and ceiling is not None:
+        scaled = np.minimum(scaled, ceiling)
+    result[brain] = scaled
+    return result
