@@ -1,58 +1,51 @@
-"""Packing: all axial slices with brain of a shard in one memory-mapped array with an index."""
+"""Packing: the axial slices with brain of one shard in one memory-mapped array with an index."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from normscan.errors import ConfigError, NormscanError
-from normscan.files import atomic_path, load_nifti, read_json, save_nifti, write_json
+from normscan.errors import ConfigError, ScanError
+from normscan.files import atomic_path, file_digest, save_nifti, write_json
+from normscan.preprocessing.grids import Grid, read_mask, read_volume
+from normscan.preprocessing.volumes import Prepared
+from normscan.slices.grid import SliceGrid, slice_grid, upright
+from normscan.slices.index import (
+    PackIndex,
+    ScanEntry,
+    differences,
+    load_index,
+    open_array,
+    stack_volume,
+)
 
+__all__ = [
+    "PackIndex",
+    "ScanEntry",
+    "differences",
+    "load_index",
+    "open_array",
+    "pack_shard",
+    "stack_volume",
+]
+
+LOG = logging.getLogger("normscan")
+# field_of_view: mm of a slice's side, None = the larger side of the atlas's grid.
+# min_brain_voxels: axial slices with fewer are left out.
 SETTINGS = {"size": 128, "field_of_view": None, "min_brain_voxels": 1}
 
 
 @dataclass(frozen=True)
-class ScanEntry:
-    """One scan in a pack.
+class _Common:
+    """What all scans of a shard share: their grid and the slice grid that follows from it."""
 
-    Attributes
-    ----------
-    first, count : its slices are ``pack[first : first + count]``.
-    z : axial positions of those slices on the slice grid.
-    shape, affine : of the slice grid; stacking all axial positions gives this volume.
-    brain, lesions : brain mask and lesion labels on the slice grid ("" = none).
-    transforms, native : how to get back to native space, by contrast.
-    """
-
-    scan: str
-    subject: str
-    session: str
-    first: int
-    count: int
-    z: list[int]
-    shape: list[int]
-    affine: list[list[float]]
-    brain: str
-    lesions: str = ""
-    transforms: dict[str, list[str]] = field(default_factory=dict)
-    native: dict[str, str] = field(default_factory=dict)
-
-    def slices_of(self, volume: np.ndarray) -> np.ndarray:
-        """This scan's packed slices (n, rows, columns) of a volume (x, y, z) on its grid."""
-        return np.ascontiguousarray(volume.transpose(2, 1, 0)[self.z])
-
-
-@dataclass(frozen=True)
-class PackIndex:
-    """Index of a pack: what its slices are and how they were made."""
-
-    size: int
-    contrasts: list[str]
-    fingerprint: dict[str, Any]
-    scans: list[ScanEntry]
+    source: Grid
+    slices: SliceGrid
 
 
 def pack_shard(
@@ -61,162 +54,185 @@ def pack_shard(
     index_path: Path,
     folder: Path,
     *,
-    contrasts: list[str],
+    contrasts: Sequence[str],
     fingerprint: dict[str, Any],
-    size: int,
-    field_of_view: float | None,
-    min_brain_voxels: int,
+    size: int = 128,
+    field_of_view: float | None = None,
+    min_brain_voxels: int = 1,
 ) -> PackIndex:
-    """Pack the slices of a shard; one volume at a time is in memory.
+    """Write ``{shard}.npy`` and ``{shard}.json``; brain masks and lesions on the slice grid.
 
-    Each volume's axial slices are padded (or cropped) to a square of ``field_of_view`` mm around the
-    grid's centre and resized to ``size`` x ``size``: linear with anti-aliasing for images, nearest
-    neighbour for masks. Rows are y, columns are x.
+    One volume is in memory at a time. Neither crop nor size depends on the scans: a scan gives the
+    same slices in whatever cohort it is.
 
     Parameters
     ----------
     manifest : of the last preprocessing step.
-    array_path, index_path : ``.npy`` (slices, contrasts, size, size) float32, and its index.
-    folder : masks on the slice grid are written to ``folder/{scan}``.
-    fingerprint : how the scans were preprocessed; models refuse others.
-    field_of_view : mm; None: the longer in-plane side of the atlas's grid.
-    min_brain_voxels : an axial position is kept when it has at least as many.
+    array_path : float32 array (slices, contrasts, x, y); ``plt.imshow(slice.T, origin="lower")``
+        shows the patient's left on the left, the front at the top.
+    index_path : see :class:`~normscan.slices.index.PackIndex`.
+    folder : masks go to ``{folder}/{scan}/``.
+    contrasts : channels in order.
+    fingerprint : how the scans were made; models refuse scans of another one.
+    size, field_of_view, min_brain_voxels : see ``SETTINGS``.
 
     Raises
     ------
-    NormscanError : a scan without a needed contrast or brain mask, or with an empty one.
+    ScanError : brain mask missing or empty, images or masks on unequal grids.
+    NormscanError : a contrast is missing, or a file cannot be read.
+    ConfigError : impossible settings.
     """
-    if size < 8:
-        raise ConfigError(f"slices.size: found {size}; must be at least 8")
+    _check_settings(size, field_of_view, min_brain_voxels)
+    scans = [Prepared.from_json(entry) for entry in manifest["scans"]]
     entries: list[ScanEntry] = []
-    first = 0
-    for scan in manifest["scans"]:
-        entry = _entry(scan, first, folder, size, field_of_view, min_brain_voxels, contrasts)
-        entries.append(entry)
-        first += entry.count
-    shape = (first, len(contrasts), size, size)
+    common: _Common | None = None
+    for scan in scans:
+        source = _source_grid(scan)
+        if common is None:
+            common = _Common(source, slice_grid(*_upright_grid(source), size, field_of_view))
+        elif not source.same_as(common.source):
+            raise ScanError(
+                scan.scan,
+                scan.brain,
+                f"is on another grid than {scans[0].scan} of the same shard",
+                "register all scans to the same atlas",
+            )
+        first = entries[-1].first + entries[-1].count if entries else 0
+        entries.append(_masks(scan, common, folder, first, min_brain_voxels))
+    total = sum(entry.count for entry in entries)
     with atomic_path(array_path) as temporary:
-        pack = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape)
-        for scan, entry in zip(manifest["scans"], entries):
+        shape = (total, len(contrasts), size, size)
+        array = _new_array(temporary, shape)
+        for scan, entry in zip(scans, entries):
             for channel, contrast in enumerate(contrasts):
-                volume, affine = load_nifti(scan["images"][contrast])
-                resized = to_slice_grid(volume, affine, size, field_of_view, "linear")[0]
-                rows = slice(entry.first, entry.first + entry.count)
-                pack[rows, channel] = entry.slices_of(resized)
-        pack.flush()
-        del pack
-    grids = {tuple(entry.shape) for entry in entries}
-    if len(grids) > 1:
-        raise NormscanError(f"{index_path}: scans are on different grids: {sorted(grids)}")
-    index = PackIndex(size, contrasts, fingerprint, entries)
-    write_json(index_path, asdict(index))
+                volume = _image(scan, contrast, common)
+                array[entry.first : entry.first + entry.count, channel] = entry.slices_of(volume)
+        if total:
+            array.flush()
+        del array
+    index = PackIndex(
+        cohort=manifest["cohort"],
+        shard=manifest["shard"],
+        size=size,
+        contrasts=list(contrasts),
+        chain=list(manifest.get("chain", [])),
+        space=manifest.get("space", ""),
+        settings=fingerprint,
+        grid=_grid_facts(common),
+        scans=entries,
+        excluded=list(manifest.get("excluded", [])),
+        digest=file_digest(array_path),
+    )
+    write_json(index_path, index.to_json())
     return index
 
 
-def load_index(path: str | Path) -> PackIndex:
-    """Read the index of a pack."""
-    content = read_json(path)
-    scans = [ScanEntry(**entry) for entry in content.pop("scans")]
-    return PackIndex(scans=scans, **content)
+def _check_settings(size: int, field_of_view: float | None, min_brain_voxels: int) -> None:
+    if size < 8:
+        raise ConfigError(f"slices.size: found {size}; must be at least 8 pixels")
+    if field_of_view is not None and not field_of_view > 0:
+        raise ConfigError(f"slices.field_of_view: found {field_of_view}; must be above 0 mm")
+    if min_brain_voxels < 1:
+        raise ConfigError(f"slices.min_brain_voxels: found {min_brain_voxels}; must be at least 1")
 
 
-def stack_volume(slices: np.ndarray, entry: ScanEntry) -> np.ndarray:
-    """Packed slices (n, rows, columns) as a volume (x, y, z) on the slice grid, zero elsewhere."""
-    volume = np.zeros(tuple(entry.shape), np.float32)
-    volume[:, :, entry.z] = np.asarray(slices).transpose(2, 1, 0)
-    return volume
+def _new_array(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    if shape[0]:
+        return np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+    # An empty file cannot be mapped; every scan of the shard may have been excluded.
+    np.save(path, np.empty(shape, np.float32), allow_pickle=False)
+    return np.empty(shape, np.float32)
 
 
-def to_slice_grid(
-    volume: np.ndarray,
-    affine: np.ndarray,
-    size: int,
-    field_of_view: float | None,
-    interpolation: str,
-) -> tuple[np.ndarray, np.ndarray]:
-    """A volume (x, y, z) on the slice grid (size, size, z), and the grid's affine.
-
-    Parameters
-    ----------
-    interpolation : ``linear`` (with a Gaussian against aliasing) or ``nearest``.
-    """
-    from scipy import ndimage
-
-    voxel = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
-    side = field_of_view or float((np.array(volume.shape[:2]) * voxel[:2]).max())
-    step = side / size / voxel[:2]
-    offset = (np.array(volume.shape[:2]) - 1) / 2 - step * (size - 1) / 2
-    to_old = np.diag([step[0], step[1], 1.0, 1.0])
-    to_old[:2, 3] = offset
-    if interpolation == "linear":
-        # Half a voxel of blur per factor above one removes what the coarse grid cannot hold.
-        sigma = [0.5 * np.sqrt(max(s**2 - 1, 0)) for s in step]
-        volume = ndimage.gaussian_filter(volume, [*sigma, 0])
-    resized = ndimage.affine_transform(
-        volume,
-        to_old[:3, :3],
-        to_old[:3, 3],
-        output_shape=(size, size, volume.shape[2]),
-        order=1 if interpolation == "linear" else 0,
-    )
-    return resized, affine @ to_old
+def _grid_facts(common: _Common | None) -> dict[str, Any]:
+    if common is None:
+        return {}
+    affine = np.round(common.slices.affine, 4) + 0.0
+    return {"shape": list(common.slices.shape), "affine": affine.tolist()}
 
 
-def differences(expected: Any, found: Any, where: str = "") -> list[str]:
-    """Lines that say how two fingerprints differ; none when they agree."""
-    if isinstance(expected, dict) and isinstance(found, dict):
-        lines = []
-        for key in sorted({*expected, *found}):
-            path = f"{where}.{key}" if where else key
-            if key not in found:
-                lines.append(f"{path}: model has {expected[key]!r}, these scans have nothing")
-            elif key not in expected:
-                lines.append(f"{path}: model has nothing, these scans have {found[key]!r}")
-            else:
-                lines += differences(expected[key], found[key], path)
-        return lines
-    if isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
-        pairs = enumerate(zip(expected, found))
-        return [line for i, (a, b) in pairs for line in differences(a, b, f"{where}[{i}]")]
-    same = expected == found
-    return [] if same else [f"{where}: model has {expected!r}, these scans have {found!r}"]
-
-
-def _entry(scan, first, folder, size, field_of_view, min_brain_voxels, contrasts) -> ScanEntry:
-    name = scan["scan"]
-    for contrast in contrasts:
-        if contrast not in scan["images"]:
-            there = ", ".join(sorted(scan["images"]))
-            raise NormscanError(f"{name}: has no {contrast} after preprocessing; it has: {there}")
-    if not scan["brain"]:
-        raise NormscanError(
-            f"{name}: has no brain mask after preprocessing; add the step 'strip_skull'"
+def _source_grid(scan: Prepared) -> Grid:
+    if not scan.brain:
+        raise ScanError(
+            scan.scan,
+            next(iter(scan.images.values()), ""),
+            "has no brain mask",
+            "put the step strip_skull into the protocol's preprocessing",
         )
-    brain, affine = load_nifti(scan["brain"])
-    brain, grid = to_slice_grid(brain, affine, size, field_of_view, "nearest")
-    brain = brain > 0.5
-    z = np.flatnonzero(brain.sum(axis=(0, 1)) >= max(1, min_brain_voxels)).tolist()
-    if not z:
-        raise NormscanError(f"{name}: {scan['brain']}: no axial slice holds brain")
-    own = folder / name
-    brain_path, lesion_path = own / f"{name}_desc-brain_mask.nii.gz", ""
-    save_nifti(brain_path, brain, grid, np.uint8)
-    if scan["lesions"]:
-        labels, affine = load_nifti(scan["lesions"])
-        labels, grid = to_slice_grid(np.round(labels), affine, size, field_of_view, "nearest")
-        lesion_path = own / f"{name}_label-lesion_dseg.nii.gz"
-        save_nifti(lesion_path, labels, grid, np.int16)
+    return Grid.of(scan.brain)
+
+
+def _upright_grid(grid: Grid) -> tuple[tuple[int, int, int], np.ndarray]:
+    turned, affine = upright(np.empty(grid.shape, np.bool_), grid.affine)
+    return turned.shape, affine
+
+
+def _masks(
+    scan: Prepared, common: _Common, folder: Path, first: int, min_brain_voxels: int
+) -> ScanEntry:
+    """Write a scan's masks on the slice grid, and say which slices are packed."""
+    brain = common.slices.labels(_upright(read_mask(scan.brain)[0], common))
+    z = np.flatnonzero(brain.sum(axis=(0, 1)) >= min_brain_voxels)
+    if not len(z):
+        raise ScanError(
+            scan.scan,
+            scan.brain,
+            f"no axial slice has {min_brain_voxels} voxels of brain or more",
+            "check the skull stripping of this scan, or exclude it",
+        )
+    own, space = Path(folder, scan.scan), f"{scan.scan}_space-slices"
+    paths = {"brain": own / f"{space}_desc-brain_mask.nii.gz"}
+    save_nifti(paths["brain"], brain, common.slices.affine, np.uint8)
+    if scan.lesions:
+        paths["lesions"] = own / f"{space}_label-lesion_dseg.nii.gz"
+        save_nifti(paths["lesions"], _lesions(scan, common), common.slices.affine)
     return ScanEntry(
-        scan=name,
-        subject=scan["subject"],
-        session=scan["session"],
+        scan=scan.scan,
+        subject=scan.subject,
+        session=scan.session,
         first=first,
         count=len(z),
-        z=z,
-        shape=list(brain.shape),
-        affine=grid.tolist(),
-        brain=str(brain_path),
-        lesions=str(lesion_path),
-        transforms=scan["transforms"],
-        native=scan["native"],
+        z=z.tolist(),
+        shape=common.slices.shape,
+        affine=common.slices.affine.tolist(),
+        **{name: str(path.absolute()) for name, path in paths.items()},
+        transforms=scan.transforms,
+        native=scan.native,
+        quality=scan.quality,
     )
+
+
+def _lesions(scan: Prepared, common: _Common) -> np.ndarray:
+    labels, grid = read_volume(scan.lesions, np.int16)
+    _same_grid(scan, scan.lesions, grid, common)
+    resized = common.slices.labels(_upright(labels, common))
+    lost = set(np.unique(labels)) - set(np.unique(resized))
+    if lost:
+        LOG.warning(
+            "%s: %s: lesion labels %s have no voxel left on the slice grid",
+            scan.scan,
+            scan.lesions,
+            ", ".join(str(label) for label in sorted(lost)),
+        )
+    return resized.astype(np.uint8 if resized.min() >= 0 and resized.max() < 256 else np.int16)
+
+
+def _image(scan: Prepared, contrast: str, common: _Common) -> np.ndarray:
+    path = scan.image(contrast)
+    volume, grid = read_volume(path)
+    _same_grid(scan, path, grid, common)
+    return common.slices.image(_upright(volume, common))
+
+
+def _upright(volume: np.ndarray, common: _Common) -> np.ndarray:
+    return upright(volume, common.source.affine)[0]
+
+
+def _same_grid(scan: Prepared, path: str, grid: Grid, common: _Common) -> None:
+    if not grid.same_as(common.source):
+        raise ScanError(
+            scan.scan,
+            path,
+            f"has another grid {grid.shape} than the brain mask {common.source.shape}",
+            "put the step register first",
+        )

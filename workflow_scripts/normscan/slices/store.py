@@ -1,76 +1,109 @@
-"""Random access to slices over the packs of many shards; memory does not grow with the cohort."""
+"""Random access to the slices of many packs, in memory that does not grow with their number."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from normscan.errors import NormscanError
-from normscan.slices.pack import differences, load_index
+from normscan.slices.index import differences, load_index, open_array
 
 
 class SliceStore:
-    """Slices of chosen scans in several packs, numbered from 0.
+    """Slices of chosen scans from several packs, numbered through.
 
     Parameters
     ----------
-    indices : index files (``.json``) of packs; the arrays stand beside them.
-    scans : ``cohort/scan`` names to use; the cohort is the index file's folder. None: all.
+    indices : index files; the arrays stand beside them. All must be packed alike.
+    scans : ``cohort/scan`` names to use, in whatever order; None: all. Names that preprocessing
+        excluded are left out.
+
+    Attributes
+    ----------
+    contrasts, size, fingerprint : of every pack.
+    ranges : ``cohort/scan`` -> (first, count) in this store.
 
     Raises
     ------
-    NormscanError : packs that were made differently, or no slices at all.
+    NormscanError : packs made differently, scans that no pack has, or no slice at all.
     """
 
-    def __init__(self, indices: Sequence[Path], scans: Sequence[str] | None = None):
+    def __init__(self, indices: Sequence[str | Path], scans: Iterable[str] | None = None):
         wanted = None if scans is None else set(scans)
+        self.ranges: dict[str, tuple[int, int]] = {}
         self._arrays: list[np.ndarray] = []
-        self.scans: list[str] = []
-        self.ranges: list[tuple[int, int]] = []
-        where, rows = [], []
-        start = 0
-        for path in map(Path, indices):
+        excluded: set[str] = set()
+        packs, rows, total, first_path = [], [], 0, None
+        for path in indices:
             index = load_index(path)
-            if not self._arrays:
-                self.contrasts, self.size = index.contrasts, index.size
+            excluded |= {f"{index.cohort}/{one['scan']}" for one in index.excluded}
+            if not index.scans:
+                continue
+            if first_path is None:
+                first_path = path
+                self.contrasts, self.size = list(index.contrasts), index.size
                 self.fingerprint = index.fingerprint
-            unlike = differences(self.fingerprint, index.fingerprint)
-            if unlike:
-                raise NormscanError(f"{path}: packed differently: {'; '.join(unlike)}")
-            self._arrays.append(np.load(path.with_suffix(".npy"), mmap_mode="r"))
-            for entry in index.scans:
-                name = f"{path.parent.name}/{entry.scan}"
-                if wanted is None or name in wanted:
-                    where.append(np.full(entry.count, len(self._arrays) - 1))
-                    rows.append(np.arange(entry.first, entry.first + entry.count))
-                    self.scans.append(name)
-                    self.ranges.append((start, start + entry.count))
-                    start += entry.count
-        if not rows:
-            raise NormscanError(f"no slices: none of the scans {sorted(wanted or [])} is packed")
-        self._where, self._rows = np.concatenate(where), np.concatenate(rows)
+            elif unlike := differences(self.fingerprint, index.fingerprint):
+                raise NormscanError(
+                    f"{path}: packed differently from {first_path}:\n" + "\n".join(unlike)
+                )
+            used = [
+                scan
+                for scan in index.scans
+                if wanted is None or f"{index.cohort}/{scan.scan}" in wanted
+            ]
+            if not used:
+                continue
+            self._arrays.append(open_array(path))
+            for scan in used:
+                name = f"{index.cohort}/{scan.scan}"
+                if name in self.ranges:
+                    raise NormscanError(f"{path}: scan {name} is in another pack already")
+                self.ranges[name] = (total, scan.count)
+                packs.append(np.full(scan.count, len(self._arrays) - 1, np.int32))
+                rows.append(np.arange(scan.first, scan.first + scan.count))
+                total += scan.count
+        missing = (wanted or set()) - set(self.ranges) - excluded
+        if missing:
+            raise NormscanError(
+                f"no slices of {', '.join(sorted(missing))} in the packs "
+                f"{', '.join(str(path) for path in indices)}; pack these scans first"
+            )
+        if not total:
+            raise NormscanError(
+                "no slices: none of the chosen scans is in the packs "
+                + ", ".join(str(path) for path in indices)
+            )
+        self._pack, self._row = np.concatenate(packs), np.concatenate(rows)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._row)
+
+    @property
+    def scans(self) -> list[str]:
+        """``cohort/scan`` of all scans, in order."""
+        return list(self.ranges)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all slices as float32."""
+        return len(self) * len(self.contrasts) * self.size**2 * 4
 
     def batch(self, numbers: np.ndarray) -> np.ndarray:
-        """Slices (n, contrasts, size, size) float32 by number, in the order asked for."""
+        """Slices of the given numbers, in that order: float32 (n, contrasts, size, size)."""
         numbers = np.asarray(numbers)
+        packs, rows = self._pack[numbers], self._row[numbers]
         found = np.empty((len(numbers), len(self.contrasts), self.size, self.size), np.float32)
-        where = self._where[numbers]
-        for pack in np.unique(where):
-            own = where == pack
-            found[own] = self._arrays[pack][self._rows[numbers[own]]]
+        for pack in np.unique(packs):
+            own = np.flatnonzero(packs == pack)
+            # Ascending rows: pages are read in the order they lie on disk.
+            own = own[np.argsort(rows[own], kind="stable")]
+            found[own] = self._arrays[pack][rows[own]]
         return found
 
     def batches(self, size: int) -> Iterator[np.ndarray]:
-        """All slices in order, ``size`` at a time."""
+        """All slices in order, at most ``size`` at a time."""
         for start in range(0, len(self), size):
             yield self.batch(np.arange(start, min(start + size, len(self))))
-
-
-def epoch_order(count: int, seed: int, epoch: int) -> np.ndarray:
-    """A permutation of 0..count-1 that depends on seed and epoch alone, so that resume repeats it."""
-    return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(count)

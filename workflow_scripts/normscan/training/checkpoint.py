@@ -1,84 +1,96 @@
-"""Checkpoints without pickle: tensors as safetensors, everything else as JSON.
+"""Checkpoints on disk: tensors as safetensors, everything else as JSON, nothing pickled.
 
-A checkpoint is two files written under temporary names and renamed, the JSON last; it names the
-tensors' digest, so that a pair that does not belong together is never loaded. The folder is keyed by
-what determines the training, so a checkpoint of another configuration is never found.
+A checkpoint is two files, ``{number}.safetensors`` and ``{number}.json``, both written under
+temporary names and renamed, the JSON last; it holds the digest of the tensors' file. A checkpoint
+is either whole or not there, and one that was damaged later is noticed and left out.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
-from normscan.files import atomic_path, file_digest, write_json
+from normscan.errors import NormscanError
+from normscan.files import atomic_path, file_digest, read_json, write_json
 
 LOG = logging.getLogger("normscan")
+FORMAT = 1
 KEPT = 2
 
 
-def save_checkpoint(folder: Path, step: int, state: dict[str, Any]) -> None:
-    """Write a nested state of tensors and plain values as checkpoint number ``step``."""
-    tensors: dict[str, torch.Tensor] = {}
-    plain = _split(state, "", tensors)
-    weights = folder / f"{step:08d}.safetensors"
-    with atomic_path(weights) as temporary:
-        save_file(tensors, temporary)
-    write_json(folder / f"{step:08d}.json", {"digest": file_digest(weights), "state": plain})
-    for old in sorted(folder.glob("*.json"))[:-KEPT]:
-        old.unlink()
-        old.with_suffix(".safetensors").unlink(missing_ok=True)
+def save_checkpoint(
+    folder: Path, number: int, tensors: dict[str, Tensor], values: dict[str, Any], identity: str
+) -> None:
+    """Write checkpoint ``number`` and remove all but the newest two.
 
-
-def load_checkpoint(folder: Path, device: torch.device) -> dict[str, Any] | None:
-    """The newest checkpoint that is whole; None when there is none.
-
-    A truncated or damaged one is passed over with a warning.
+    Parameters
+    ----------
+    tensors : by name; copied to the CPU, in plain memory order.
+    values : JSON-like.
+    identity : digest of what the training is; a checkpoint of another one is never loaded.
     """
-    for path in sorted(folder.glob("*.json"), reverse=True):
-        weights = path.with_suffix(".safetensors")
+    folder.mkdir(parents=True, exist_ok=True)
+    weights, description = _files(folder, number)
+    plain = {name: _plain(tensor) for name, tensor in tensors.items()}
+    with atomic_path(weights) as temporary:
+        save_file(plain, temporary)
+    header = {"format": FORMAT, "identity": identity, "digest": file_digest(weights)}
+    write_json(description, {**header, "values": values})
+    for old in _numbers(folder)[:-KEPT]:
+        _remove(folder, old)
+
+
+def load_checkpoint(folder: Path, identity: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """Tensors and values of the newest whole checkpoint of this training; None: there is none.
+
+    Damaged ones and those of another training are left out with a warning.
+    """
+    for number in reversed(_numbers(folder)):
+        weights, description = _files(folder, number)
         try:
-            content = json.loads(path.read_text())
+            content = read_json(description)
+            if content["format"] != FORMAT or content["identity"] != identity:
+                LOG.warning("%s: is of another training or version; not used", description)
+                continue
             if file_digest(weights) != content["digest"]:
-                raise ValueError("weights and description do not belong together")
-            return _join(content["state"], load_file(weights, device=str(device)))
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
-            LOG.warning("%s: checkpoint passed over (%s)", path, error)
+                raise ValueError("the tensors are not those it was written with")
+            return load_file(weights), content["values"]
+        except (NormscanError, OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
+            LOG.warning("%s: damaged checkpoint, not used (%s)", description, error)
     return None
 
 
 def remove_checkpoints(folder: Path) -> None:
-    """Delete the checkpoints of a training that has ended."""
-    for path in [*folder.glob("*.json"), *folder.glob("*.safetensors")]:
-        path.unlink()
-    if folder.is_dir() and not any(folder.iterdir()):
+    """Delete all checkpoints of a training, and the folder when nothing else is in it."""
+    if not folder.is_dir():
+        return
+    for number in _numbers(folder):
+        _remove(folder, number)
+    if not any(folder.iterdir()):
         folder.rmdir()
 
 
-def _split(value: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
-    """A nested value with its tensors taken out and named in their place."""
-    if isinstance(value, torch.Tensor):
-        tensors[name] = value.detach().contiguous().clone()
-        return {"tensor": name}
-    if isinstance(value, dict):
-        items = [[key, _split(inner, f"{name}/{key}", tensors)] for key, inner in value.items()]
-        return {"dict": items}
-    if isinstance(value, (list, tuple)):
-        parts = [_split(inner, f"{name}/{i}", tensors) for i, inner in enumerate(value)]
-        return {"list": parts}
-    return {"value": value}
+def _plain(tensor: Tensor) -> Tensor:
+    # A clone: tensors that share memory (tied weights) cannot be written otherwise.
+    return tensor.detach().cpu().clone().contiguous()
 
 
-def _join(value: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Any:
-    if "tensor" in value:
-        return tensors[value["tensor"]]
-    if "dict" in value:
-        return {key: _join(inner, tensors) for key, inner in value["dict"]}
-    if "list" in value:
-        return [_join(inner, tensors) for inner in value["list"]]
-    return value["value"]
+def _files(folder: Path, number: int) -> tuple[Path, Path]:
+    name = f"{number:09d}"
+    return folder / f"{name}.safetensors", folder / f"{name}.json"
+
+
+def _numbers(folder: Path) -> list[int]:
+    """Checkpoints in order; tensors without their JSON are not counted."""
+    return sorted(int(path.stem) for path in folder.glob("*.json") if path.stem.isdigit())
+
+
+def _remove(folder: Path, number: int) -> None:
+    # The JSON first: without it, what is left is no checkpoint.
+    for path in reversed(_files(folder, number)):
+        path.unlink(missing_ok=True)

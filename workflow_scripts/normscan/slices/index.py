@@ -1,0 +1,184 @@
+"""What a slice pack holds: its index, and the way between slices and volumes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from normscan.errors import NormscanError
+from normscan.files import read_json
+
+GRID = "grid"
+
+
+@dataclass(frozen=True)
+class ScanEntry:
+    """One scan in a pack.
+
+    Attributes
+    ----------
+    first, count : its slices are ``pack[first : first + count]``.
+    z : axial positions of these slices on the slice grid.
+    shape, affine : of the slice grid; all its slices stacked make this volume (x, y, z).
+    brain : brain mask on the slice grid (NIfTI).
+    lesions : lesion label map on the slice grid, "" when there is none.
+    transforms, native, quality : as preprocessing left them.
+    """
+
+    scan: str
+    subject: str
+    session: str
+    first: int
+    count: int
+    z: list[int]
+    shape: tuple[int, int, int]
+    affine: list[list[float]]
+    brain: str
+    lesions: str = ""
+    transforms: dict[str, list[str]] = field(default_factory=dict)
+    native: dict[str, str] = field(default_factory=dict)
+    quality: dict[str, float] = field(default_factory=dict)
+
+    def slices_of(self, volume: np.ndarray) -> np.ndarray:
+        """This scan's packed positions (n, x, y) of a volume (x, y, z) on the slice grid."""
+        return np.ascontiguousarray(np.moveaxis(volume[:, :, self.z], 2, 0))
+
+
+@dataclass(frozen=True)
+class PackIndex:
+    """Index of a pack; the array stands beside it under the same name with ``.npy``.
+
+    Attributes
+    ----------
+    settings : what the packing job was told: preprocessing chain, contrasts, slice settings.
+    grid : shape and affine of the slice grid, the same for all scans.
+    excluded : scans that were left out before, with reasons.
+    digest : of the array's file, so that other content is another index.
+    """
+
+    cohort: str
+    shard: str
+    size: int
+    contrasts: list[str]
+    chain: list[str]
+    space: str
+    settings: dict[str, Any]
+    grid: dict[str, Any]
+    scans: list[ScanEntry]
+    excluded: list[dict[str, str]] = field(default_factory=list)
+    digest: str = ""
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """What scans must have in common to be used with one model: settings and grid."""
+        return {**self.settings, GRID: self.grid}
+
+    def scan(self, name: str) -> ScanEntry:
+        """The entry of a scan. NormscanError when the pack has none of this name."""
+        for entry in self.scans:
+            if entry.scan == name:
+                return entry
+        raise NormscanError(f"pack of cohort '{self.cohort}', shard {self.shard}: no scan {name}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for the index file."""
+        return {**asdict(self), "fingerprint": self.fingerprint}
+
+
+def load_index(path: str | Path) -> PackIndex:
+    """Read an index. NormscanError naming the file when it is missing or is no index."""
+    content = read_json(path)
+    try:
+        known = {one.name: content[one.name] for one in fields(PackIndex) if one.name in content}
+        known["scans"] = [
+            ScanEntry(**{**entry, "shape": tuple(entry["shape"])}) for entry in content["scans"]
+        ]
+        return PackIndex(**known)
+    except (TypeError, KeyError) as error:
+        raise NormscanError(
+            f"{path}: not an index of a slice pack ({error}); pack the scans again"
+        ) from None
+
+
+def array_path(index: str | Path) -> Path:
+    """The array that belongs to an index file."""
+    return Path(index).with_suffix(".npy")
+
+
+def open_array(index: str | Path) -> np.ndarray:
+    """The memory-mapped array (slices, contrasts, x, y) beside an index file.
+
+    Raises
+    ------
+    NormscanError : missing or truncated.
+    """
+    path = array_path(index)
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise NormscanError(f"{path}: cannot be read ({error}); pack the scans again") from None
+
+
+def stack_volume(slices: np.ndarray, scan: ScanEntry) -> np.ndarray:
+    """A scan's packed slices (n, x, y) as a volume (x, y, z) on the slice grid, 0 elsewhere."""
+    slices = np.asarray(slices)
+    volume = np.zeros(scan.shape, dtype=slices.dtype)
+    volume[:, :, scan.z] = np.moveaxis(slices, 0, 2)
+    return volume
+
+
+def differences(expected: Any, found: Any, where: str = "") -> list[str]:
+    """How two fingerprints differ, one readable line each; empty when they agree.
+
+    Parameters
+    ----------
+    expected : of the model or bundle.
+    found : of the scans it is to be applied to.
+    """
+    if isinstance(expected, dict) and isinstance(found, dict):
+        lines = []
+        for key in sorted({*expected, *found}):
+            place = f"{where}.{key}" if where else str(key)
+            if key in expected and key in found:
+                lines += differences(expected[key], found[key], place)
+            else:
+                lines.append(_line(place, expected.get(key, "nothing"), found.get(key, "nothing")))
+        return lines
+    both = isinstance(expected, (list, tuple)) and isinstance(found, (list, tuple))
+    if both and _steps(expected) and _steps(found):
+        return _step_differences(expected, found, where)
+    return [] if _same(expected, found) else [_line(where, expected, found)]
+
+
+def _step_differences(expected: list[dict], found: list[dict], where: str) -> list[str]:
+    names = [one["step"] for one in expected], [one["step"] for one in found]
+    if names[0] != names[1]:
+        return [_line(where, " > ".join(names[0]), " > ".join(names[1]))]
+    return [
+        line
+        for name, one, other in zip(names[0], expected, found)
+        for line in differences(one, other, f"{where}.{name}")
+    ]
+
+
+def _steps(values: list) -> bool:
+    return any(values) and all(isinstance(one, dict) and "step" in one for one in values)
+
+
+def _same(expected: Any, found: Any) -> bool:
+    if isinstance(expected, (list, tuple)) and isinstance(found, (list, tuple)):
+        return len(expected) == len(found) and all(map(_same, expected, found))
+    numbers = all(
+        isinstance(one, (int, float)) and not isinstance(one, bool) for one in (expected, found)
+    )
+    if numbers:
+        return math.isclose(expected, found, rel_tol=1e-6, abs_tol=1e-4)
+    return expected == found
+
+
+def _line(where: str, expected: Any, found: Any) -> str:
+    return f"{where}: {expected} for the model, {found} for these scans"

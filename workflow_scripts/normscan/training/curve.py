@@ -1,0 +1,28 @@
+"""The training curve: one row per epoch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas
+
+FIRST = ["phase", "epoch", "best", "validation"]
+
+
+def history_table(history: list[dict[str, Any]]) -> pandas.DataFrame:
+    """Rows of a training as a table: phase, epoch, best, validation, then the training losses.
+
+    Losses that a phase has not are missing values. No times: equal trainings give equal tables.
+    """
+    table = pandas.DataFrame(history)
+    first = [name for name in FIRST if name in table.columns]
+    return table[[*first, *[name for name in table.columns if name not in first]]]
+
+
+def best_epochs(history: list[dict[str, Any]]) -> dict[str, int]:
+    """Epoch whose weights each phase was left with."""
+    kept: dict[str, int] = {}
+    for row in history:
+        if row["best"] or row["validation"] is None:
+            kept[row["phase"]] = row["epoch"]
+    return kept

@@ -1,0 +1,77 @@
+"""What a training says while it runs: a bar at a terminal, log lines otherwise."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+
+from normscan.progress import SECONDS_BETWEEN_LINES, duration
+
+LOG = logging.getLogger("normscan")
+
+
+class EpochReport:
+    """Reports the epochs of one phase.
+
+    Parameters
+    ----------
+    title : what is trained.
+    done, limit : epochs there already are, and at most will be.
+    """
+
+    def __init__(self, title: str, done: int, limit: int):
+        self.title, self.first, self.limit = title, done, limit
+        self.start = time.monotonic()
+        self.last = -float("inf")
+        self.bar = None
+        if sys.stderr.isatty():
+            from tqdm import tqdm
+
+            self.bar = tqdm(total=limit, initial=done, desc=title, leave=False)
+
+    def epoch(self, epoch: int, loss: float, validation: float | None, best: int) -> None:
+        """One more epoch is done.
+
+        Parameters
+        ----------
+        epoch : its number, from 1.
+        best : number of the best epoch so far, 0 when there is no validation.
+        """
+        shown = {"loss": f"{loss:.4g}"}
+        if validation is not None:
+            shown |= {"validation": f"{validation:.5g}", "best": f"epoch {best}"}
+        if self.bar is not None:
+            self.bar.update()
+            self.bar.set_postfix(shown)
+            return
+        now = time.monotonic()
+        if now - self.last < SECONDS_BETWEEN_LINES:
+            return
+        each = (now - self.start) / (epoch - self.first)
+        facts = ", ".join(f"{name} {value}" for name, value in shown.items())
+        left = duration(each * (self.limit - epoch))
+        LOG.info(
+            "%s: epoch %d of at most %d, %s, %.2g s each, at most %s left",
+            self.title,
+            epoch,
+            self.limit,
+            facts,
+            each,
+            left,
+        )
+        self.last = now
+
+    def close(self, epoch: int, best: int, reason: str) -> None:
+        """The phase is over after ``epoch``."""
+        if self.bar is not None:
+            self.bar.close()
+        kept = f"; best: epoch {best}" if best else ""
+        LOG.info(
+            "%s: %s after epoch %d, in %s%s",
+            self.title,
+            reason,
+            epoch,
+            duration(time.monotonic() - self.start),
+            kept,
+        )
