@@ -11,6 +11,7 @@ rule evaluate:
         rows=PLAN.path("evaluation/{protocol}/{variant}/seed-{seed}/{cohort}.tsv"),
         curves=PLAN.path("evaluation/{protocol}/{variant}/seed-{seed}/{cohort}.json"),
     params:
+        prior=lambda w: STUDY.cohorts[w.cohort].prior,
         code=code("evaluate.py"),
     log:
         log_file("evaluate", "{protocol}", "{variant}", "seed-{seed}", "{cohort}"),

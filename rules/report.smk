@@ -10,7 +10,7 @@ rule check_quality:
         flagged=PLAN.path("quality/{protocol}/{cohort}.json"),
     params:
         folder=PLAN.path("quality/{protocol}/{cohort}"),
-        atlas=lambda w: STUDY.protocols[w.protocol].steps[0].settings,
+        reference=lambda w: STUDY.protocols[w.protocol].contrasts[0],
         atlases=STUDY.atlases,
         code=code("check_quality.py"),
     log:
@@ -31,7 +31,6 @@ rule draw_figures:
         metrics=PLAN.path("metrics.tsv"),
         curves=lambda w: PLAN.curve_files(w.protocol, w.cohort),
         filtered=lambda w: PLAN.figure_maps(w.protocol, w.cohort),
-        subjects=PLAN.path("cohorts/{cohort}/subjects.tsv"),
     output:
         PLAN.path("figures/{protocol}/{cohort}/figures.json"),
     params:

@@ -64,7 +64,8 @@ rule screen_scans:
 
 rule screen_index:
     input:
-        lambda w: PLAN.screened(w.cohort),
+        results=lambda w: PLAN.screened(w.cohort),
+        checked=PLAN.path("cohorts/{cohort}/checked.json"),
     output:
         page=PLAN.path("screening/{cohort}/index.html"),
         table=PLAN.path("screening/{cohort}/components.tsv"),

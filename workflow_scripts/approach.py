@@ -9,7 +9,7 @@ import numpy as np
 
 from normscan.detectors import registry as detectors
 from normscan.files import load_nifti, save_nifti
-from normscan.slices.pack import PackIndex, ScanEntry, stack_volume
+from normscan.slices.index import PackIndex, ScanEntry, stack_volume
 from normscan.training.bundle import check_fit, load_bundle
 
 

@@ -4,7 +4,7 @@ from job import run
 from normscan.cohorts.checks import check_scan
 from normscan.cohorts.scans import Scan
 from normscan.files import write_json
-from normscan.preprocessing.volumes import Prepared
+from normscan.preprocessing.shards import raw_manifest
 from normscan.progress import progress
 
 
@@ -16,16 +16,11 @@ def main(snakemake) -> None:
         for scan in progress(scans, f"checking {snakemake.wildcards.cohort}")
     ]
     bad = {report["scan"]: report["problems"] for report in reports if report["problems"]}
-    manifest = {
-        "cohort": snakemake.wildcards.cohort,
-        "shard": snakemake.wildcards.shard,
-        "chain": ["raw"],
-        "space": "native",
-        "scans": [Prepared.from_scan(scan).to_json() for scan in scans if scan.id not in bad],
-        "excluded": [
-            {"scan": scan, "reason": "; ".join(problems)} for scan, problems in bad.items()
-        ],
-    }
+    usable = [scan for scan in scans if scan.id not in bad]
+    manifest = raw_manifest(snakemake.wildcards.cohort, snakemake.wildcards.shard, usable)
+    manifest["excluded"] = [
+        {"scan": scan, "reason": "; ".join(problems)} for scan, problems in bad.items()
+    ]
     write_json(snakemake.output.report, {"role": params.role, "reports": reports})
     write_json(snakemake.output.manifest, manifest)
 

@@ -2,30 +2,28 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from approach import Applied
 from job import run
 from normscan.files import read_json, read_tsv, write_json
 from normscan.networks.devices import prepare_torch
 from normscan.progress import progress
-from normscan.slices.pack import load_index
+from normscan.slices.index import load_index, open_array
 
 
 def main(snakemake) -> None:
     params, files = snakemake.params, snakemake.input
     device = prepare_torch(params.device, snakemake.threads)
     settings = dict(params.settings)
-    if "tuned" in files.keys():
+    if files.get("tuned"):
         settings |= read_json(files.tuned)["settings"]
     applied = Applied(params.detector, settings, int(snakemake.wildcards.seed), device)
     index = load_index(files.index)
-    if "bundle" in files.keys():
+    if files.get("bundle"):
         applied.load_model(Path(files.weights), Path(files.bundle))
         applied.refuse_other_scans(index)
-    slices = np.load(files.slices, mmap_mode="r", allow_pickle=False)
+    slices = open_array(files.index)
     scans = index.scans
-    if "subjects" in files.keys():
+    if files.get("subjects"):
         table = read_tsv(files.subjects, dtype=str)
         chosen = set(table[table["split"] == "validation"]["scan"])
         scans = [scan for scan in scans if scan.scan in chosen]

@@ -14,11 +14,11 @@ def main(snakemake) -> None:
     record["fingerprint"] = params.fingerprint
     record["thresholds"] = read_json(files.thresholds)
     record["files"] = {}
-    if "tuned" in files.keys():
+    if files.get("tuned"):
         record["settings"] |= read_json(files.tuned)["settings"]
     copies = {"weights.safetensors": "weights", "bundle.json": "model"}
     for name, key in copies.items():
-        if key in files.keys():
+        if files.get(key):
             with atomic_path(folder / name) as temporary:
                 temporary.write_bytes(Path(files[key]).read_bytes())
             record["files"][name] = file_digest(folder / name)

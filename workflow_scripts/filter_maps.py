@@ -7,12 +7,12 @@ import numpy as np
 from job import run
 from normscan.errors import NormscanError
 from normscan.evaluation.region import evaluated_region
-from normscan.evaluation.residuals import residual_statistics
+from normscan.evaluation.residuals import Residuals
 from normscan.files import load_nifti, read_json, save_nifti, write_json
 from normscan.postprocessing.filter import filter_map
 from normscan.postprocessing.histograms import ScoreHistogram, save_histograms
 from normscan.progress import progress
-from normscan.slices.pack import load_index
+from normscan.slices.index import load_index
 from volumes import lesion_mask
 
 
@@ -43,7 +43,8 @@ def main(snakemake) -> None:
         done[name] = {
             **paths,
             "filtered": str(path),
-            "residuals": residual_statistics(signed, lesion, region).to_json(),
+            "normal": Residuals.of(signed[region & ~lesion]).to_json(),
+            "anomalous": Residuals.of(signed[lesion]).to_json(),
         }
     save_histograms(snakemake.output.histograms, histograms)
     write_json(snakemake.output.manifest, {"prior": snakemake.wildcards.prior, "scans": done})

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from job import run
 from normscan.files import read_tsv, write_json
-from normscan.postprocessing.histograms import ScoreHistogram, load_histograms
+from normscan.postprocessing.histograms import load_histograms
 from normscan.postprocessing.thresholds import find_threshold
 
 
@@ -39,7 +39,7 @@ def main(snakemake) -> None:
         for rule in params.rules:
             settings = dict(rule["settings"])
             cohorts = settings.pop("cohorts", None)
-            source: ScoreHistogram | None = healthy
+            source = healthy
             if cohorts is not None:
                 source = pooled(files.patients, scans, cohorts, None)
             found = {"threshold": None, "reason": "", "cohorts": cohorts or params.healthy_cohorts}

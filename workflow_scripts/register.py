@@ -10,7 +10,7 @@ def main(snakemake) -> None:
         snakemake,
         register.run,
         **snakemake.params.context,
-        atlas_files=snakemake.params.atlases,
+        atlases=snakemake.params.atlases,
     )
 
 

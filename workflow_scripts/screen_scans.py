@@ -11,7 +11,7 @@ from normscan.files import file_digest, load_nifti, read_json, save_nifti, write
 from normscan.networks.devices import prepare_torch
 from normscan.postprocessing.filter import filter_map
 from normscan.progress import progress
-from normscan.slices.pack import differences, load_index
+from normscan.slices.index import differences, load_index, open_array
 from segmentation import write_detections
 
 
@@ -34,7 +34,7 @@ def main(snakemake) -> None:
         applied.load_model(bundle / "weights.safetensors", bundle / "bundle.json")
         applied.refuse_other_scans(index)
     rule, threshold = operating_point(record, params.prior, bundle)
-    slices = np.load(snakemake.input.slices, mmap_mode="r", allow_pickle=False)
+    slices = open_array(snakemake.input.index)
     done = {}
     for scan in progress(index.scans, "screening"):
         folder = Path(params.folder, scan.scan)
@@ -54,10 +54,13 @@ def main(snakemake) -> None:
     write_json(
         snakemake.output[0],
         {
-            "approach": {key: record[key] for key in ("protocol", "title", "model", "detector")},
+            "approach": {
+                "variant": snakemake.wildcards.variant,
+                **{key: record[key] for key in ("protocol", "title", "model", "detector")},
+            },
             "seed": record["seed"],
             "rule": rule,
-            "threshold": record["thresholds"][params.prior][rule],
+            "thresholds": record["thresholds"][params.prior],
             "postprocessing": record["postprocessing"],
             "scans": done,
         },

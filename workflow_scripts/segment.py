@@ -9,7 +9,7 @@ from normscan.evaluation.segmentation import segmentation_scores
 from normscan.files import load_nifti, read_json, write_json, write_tsv
 from normscan.postprocessing.components import drop_small
 from normscan.progress import progress
-from normscan.slices.pack import load_index
+from normscan.slices.index import load_index
 from segmentation import write_detections
 from volumes import lesion_mask
 

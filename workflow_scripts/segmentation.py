@@ -8,8 +8,8 @@ import numpy as np
 
 from normscan.files import save_nifti, write_tsv
 from normscan.postprocessing.components import component_table, drop_small
-from normscan.postprocessing.native import to_native
-from normscan.slices.pack import ScanEntry
+from normscan.preprocessing.resample import to_native
+from normscan.slices.index import ScanEntry
 
 
 def write_detections(
@@ -47,9 +47,8 @@ def write_detections(
     }
     save_nifti(paths["detection"], detected, affine, np.uint8)
     write_tsv(paths["components"], component_table(detected, filtered, affine))
-    native, transforms = scan.native[contrast], scan.transforms[contrast]
-    volume, grid = to_native(filtered, affine, native, transforms, "linear")
+    volume, grid = to_native(filtered, scan, contrast, affine, "linear")
     save_nifti(paths["native_map"], volume, grid, np.float32)
-    volume, grid = to_native(detected, affine, native, transforms, "nearestNeighbor")
+    volume, grid = to_native(detected.astype(np.float32), scan, contrast, affine, "nearest")
     save_nifti(paths["native_detection"], volume, grid, np.uint8)
     return detected, {key: str(path) for key, path in paths.items()}

@@ -2,31 +2,38 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from job import run
 from normscan.figures.style import save_figure
-from normscan.figures.training import training_figure
+from normscan.figures.training import training_curve
 from normscan.files import file_digest, value_digest, write_tsv
 from normscan.models import registry
 from normscan.networks.devices import prepare_torch
 from normscan.slices.store import SliceStore
 from normscan.training.bundle import save_bundle
+from normscan.training.curve import best_epochs, history_table
 from normscan.training.loop import train
 from subjects import chosen_scans
+
+TRAINING = ("batch_size", "max_epochs", "patience", "precision")
 
 
 def main(snakemake) -> None:
     params, seed = snakemake.params, int(snakemake.wildcards.seed)
     device = prepare_torch(params.device, snakemake.threads)
-    indices = [Path(path) for path in snakemake.input.packs]
     tables = snakemake.input.subjects
     scans = {
         "train": chosen_scans(tables, "train", params.share, params.split_seed),
         "validation": chosen_scans(tables, "validation"),
     }
+    indices = [Path(path) for path in snakemake.input.packs]
     stores = {split: SliceStore(indices, names) for split, names in scans.items()}
     store = stores["train"]
-    data = value_digest([scans, [file_digest(path) for path in indices]])
+    # Checkpoints are found again by what determines this training, and by nothing else.
+    data = [scans, [file_digest(path) for path in indices]]
     key = value_digest([params.code, params.family, params.settings, seed, data, str(device)])
+    checkpoints = Path(params.checkpoints, key)
     model = registry.load(params.family).build(
         contrasts=len(store.contrasts), size=store.size, seed=seed, **params.settings
     )
@@ -36,8 +43,8 @@ def main(snakemake) -> None:
         stores["validation"],
         seed=seed,
         device=device,
-        checkpoint=Path(params.checkpoints, key),
-        **{name: params.settings[name] for name in ("batch_size", "max_epochs", "patience")},
+        checkpoint=checkpoints,
+        **{name: params.settings[name] for name in TRAINING if name in params.settings},
     )
     save_bundle(
         Path(snakemake.output.weights),
@@ -52,8 +59,28 @@ def main(snakemake) -> None:
         seed=seed,
         history=history,
     )
-    write_tsv(snakemake.output.curve, history)
-    save_figure(training_figure(history), Path(snakemake.output.figure[0]).with_suffix(""))
+    table = history_table(history)
+    write_tsv(snakemake.output.curve, table)
+    draw(table, history, Path(snakemake.output.figure[0]).with_suffix(""), params.family)
+
+
+def draw(table, history: list[dict], stem: Path, family: str) -> None:
+    """The training curve; epochs of several phases are counted through."""
+    epochs = np.arange(1, len(table) + 1)
+    terms = [n for n in table.columns if n not in ("phase", "epoch", "best", "validation")]
+    error = "reconstruction" if "reconstruction" in terms else terms[0]
+    others = {name: table[name].to_numpy(float) for name in terms if name not in (error, "loss")}
+    last = history[-1]["phase"]
+    best = table.index[(table["phase"] == last) & (table["epoch"] == best_epochs(history)[last])]
+    figure = training_curve(
+        epochs,
+        table[error].to_numpy(float),
+        table["validation"].to_numpy(float),
+        best_epoch=int(epochs[best[0]]),
+        terms=others,
+        title=family.upper(),
+    )
+    save_figure(figure, stem)
 
 
 run(snakemake, main)

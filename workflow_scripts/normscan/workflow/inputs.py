@@ -258,6 +258,10 @@ class Inputs(Plan):
         """The approach behind a variant, as rules name it."""
         return SimpleNamespace(approach=variant_parts(w.variant)[0])
 
+    def curve_files(self, protocol: str, cohort: str) -> list[str]:
+        """Curves of a cohort in the order of :meth:`figure_approaches`."""
+        return self.evaluation_files(protocol, cohort, ".json")
+
     def screened(self, cohort: str) -> list[str]:
         """Screening results of all shards of a cohort by all chosen approaches."""
         return [
@@ -334,6 +338,7 @@ class Inputs(Plan):
         study = self.study
         return {
             "title": study.title,
+            "simulated": bool(study.simulation),
             "config": config,
             "on_bad_scan": study.on_bad_scan,
             "excluded": study.excluded,

