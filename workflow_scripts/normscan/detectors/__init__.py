@@ -1,1 +1,1 @@
-"""Detectors: one file per way to compute anomaly maps with a trained model."""
+"""Detectors, one file each: how an anomaly map is computed with a trained model."""

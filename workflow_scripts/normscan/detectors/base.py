@@ -1,12 +1,24 @@
-"""What detectors share: their result, signed scores, batches."""
+"""What a detector is, and what it gives.
+
+A detector is one file of this room with literal constants that the workflow reads (``NEEDS``: the
+capabilities of a model it cannot do without; ``SETTINGS``: every setting with its default;
+``SIGNED``) and a function, called once per scan::
+
+    detect(model, slices, brain, *, seed, device, contrasts=(), **settings) -> Detection
+
+``slices`` is float32 (n, contrasts, height, width), an array or a memory map; ``brain`` is bool
+(n, height, width); ``contrasts`` names the channels. A map depends on its own slice only (the
+intensity detector's on its own scan), not on the other slices of a batch; random numbers follow
+from the seed and the slice's number in its scan. The model that is passed stays as it was.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
+
+from normscan.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -15,48 +27,25 @@ class Detection:
 
     Attributes
     ----------
-    map : (n, h, w) float32. The absolute value is the anomaly score, the sign that of input minus
-        expectation, so that a sign prior can be applied later.
-    reconstruction : (n, contrasts, h, w) float32, what the model expected; None where there is none.
+    map : float32 (n, height, width); the absolute value is the anomaly score, the sign that of
+        input minus expectation.
+    reconstruction : float32 (n, contrasts, height, width), what was expected; None: nothing.
     """
 
     map: np.ndarray
     reconstruction: np.ndarray | None = None
 
 
-def signed_score(score: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
-    """Mean score over contrasts (n, h, w), with the sign of the mean residual.
-
-    Parameters
-    ----------
-    score : (n, contrasts, h, w), >= 0.
-    residual : (n, contrasts, h, w), input minus expectation.
-    """
-    return torch.copysign(score.mean(1), residual.mean(1))
+def empty_detection(slices: np.ndarray) -> Detection:
+    """Arrays to be filled batch by batch."""
+    count, _, height, width = slices.shape
+    return Detection(
+        np.empty((count, height, width), np.float32), np.empty(slices.shape, np.float32)
+    )
 
 
-def on_device(slices: np.ndarray, device: torch.device) -> torch.Tensor:
-    """Slices (n, contrasts, h, w) as a channels-last float32 tensor."""
-    tensor = torch.as_tensor(np.ascontiguousarray(slices, np.float32)).to(device)
-    return tensor.contiguous(memory_format=torch.channels_last)
-
-
-def in_batches(
-    slices: np.ndarray,
-    size: int,
-    device: torch.device,
-    work: Callable[[torch.Tensor, int], tuple[torch.Tensor, torch.Tensor]],
-) -> Detection:
-    """Apply ``work(batch, number of its first slice) -> (map, reconstruction)`` to all slices."""
-    maps, expected = [], []
-    for start in range(0, len(slices), size):
-        batch = on_device(slices[start : start + size], device)
-        found, reconstruction = work(batch, start)
-        maps.append(found.float().cpu().numpy())
-        expected.append(reconstruction.float().contiguous().cpu().numpy())
-    return Detection(np.concatenate(maps), np.concatenate(expected))
-
-
-def slice_noise_seed(seed: int, number: int) -> int:
-    """Seed of one slice's random numbers: no other slice or batch size has a part in it."""
-    return (seed * 1_000_003 + number * 7919 + 17) % 2**63
+def check_at_least(name: str, value: float, least: float) -> float:
+    """``value``. ConfigError naming the setting when it is no number or below ``least``."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= least:
+        raise ConfigError(f"{name}: found {value!r}; must be a number of at least {least}")
+    return value

@@ -1,39 +1,43 @@
-"""Residual of input and reconstruction. Baur et al. 2021, Eq. 2."""
+"""Residual of a reconstruction: what a model of normal slices cannot give back.
+
+Source: Baur et al. 2021, sections II-B and III-C.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 
-from normscan.detectors.base import Detection, in_batches, signed_score
+from normscan.detectors.base import Detection, empty_detection
+from normscan.detectors.inference import batch_size, batches, for_inference, signed_score
 
 NEEDS = {"reconstruct"}
-SETTINGS = {"batch_size": 32}
+# batch_size: slices at once; None = what suits the device.
+SETTINGS = {"batch_size": None}
+SIGNED = True
 
 
-@torch.no_grad()
 def detect(
-    model,
+    model: Any,
     slices: np.ndarray,
     brain: np.ndarray,
     *,
     seed: int,
     device: torch.device,
-    contrasts: list[str],
-    batch_size: int,
+    contrasts: Sequence[str] = (),
+    **settings: Any,
 ) -> Detection:
-    """Signed residual x - x_hat of every slice.
-
-    Parameters
-    ----------
-    model : in evaluation mode.
-    slices : (n, contrasts, h, w) float32 of one scan.
-    brain : (n, h, w) bool; not used.
-    """
-
-    def work(batch: torch.Tensor, start: int):
-        expected = model.reconstruct(batch)
-        residual = batch - expected
-        return signed_score(residual.abs(), residual), expected
-
-    return in_batches(slices, batch_size, device, work)
+    """Input minus ``model.reconstruct(input)``; arguments as in :mod:`normscan.detectors.base`."""
+    chosen = {**SETTINGS, **settings}
+    model = for_inference(model, device)
+    detection = empty_detection(slices)
+    size = batch_size(chosen["batch_size"], device)
+    with torch.inference_mode():
+        for where, batch in batches(slices, size, device):
+            expected = model.reconstruct(batch)
+            detection.map[where] = signed_score(batch - expected).cpu().numpy()
+            detection.reconstruction[where] = expected.cpu().numpy()
+    return detection

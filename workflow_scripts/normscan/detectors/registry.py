@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from normscan.plugins import literals, plugin_names, require_known
+from normscan.errors import ConfigError
+from normscan.plugins import complete_settings, literals, plugin_names, require_known
 
 FOLDER = Path(__file__).resolve().parent
 
@@ -18,18 +20,62 @@ def names() -> list[str]:
 
 
 def describe(name: str) -> dict[str, Any]:
-    """``needs`` (capabilities of a model) and ``settings`` (with defaults) of a detector.
+    """What a detector needs and which settings it takes.
+
+    Parameters
+    ----------
+    name : dashes and underscores are the same.
+
+    Returns
+    -------
+    description : ``needs`` (set of capabilities of a model), ``settings`` (name -> default) and
+        ``signed`` (whether the map's sign says brighter or darker than expected).
 
     Raises
     ------
     ConfigError : there is no such detector; the nearest is named.
     """
-    require_known(name, names(), "detector", "detector")
-    found = literals(FOLDER / f"{name}.py")
-    return {"needs": set(found["NEEDS"]), "settings": dict(found["SETTINGS"])}
+    found = literals(FOLDER / f"{_known(name)}.py")
+    return {
+        "needs": set(found["NEEDS"]),
+        "settings": dict(found["SETTINGS"]),
+        "signed": found["SIGNED"],
+    }
+
+
+def settings(name: str, given: dict[str, Any], where: str = "") -> dict[str, Any]:
+    """All settings of a detector: ``given`` over the defaults.
+
+    Parameters
+    ----------
+    where : the configuration key that errors name; default ``detectors.{name}``.
+
+    Raises
+    ------
+    ConfigError : unknown settings or values of a wrong type, all of them at once.
+    """
+    defaults = describe(name)["settings"]
+    complete, problems = complete_settings(given, defaults, where or f"detectors.{name}")
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return complete
+
+
+def requires(needs: Iterable[str], capabilities: Iterable[str]) -> str:
+    """Why a model with these capabilities cannot serve a detector; empty when it can."""
+    lacking = sorted(set(needs) - set(capabilities))
+    if not lacking:
+        return ""
+    able = ", ".join(sorted(capabilities)) or "nothing"
+    return f"the detector needs a model that can {', '.join(lacking)}; this one can {able}"
 
 
 def load(name: str) -> ModuleType:
-    """The module of a detector; its ``detect`` makes maps."""
-    require_known(name, names(), "detector", "detector")
-    return importlib.import_module(f"normscan.detectors.{name}")
+    """The module of a detector; its ``detect(model, slices, brain, ...)`` makes maps."""
+    return importlib.import_module(f"normscan.detectors.{_known(name)}")
+
+
+def _known(name: str) -> str:
+    plain = name.replace("-", "_")
+    require_known(plain, names(), "detector", "detector")
+    return plain

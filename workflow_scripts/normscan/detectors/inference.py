@@ -1,0 +1,62 @@
+"""Networks applied to slices: made ready, in batches on the device, from residuals to scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from normscan.detectors.base import check_at_least
+from normscan.networks.devices import channels_last
+from normscan.networks.folding import fold_batch_norms
+
+M = TypeVar("M")
+# A GPU wants a whole scan at once; on a CPU 16 slices are as fast as more and need less memory.
+BATCH_SIZES = {"cpu": 16, "cuda": 256}
+
+
+def for_inference(model: M, device: torch.device) -> M:
+    """A copy of a network on the device: evaluation mode, batch norms folded, no gradients.
+
+    A model that is no network (an estimator) is returned itself.
+    """
+    if not isinstance(model, nn.Module):
+        return model.to(device)
+    return fold_batch_norms(model).to(device, memory_format=torch.channels_last)
+
+
+def batch_size(given: int | None, device: torch.device | str) -> int:
+    """Slices computed at once: as given, else what suits the device."""
+    if given is None:
+        return BATCH_SIZES.get(torch.device(device).type, BATCH_SIZES["cpu"])
+    return int(check_at_least("batch_size", given, 1))
+
+
+def batches(slices: np.ndarray, size: int, device: torch.device) -> Iterator[tuple[slice, Tensor]]:
+    """Where in the array, and the slices there on the device (float32, channels_last)."""
+    for start in range(0, len(slices), size):
+        where = slice(start, min(start + size, len(slices)))
+        # A copy: memory maps are read-only, and tensors must not be.
+        own = torch.from_numpy(np.array(slices[where], dtype=np.float32))
+        yield where, channels_last(own.to(device))
+
+
+def count_batches(slices: np.ndarray, size: int) -> int:
+    """How many batches :func:`batches` gives."""
+    return -(-len(slices) // size)
+
+
+def signed_score(residual: Tensor) -> Tensor:
+    """Score of each pixel (n, h, w) from a residual, input minus expectation (n, c, h, w).
+
+    The mean over contrasts of the absolute residual, with the sign of the mean residual.
+    """
+    return with_sign(residual.abs().mean(dim=1), residual.mean(dim=1))
+
+
+def with_sign(score: Tensor, mean: Tensor) -> Tensor:
+    """``score`` (>= 0), negative where ``mean`` is; a mean of 0 keeps the score."""
+    return torch.where(mean < 0, -score, score)
