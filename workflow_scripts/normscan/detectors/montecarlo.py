@@ -94,16 +94,19 @@ def _sampler(model: Any, batch: Tensor) -> Sampler:
     """A function (place in the batch, count, generator) -> reconstructions (count, c, h, w)."""
     try:
         code = model.encode(batch)
-    except (AttributeError, NotImplementedError):
+    except NotImplementedError:
         return lambda place, count, generator: model.sample_reconstructions(
             _repeat(batch, place, count), generator
         )
-    return lambda place, count, generator: model.decode_sample(
-        tuple(_repeat(part, place, count) for part in code)
-        if isinstance(code, tuple)
-        else _repeat(code, place, count),
-        generator,
-    )
+
+    def sampler(place: int, count: int, generator: torch.Generator) -> Tensor:
+        if isinstance(code, tuple):
+            own = tuple(_repeat(part, place, count) for part in code)
+        else:
+            own = _repeat(code, place, count)
+        return model.decode_sample(own, generator)
+
+    return sampler
 
 
 def _repeat(tensor: Tensor, place: int, count: int) -> Tensor:
@@ -112,6 +115,4 @@ def _repeat(tensor: Tensor, place: int, count: int) -> Tensor:
 
 def slice_seed(seed: int, number: int) -> int:
     """Seed of a slice's random numbers; slices and seeds that are close give unrelated ones."""
-    return int(
-        np.random.SeedSequence((seed, number)).generate_state(1, np.uint64)[0] >> np.uint64(1)
-    )
+    return int(np.random.SeedSequence((seed, number)).generate_state(1, np.uint64)[0])

@@ -10,9 +10,9 @@ pixels. A model with Gaussian p(x|z) fixes its standard deviation to 1/sqrt(2) t
 image, which makes it the sum of squared errors (You et al., end of section 2.2); a model with an L1
 likelihood has no such parameter. :mod:`normscan.detectors.variation` says which TV.
 
-Departures of the published codes from the papers, not followed here: clipped gradients, updates only
-inside the brain, steps of 5e-3 and 2e-3 (You et al.); TV of the input minus its *reconstruction*,
-which does not hold on to the input at all, and 150 steps (Baur et al.).
+Departures of the published codes from the papers, not followed here: clipped gradients, updates
+only inside the brain, steps of 5e-3 and 2e-3 (You et al.); TV of the image minus its
+*reconstruction*, which does not hold on to the input at all, and 150 steps (Baur et al.).
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Total variation of images, and its sub-gradient.
 
-Anisotropic: the sum of absolute differences between vertical and between horizontal neighbours, over
-all contrasts. This is the total variation of the code published with You et al. 2019; the paper does
-not say which. It has a natural sub-gradient, 0 where neighbours are equal, which is what a
-restoration that starts at the input needs (its residual is 0 everywhere at first). The isotropic
-form is not differentiable there and would need a smoothing constant that no paper gives.
+Anisotropic: the sum of absolute differences between vertical and between horizontal neighbours,
+over all contrasts. The code published with You et al. 2019 has this form; the paper does not say
+which. Its natural sub-gradient, 0 where neighbours are equal, is what a restoration that starts at
+the input needs (its residual is 0 everywhere at first). The isotropic form would need a smoothing
+constant there, which no paper gives.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def differences(images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def divergence(down: Tensor, right: Tensor) -> Tensor:
-    """Minus the transpose of :func:`differences`: (n, c, h-1, w), (n, c, h, w-1) -> (n, c, h, w)."""
+    """Minus the transpose of :func:`differences`: two such tensors -> (n, c, h, w)."""
     shape = (*down.shape[:-2], down.shape[-2] + 1, down.shape[-1])
     found = torch.zeros(shape, dtype=down.dtype, device=down.device)
     found[..., :-1, :] += down
