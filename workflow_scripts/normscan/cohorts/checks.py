@@ -1,8 +1,11 @@
-"""Is a scan's content sound? Every file is read once; every problem is one line with a remedy."""
+"""Is a scan's content sound? Every problem is one line that names scan, file and remedy."""
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +16,26 @@ from normscan.files import file_digest
 
 VOXEL_MM = (0.2, 12.0)
 GRID_TOLERANCE_MM = 0.01
+LABEL_TOLERANCE = 0.01
+OWNER = re.compile(r"sub-([A-Za-z0-9]+)(?=[_.]|$)")
+
+Finding = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class _Volume:
+    """A volume as read: data (float32, 3D), affine (4, 4), voxel sizes in mm, type on disk."""
+
+    data: np.ndarray
+    affine: np.ndarray
+    zooms: np.ndarray
+    dtype: str
 
 
 def check_scan(
-    scan: Scan, needed_contrasts: list[str], role: str, lesion_classes: dict[str, Any]
+    scan: Scan, needed_contrasts: Sequence[str], role: str, lesion_classes: dict[str, Any]
 ) -> dict[str, Any]:
-    """Read a scan's files and say what is wrong with them.
+    """Read a scan's files one after the other and say what is wrong with them.
 
     Parameters
     ----------
@@ -29,31 +46,41 @@ def check_scan(
 
     Returns
     -------
-    {"scan", "problems", "warnings", "facts"} : facts hold shape, voxel size and digest by contrast.
+    {"scan", "problems", "warnings", "facts"} : facts hold, by contrast of each sound image,
+        ``shape``, ``zooms`` (mm), ``orientation`` (e.g. "RAS"), ``dtype``, ``sha`` (of the file)
+        and ``voxels`` (digest of shape and values, equal for a recompressed or converted copy).
     """
     problems: list[str] = []
     warnings: list[str] = []
     facts: dict[str, Any] = {}
-    grids = []
+    grids: dict[str, tuple[tuple[int, ...], np.ndarray]] = {}
     for contrast in needed_contrasts:
         if contrast not in scan.images:
-            problems.append(f"{scan.id}: has no {contrast}, which the protocols need")
+            there = ", ".join(sorted(scan.images)) or "none"
+            problems.append(
+                f"{scan.id}: has no {contrast}, which the protocols need; it has: {there}"
+            )
     for contrast, path in sorted(scan.images.items()):
-        data, affine, wrong = _read(path)
-        wrong = wrong or _image_problems(data, affine)
-        problems += [_line(scan, path, *one) for one in wrong]
-        if not wrong:
-            grids.append((data.shape, affine))
-            facts[contrast] = {
-                "shape": list(data.shape),
-                "voxel_mm": [round(float(v), 4) for v in _voxel_sizes(affine)],
-                "digest": file_digest(path),
-            }
+        volume, wrong = _read(path)
+        if volume:
+            wrong = _image_problems(volume)
+        if volume and not wrong:
+            grids[contrast] = (volume.data.shape, volume.affine)
+            facts[contrast] = _facts(path, volume)
+        problems += [_line(scan, path, one) for one in wrong]
+    if role == "patients" and not scan.lesion_mask:
+        problems.append(f"{scan.id}: has no lesion mask, which patients need")
     for kind, path in (("brain", scan.brain_mask), ("lesion", scan.lesion_mask)):
         if path:
-            wrong, odd = _mask_problems(scan, path, kind, grids, role, lesion_classes)
-            problems += [_line(scan, path, *one) for one in wrong]
-            warnings += [_line(scan, path, *one) for one in odd]
+            owner = _owner_problems(scan, path)
+            volume, wrong = _read(path)
+            odd: list[Finding] = []
+            if volume:
+                wrong = _place_problems(volume, grids) + _label_problems(volume, kind)
+                if kind == "lesion" and role == "patients" and not wrong:
+                    wrong, odd = _lesion_problems(volume, lesion_classes)
+            problems += [_line(scan, path, one) for one in owner + wrong]
+            warnings += [_line(scan, path, one) for one in odd]
     return {"scan": scan.id, "problems": problems, "warnings": warnings, "facts": facts}
 
 
@@ -71,130 +98,197 @@ def check_cohorts(reports: dict[str, list[dict]], roles: dict[str, str]) -> list
         for report in found:
             for contrast, fact in report["facts"].items():
                 name = f"{cohort}/{report['scan']} {contrast} (role {roles[cohort]})"
-                first = seen.setdefault(fact["digest"], name)
+                first = seen.setdefault(fact["voxels"], name)
                 if first != name:
                     problems.append(
-                        f"{name} is the same file content as {first}; a scan may stand only once, "
+                        f"{name} has the same content as {first}; an image may stand only once, "
                         "or training and test scans mix: remove one of them"
                     )
     return problems
 
 
-def _line(scan: Scan, path: str, problem: str, remedy: str) -> str:
+def _line(scan: Scan, path: str, finding: Finding) -> str:
+    problem, remedy = finding
     return f"{scan.id}: {path}: {problem}; {remedy}"
 
 
-def _read(path: str) -> tuple[Any, Any, list[tuple[str, str]]]:
-    """Data as float32, affine, and why the file cannot be read."""
+def _read(path: str) -> tuple[_Volume | None, list[Finding]]:
+    """The volume, or why there is none."""
     import nibabel
 
     file = Path(path)
     if not file.is_file():
-        return None, None, [("no such file", "restore it or leave the scan out")]
+        return None, [("no such file", "restore it or exclude the scan")]
     if file.stat().st_size == 0:
-        return None, None, [("the file is empty", "copy it again")]
+        return None, [("the file is empty (0 bytes)", "copy it again")]
     try:
+        zooms = _stored_zooms(file)
+        if wrong := _size_problems(zooms):
+            return None, wrong
         image = nibabel.load(file)
+        if not isinstance(image, nibabel.Nifti1Pair):
+            raise TypeError(f"it is {type(image).__name__}")
     except Exception as error:
-        reason = " ".join(str(error).split())[:120]
-        return None, None, [(f"not a NIfTI file ({reason})", "convert it or copy it again")]
+        return None, [(f"not a NIfTI file ({_short(error)})", "convert it or copy it again")]
+    shape = tuple(image.shape)
+    while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    if len(shape) != 3 or min(shape) < 2:
+        return None, [(f"is no 3D volume (its shape is {_shown(image.shape)})", "give a 3D volume")]
+    kind = image.get_data_dtype()
+    if kind.names or kind.kind == "c":
+        return None, [(f"holds colours or complex numbers ({kind})", "give one number per voxel")]
     try:
-        data = np.asanyarray(image.dataobj)
+        data = image.get_fdata(dtype=np.float32, caching="unchanged").reshape(shape, order="F")
     except Exception as error:
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
-        return None, None, [(f"truncated or damaged ({reason})", "copy it again")]
-    while data.ndim > 3 and data.shape[-1] == 1:
-        data = data[..., 0]
-    if data.ndim != 3:
-        return None, None, [(f"has {data.ndim} dimensions", "give a 3D volume")]
-    return data.astype(np.float32, copy=False), np.asarray(image.affine, float), []
+        return None, [(f"truncated or damaged ({_short(error)})", "copy it again")]
+    affine = np.asarray(image.affine, float)
+    wrong = _affine_problems(affine)
+    return (None, wrong) if wrong else (_Volume(data, affine, _sizes(affine), str(kind)), [])
 
 
-def _voxel_sizes(affine: np.ndarray) -> np.ndarray:
+def _stored_zooms(file: Path) -> np.ndarray:
+    """Voxel sizes as they stand in the header; nibabel mends zero and negative ones unasked."""
+    import nibabel
+    from nibabel.fileholders import FileHolder
+
+    with FileHolder(filename=str(file)).get_prepare_fileobj("rb") as stream:
+        start = stream.read(540)
+    for kind in (nibabel.Nifti1Header, nibabel.Nifti2Header):
+        size = kind.template_dtype.itemsize
+        if len(start) >= size:
+            header = kind(start[:size], check=False)
+            if int(header["sizeof_hdr"]) == size:
+                return np.array(header["pixdim"][1:4], float)
+    raise ValueError("it has no NIfTI header")
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:120] or type(error).__name__
+
+
+def _sizes(affine: np.ndarray) -> np.ndarray:
     return np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
 
 
-def _image_problems(data: np.ndarray, affine: np.ndarray) -> list[tuple[str, str]]:
-    problems = _grid_problems(data, affine)
-    bad = int(data.size - np.isfinite(data).sum())
-    if bad:
-        problems.append((f"{bad} voxels are NaN or infinite", "export the scan again"))
-    elif data.size and data.min() == data.max():
-        problems.append((f"every voxel is {data.min():g}", "give the image, not an empty volume"))
-    return problems
+def _facts(path: str, volume: _Volume) -> dict[str, Any]:
+    import nibabel
+
+    digest = hashlib.sha256(str(volume.data.shape).encode())
+    digest.update(volume.data.ravel(order="F"))
+    return {
+        "shape": list(volume.data.shape),
+        "zooms": [round(float(size), 4) for size in volume.zooms],
+        "orientation": "".join(nibabel.aff2axcodes(volume.affine)),
+        "dtype": volume.dtype,
+        "sha": file_digest(path),
+        "voxels": digest.hexdigest()[:16],
+    }
 
 
-def _grid_problems(data: np.ndarray, affine: np.ndarray) -> list[tuple[str, str]]:
-    if min(data.shape) < 2:
-        return [(f"has shape {data.shape}, a single slice", "give a 3D volume")]
-    sizes = _voxel_sizes(affine)
-    if not np.isfinite(affine).all() or (sizes <= 0).any():
-        return [("has a voxel size of zero", "mend the header's affine")]
+def _size_problems(sizes: np.ndarray) -> list[Finding]:
+    found = f"has voxels of {_shown([f'{size:g}' for size in sizes])} mm"
+    if not np.isfinite(sizes).all() or (sizes <= 0).any():
+        return [(found, "voxel sizes must be above 0: mend the header")]
     if (sizes < VOXEL_MM[0]).any() or (sizes > VOXEL_MM[1]).any():
-        shown = " x ".join(f"{size:g}" for size in sizes)
-        return [
-            (f"has voxels of {shown} mm", f"voxel sizes must be {VOXEL_MM[0]} to {VOXEL_MM[1]} mm")
-        ]
-    if abs(np.linalg.det(affine[:3, :3])) < 1e-6:
-        return [("has an affine that cannot be inverted", "mend the header's affine")]
+        limits = f"{VOXEL_MM[0]:g} to {VOXEL_MM[1]:g} mm"
+        return [(found, f"voxel sizes must be {limits}: mend the header")]
     return []
 
 
-def _mask_problems(scan, path, kind, grids, role, lesion_classes):
-    """Problems and warnings of a brain or lesion mask."""
-    data, affine, wrong = _read(path)
-    if wrong:
-        return wrong, []
-    problems, warnings = [], []
-    owner = re.search(r"sub-([A-Za-z0-9]+)", Path(path).name)
-    if owner and owner[1] != scan.subject:
-        problems.append((f"is a mask of sub-{owner[1]}", f"give the mask of sub-{scan.subject}"))
-    if grids and not any(_same_grid(data.shape, affine, *grid) for grid in grids):
-        shapes = ", ".join(str(shape) for shape, _ in grids)
-        problems.append(
-            (
-                f"mask of shape {data.shape} is on the grid of no image of this scan ({shapes})",
-                "resample it (nearest neighbour) to one of them; shape and affine must agree",
-            )
-        )
-    if not np.isfinite(data).all():
-        return [*problems, ("has NaN or infinite voxels", "export the mask again")], warnings
-    labels = np.unique(np.round(data)).astype(int)
-    if np.abs(data - np.round(data)).max() > 0.01:
-        problems.append(("holds values that are no labels", "give integers; do not interpolate"))
-    elif kind == "brain" and not data.any():
-        problems.append(("the brain mask is empty", "give a mask or remove it"))
-    elif kind == "lesion" and role == "patients":
-        wanted = _wanted(lesion_classes)
-        present = set(labels.tolist()) - {0}
-        if not present:
-            problems.append(
-                ("the lesion mask is empty", "a patient needs lesions; or exclude the scan")
-            )
-        elif wanted and not present & wanted:
-            problems.append(
-                (
-                    f"holds labels {sorted(present)}, none of lesion_classes ({sorted(wanted)})",
-                    "mend lesion_classes in config.yaml or exclude the scan",
-                )
-            )
-        elif wanted and present - wanted:
-            warnings.append(
-                (f"labels {sorted(present - wanted)} are in no lesion class", "they are ignored")
-            )
-    return problems, warnings
+def _affine_problems(affine: np.ndarray) -> list[Finding]:
+    if wrong := _size_problems(_sizes(affine)):
+        return wrong
+    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-6:
+        return [("has an affine that cannot be inverted", "mend the header")]
+    return []
 
 
-def _wanted(lesion_classes: dict[str, Any]) -> set[int]:
+def _image_problems(volume: _Volume) -> list[Finding]:
+    data = volume.data
+    bad = data.size - int(np.isfinite(data).sum())
+    if bad:
+        return [(f"{bad} voxels are NaN or infinite", "export the image again")]
+    if data.min() == data.max():
+        return [(f"is constant: every voxel is {data.min():g}", "give the image itself")]
+    return []
+
+
+def _owner_problems(scan: Scan, path: str) -> list[Finding]:
+    """A mask whose path names another subject than the scan and its images."""
+    owner = _owner(path)
+    own = {scan.subject, *(_owner(image) for image in scan.images.values())}
+    if owner and owner not in own:
+        return [(f"is a mask of sub-{owner}", f"give the mask of sub-{scan.subject}")]
+    return []
+
+
+def _owner(path: str) -> str:
+    """Subject that a file's name, or else the nearest folder around it, is named after."""
+    for part in reversed(Path(path).parts):
+        if match := OWNER.match(part):
+            return match[1]
+    return ""
+
+
+def _place_problems(mask: _Volume, grids: dict[str, tuple]) -> list[Finding]:
+    """A mask must be on the grid of one of the images."""
+    remedy = "resample it (nearest neighbour) to one of them; shape and affine must agree"
+    apart = {}
+    for contrast, (shape, affine) in grids.items():
+        if shape == mask.data.shape:
+            apart[contrast] = _distance(shape, mask.affine, affine)
+            if apart[contrast] < GRID_TOLERANCE_MM + 1e-3 * mask.zooms.max():
+                return []
+    if not grids:
+        return []
+    if apart:
+        nearest = min(apart, key=apart.get)
+        problem = f"has the shape of {nearest}, but lies {apart[nearest]:.3g} mm away from it"
+    else:
+        shapes = ", ".join(f"{name} {_shown(shape)}" for name, (shape, _) in grids.items())
+        problem = f"its shape {_shown(mask.data.shape)} is that of no image ({shapes})"
+    return [(f"is not on the grid of any image: {problem}", remedy)]
+
+
+def _shown(sizes: Sequence) -> str:
+    return " x ".join(map(str, sizes))
+
+
+def _distance(shape: Sequence[int], one: np.ndarray, other: np.ndarray) -> float:
+    """Largest distance (mm) between the same corners of two grids."""
+    corners = np.array(np.meshgrid(*[(0, size - 1) for size in shape])).reshape(3, -1)
+    shift = (one - other)[:3]
+    return float(np.linalg.norm(shift[:, :3] @ corners + shift[:, 3:], axis=0).max())
+
+
+def _label_problems(mask: _Volume, kind: str) -> list[Finding]:
+    """Values must be labels; 0.99999997, as interpolating tools write it, counts as 1."""
+    if not np.isfinite(mask.data).all():
+        return [("has NaN or infinite voxels", "export the mask again")]
+    if np.abs(mask.data - np.rint(mask.data)).max() > LABEL_TOLERANCE:
+        return [("holds values that are no labels", "give integers; do not interpolate masks")]
+    if mask.data.min() < -LABEL_TOLERANCE:
+        return [("holds negative labels", "give labels from 0 on")]
+    if kind == "brain" and not np.rint(mask.data).any():
+        return [("the brain mask is empty", "give another or remove it")]
+    return []
+
+
+def _lesion_problems(
+    mask: _Volume, lesion_classes: dict[str, Any]
+) -> tuple[list[Finding], list[Finding]]:
+    """Problems and warnings of a patient's labels."""
     groups = [one if isinstance(one, list) else [one] for one in lesion_classes.values()]
-    return {label for group in groups for label in group}
-
-
-def _same_grid(shape_a, affine_a, shape_b, affine_b) -> bool:
-    """Equal shapes, and corners of the two grids at the same place in the world."""
-    if tuple(shape_a) != tuple(shape_b):
-        return False
-    last = np.array(shape_a) - 1
-    corners = np.array([[0, 0, 0, 1], [last[0], 0, 0, 1], [0, last[1], 0, 1], [0, 0, last[2], 1]])
-    distance = np.abs((corners @ affine_a.T - corners @ affine_b.T)[:, :3]).max()
-    return bool(distance < GRID_TOLERANCE_MM + 1e-3 * _voxel_sizes(affine_b).max())
+    wanted = {label for group in groups for label in group}
+    present = set(np.unique(np.rint(mask.data)).astype(int).tolist()) - {0}
+    if not present:
+        return [("the lesion mask is empty", "a patient needs lesions: exclude the scan")], []
+    if wanted and not present & wanted:
+        problem = f"holds labels {sorted(present)}, none of lesion_classes ({sorted(wanted)})"
+        return [(problem, "mend lesion_classes in config.yaml or exclude the scan")], []
+    if wanted and present - wanted:
+        return [], [
+            (f"labels {sorted(present - wanted)} are in no lesion class", "they do not count")
+        ]
+    return [], []

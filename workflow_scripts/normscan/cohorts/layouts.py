@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from normscan.cohorts.scans import Scan
 
 FOLDER = Path(__file__).parent / "layouts"
-PLACEHOLDER = re.compile(r"\\\{(subject|session)\\\}")
+MASKS = ("brain_mask", "lesion_mask")
+TOKEN = re.compile(r"(\*\*/|\*|\{subject\}|\{session\})")
 
 
 def layout_names() -> list[str]:
@@ -19,7 +21,7 @@ def layout_names() -> list[str]:
 
 
 def read_layout(name: str) -> dict[str, Any]:
-    """A layout: ``description``, ``defaults`` of a cohort, and ``patterns`` by contrast."""
+    """A layout: ``description``, ``defaults`` of a cohort's entry, and ``patterns`` by contrast."""
     import yaml
 
     return yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
@@ -28,52 +30,85 @@ def read_layout(name: str) -> dict[str, Any]:
 def scans_of_layout(folder: Path, name: str, cohort: str) -> tuple[list[Scan], list[str]]:
     """Scans of a data set with a known layout and every problem found.
 
-    A pattern is a path below the folder with ``{subject}`` and ``{session}``; ``*`` stands for
-    anything inside one folder or file name. The first pattern of a contrast that matches wins.
+    A pattern is a path below the folder. ``{subject}`` and ``{session}`` stand for a label, ``*``
+    for anything inside one name, ``**/`` for any folders or none. A file belongs to the first
+    pattern that it matches; of several files of one contrast, the one of the earliest pattern is
+    used. Two files of one pattern are a problem, as are two folder names that give one label.
+    Labels are names without everything but letters and digits.
     """
     layout = read_layout(name)
-    paths = list(_files(folder))
-    found: dict[tuple[str, str], dict[str, str]] = {}
-    for kind, patterns in layout["patterns"].items():
-        for pattern in patterns:
-            expression = _expression(pattern)
-            for path in paths:
-                match = expression.fullmatch(path)
-                if match:
-                    groups = match.groupdict()
-                    subject = re.sub(r"[^A-Za-z0-9]", "", groups.get("subject") or "")
-                    key = (subject, groups.get("session") or "")
-                    found.setdefault(key, {}).setdefault(kind, str(folder / path))
+    patterns = [
+        (kind, rank, _expression(pattern))
+        for kind, alternatives in layout["patterns"].items()
+        for rank, pattern in enumerate(alternatives)
+    ]
+    problems: list[str] = []
+    names: dict[str, str] = {}
+    found: dict[tuple[str, str], dict[str, list[tuple[int, str]]]] = {}
+    for path in _files(folder):
+        for kind, rank, expression in patterns:
+            if match := expression.fullmatch(path):
+                groups = match.groupdict()
+                subject, session = (_label(groups.get(one)) for one in ("subject", "session"))
+                original = names.setdefault(subject, groups["subject"])
+                if original != groups["subject"]:
+                    problems.append(
+                        f"{folder / path}: '{groups['subject']}' and '{original}' both give the "
+                        f"label '{subject}'; rename one"
+                    )
+                files = found.setdefault((subject, session), {}).setdefault(kind, [])
+                files.append((rank, str(folder / path)))
+                break
     scans = []
     for (subject, session), files in sorted(found.items()):
-        images = {k: v for k, v in files.items() if k not in ("brain_mask", "lesion_mask")}
+        chosen = {kind: min(candidates)[1] for kind, candidates in files.items()}
+        images = {kind: path for kind, path in chosen.items() if kind not in MASKS}
         if images:
-            brain, lesion = files.get("brain_mask", ""), files.get("lesion_mask", "")
-            scans.append(Scan(cohort, subject, session, images, brain, lesion))
-    if scans:
-        return scans, []
-    shown = ", ".join(patterns[0] for patterns in layout["patterns"].values())
-    return [], [f"{folder}: no file matches the layout '{name}', which expects: {shown}"]
+            brain, lesion = (chosen.get(mask, "") for mask in MASKS)
+            scan = Scan(cohort, subject, session, images, brain, lesion)
+            problems += _ambiguous(scan.id, files)
+            scans.append(scan)
+    if not scans:
+        shown = ", ".join(alternatives[0] for alternatives in layout["patterns"].values())
+        problems = [f"{folder}: no file fits the layout '{name}', which expects: {shown}"]
+    return scans, problems
 
 
-def _files(folder: Path):
+def _ambiguous(scan: str, files: dict[str, list[tuple[int, str]]]) -> list[str]:
+    problems = []
+    for kind, candidates in files.items():
+        first = min(candidates)[0]
+        same = sorted(path for rank, path in candidates if rank == first)
+        if len(same) > 1:
+            problems.append(
+                f"{scan}: has {len(same)} files for {kind}: {', '.join(same)}; point 'path' to a "
+                "folder with one of them"
+            )
+    return problems
+
+
+def _label(text: str | None) -> str:
+    return re.sub(r"[^A-Za-z0-9]", "", text or "")
+
+
+def _files(folder: Path) -> Iterator[str]:
     for root, folders, names in os.walk(folder):
-        folders.sort()
+        folders[:] = sorted(one for one in folders if not one.startswith("."))
         for name in sorted(names):
-            if name.endswith((".nii", ".nii.gz")):
+            if name.endswith((".nii", ".nii.gz")) and not name.startswith("."):
                 yield os.path.relpath(os.path.join(root, name), folder).replace(os.sep, "/")
 
 
 def _expression(pattern: str) -> re.Pattern:
     """A pattern as a regular expression; a placeholder that stands twice must match the same."""
-    seen: set[str] = set()
-
-    def group(match: re.Match) -> str:
-        name = match[1]
-        if name in seen:
-            return f"(?P={name})"
-        seen.add(name)
-        return f"(?P<{name}>[^/]+?)"
-
-    text = PLACEHOLDER.sub(group, re.escape(pattern))
-    return re.compile(text.replace(r"\*", "[^/]*"))
+    groups = {"{subject}": r"[^/]+?", "{session}": r"[A-Za-z0-9]+"}
+    wild = {"**/": "(?:.*/)?", "*": "[^/]*"}
+    text, seen = "", set()
+    for token in TOKEN.split(pattern):
+        if token in groups:
+            name = token.strip("{}")
+            text += f"(?P={name})" if name in seen else f"(?P<{name}>{groups[token]})"
+            seen.add(name)
+        else:
+            text += wild.get(token) or re.escape(token)
+    return re.compile(text)

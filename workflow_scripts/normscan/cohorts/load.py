@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 from normscan.cohorts.bids import read_bids
 from normscan.cohorts.layouts import layout_names, read_layout, scans_of_layout
 from normscan.cohorts.plan_simulation import planned_scans
-from normscan.cohorts.scans import CONTRASTS, Cohort, Scan
+from normscan.cohorts.scans import CONTRASTS, PRIORS, ROLES, Cohort, Scan
 from normscan.cohorts.table import read_table
 from normscan.errors import CohortError
 
@@ -22,7 +24,7 @@ def load_cohort(
     base: Path,
     *,
     simulated_root: Path,
-    needed_contrasts: list[str],
+    needed_contrasts: Sequence[str] = (),
     on_bad_scan: str = "stop",
 ) -> tuple[Cohort, dict[str, str]]:
     """Find a cohort's scans and check what can be checked without opening them.
@@ -30,15 +32,19 @@ def load_cohort(
     Parameters
     ----------
     name : of the cohort.
-    entry : its checked entry under ``config.cohorts``.
+    entry : its entry under ``config.cohorts``; keys: ``source`` (``table``, ``bids``,
+        ``simulated`` or a known layout), ``path``, ``role``, ``prior``, ``skull_stripped``,
+        ``space``, ``lesion_classes``, ``contrasts``, ``exclude``, ``simulation``. A layout has
+        defaults for most of them.
     base : folder that a relative ``path`` starts from.
     simulated_root : folder below which simulated cohorts are written.
     needed_contrasts : contrasts that each scan must have.
-    on_bad_scan : ``stop`` or ``exclude``.
+    on_bad_scan : ``stop``, or ``exclude`` to go on without scans that have a problem of their own.
 
     Returns
     -------
-    cohort, excluded : excluded maps scan ids to reasons (empty unless ``exclude``).
+    cohort, excluded : excluded maps scan ids to reasons (empty unless ``exclude``). Lesion masks
+        are kept for patients only.
 
     Raises
     ------
@@ -48,19 +54,19 @@ def load_cohort(
     problems = _entry_problems(entry)
     if problems:
         raise CohortError(name, problems)
-    scans, problems = _scans(name, entry, base, simulated_root)
-    if problems:
+    scans, problems = _scans(name, entry, Path(base), Path(simulated_root))
+    if not scans:
         raise CohortError(name, problems)
-    problems = _exclude_problems(entry, scans)
+    problems += _exclude_problems(entry, scans)
     scans = [_restricted(scan, entry) for scan in scans if not _excluded(scan, entry)]
+    if not scans:
+        problems.append("exclude: leaves out every scan of the cohort")
     problems += _duplicates(scans)
     bad = {
         scan.id: found for scan in scans if (found := _scan_problems(scan, entry, needed_contrasts))
     }
     if on_bad_scan == "stop" or len(bad) == len(scans):
         problems += [f"{scan}: {line}" for scan, found in bad.items() for line in found]
-    if not scans:
-        problems.append("no scans are left; see 'exclude' and 'contrasts'")
     if problems:
         raise CohortError(name, problems)
     cohort = Cohort(
@@ -76,26 +82,31 @@ def load_cohort(
 
 
 def _defaults(entry: dict) -> dict[str, Any]:
-    return read_layout(entry["source"])["defaults"] if entry["source"] in layout_names() else {}
+    source = entry.get("source")
+    return read_layout(source)["defaults"] if source in layout_names() else {}
 
 
 def _entry_problems(entry: dict) -> list[str]:
     problems = []
     sources = ["table", "bids", "simulated", *layout_names()]
-    if entry["source"] not in sources:
-        hint = _nearest(entry["source"], sources)
-        problems.append(f"source: found '{entry['source']}'{hint}; allowed: {', '.join(sources)}")
-    elif entry["source"] != "simulated" and not entry.get("path"):
-        problems.append(f"path: is missing; source '{entry['source']}' needs it")
-    if "role" not in entry:
-        problems.append("role: is missing; allowed: healthy, patients, unlabelled")
-    for contrast in entry.get("contrasts", []):
-        if contrast not in CONTRASTS:
-            hint = _nearest(contrast, CONTRASTS)
-            problems.append(
-                f"contrasts: unknown contrast '{contrast}'{hint}; allowed: {', '.join(CONTRASTS)}"
-            )
+    source = entry.get("source", "")
+    problems += _value_problem("source", source, sources)
+    if source in sources and source != "simulated" and not entry.get("path"):
+        problems.append(f"path: is missing; source '{source}' needs it")
+    problems += _value_problem("role", entry.get("role", ""), ROLES)
+    problems += _value_problem("prior", entry.get("prior", "none"), PRIORS)
+    for contrast in entry.get("contrasts") or []:
+        problems += _value_problem("contrasts", contrast, CONTRASTS, "unknown contrast ")
     return problems
+
+
+def _value_problem(key: str, value: str, allowed: Sequence[str], what: str = "found ") -> list[str]:
+    if value in allowed:
+        return []
+    choice = f"allowed: {', '.join(allowed)}"
+    if not value:
+        return [f"{key}: is missing; {choice}"]
+    return [f"{key}: {what}'{value}'{_nearest(value, allowed)}; {choice}"]
 
 
 def _scans(name: str, entry: dict, base: Path, simulated: Path) -> tuple[list[Scan], list[str]]:
@@ -103,9 +114,7 @@ def _scans(name: str, entry: dict, base: Path, simulated: Path) -> tuple[list[Sc
         return planned_scans(name, entry.get("simulation", {}), simulated / name)
     path = Path(os.path.abspath(base / entry["path"]))
     if entry["source"] == "table":
-        if not path.is_file():
-            return [], [f"path: {path}: no such table"]
-        return read_table(path, name)
+        return read_table(path, name) if path.is_file() else ([], [f"path: {path}: no such table"])
     if not path.is_dir():
         return [], [f"path: {path}: no such folder"]
     if entry["source"] == "bids":
@@ -114,7 +123,7 @@ def _scans(name: str, entry: dict, base: Path, simulated: Path) -> tuple[list[Sc
 
 
 def _restricted(scan: Scan, entry: dict) -> Scan:
-    """Without contrasts and masks that the entry leaves out."""
+    """Without the contrasts that the entry leaves out; lesion masks are for patients only."""
     wanted = entry.get("contrasts") or CONTRASTS
     images = {contrast: path for contrast, path in scan.images.items() if contrast in wanted}
     lesion = scan.lesion_mask if entry["role"] == "patients" else ""
@@ -122,51 +131,53 @@ def _restricted(scan: Scan, entry: dict) -> Scan:
 
 
 def _excluded(scan: Scan, entry: dict) -> bool:
-    names = {f"sub-{one.removeprefix('sub-')}" for one in entry.get("exclude", [])}
+    names = {_scan_name(one) for one in entry.get("exclude") or []}
     return bool(names & {scan.id, f"sub-{scan.subject}"})
+
+
+def _scan_name(text: str) -> str:
+    return f"sub-{str(text).removeprefix('sub-')}"
 
 
 def _exclude_problems(entry: dict, scans: list[Scan]) -> list[str]:
     known = {name for scan in scans for name in (scan.id, f"sub-{scan.subject}")}
     return [
-        f"exclude: no scan or subject '{one}'{_nearest(one, known)}"
-        for one in entry.get("exclude", [])
-        if f"sub-{one.removeprefix('sub-')}" not in known
+        f"exclude: no scan or subject '{one}'{_nearest(_scan_name(one), sorted(known))}"
+        for one in entry.get("exclude") or []
+        if _scan_name(one) not in known
     ]
 
 
 def _duplicates(scans: list[Scan]) -> list[str]:
-    seen: dict[str, int] = {}
-    for scan in scans:
-        seen[scan.id] = seen.get(scan.id, 0) + 1
     return [
         f"{scan}: stands {count} times; every subject and session must stand once"
-        for scan, count in seen.items()
+        for scan, count in Counter(scan.id for scan in scans).items()
         if count > 1
     ]
 
 
-def _scan_problems(scan: Scan, entry: dict, needed: list[str]) -> list[str]:
+def _scan_problems(scan: Scan, entry: dict, needed: Iterable[str]) -> list[str]:
     problems = []
+    there = ", ".join(sorted(scan.images)) or "none"
     for contrast in needed:
         if contrast not in scan.images:
-            there = ", ".join(sorted(scan.images)) or "none"
             problems.append(f"has no {contrast}, which the protocols need; it has: {there}")
+    if not scan.images and not problems:
+        problems.append("has no image of a contrast that is used; see 'contrasts'")
     if entry["role"] == "patients" and not scan.lesion_mask:
         problems.append(
             "has no lesion mask; cohorts of role 'patients' need one (or use 'unlabelled')"
         )
-    if entry["source"] == "table":
-        for kind, path in [
-            *scan.images.items(),
-            ("brain_mask", scan.brain_mask),
-            ("lesion_mask", scan.lesion_mask),
-        ]:
+    if entry["source"] != "simulated":
+        masks = {"brain_mask": scan.brain_mask, "lesion_mask": scan.lesion_mask}
+        for kind, path in {**scan.images, **masks}.items():
             if path and not os.path.isfile(path):
-                problems.append(f"{kind}: {path}: no such file")
+                what = "broken link" if os.path.islink(path) else "no such file"
+                problems.append(f"{kind}: {path}: {what}; restore it or exclude the scan")
     return problems
 
 
-def _nearest(name: str, known) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" (did you mean '{near[0]}'?)" if near else ""
+def _nearest(name: str, known: Sequence[str]) -> str:
+    lowered = {one.lower(): one for one in known}
+    near = difflib.get_close_matches(str(name).lower(), list(lowered), n=1, cutoff=0.5)
+    return f" (did you mean '{lowered[near[0]]}'?)" if near else ""

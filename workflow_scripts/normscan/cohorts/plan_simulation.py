@@ -26,12 +26,17 @@ def planned_scans(
     complete, problems = complete_settings(
         settings, literals(SETTINGS_FILE)["SETTINGS"], "simulation"
     )
+    if problems:
+        return [], problems
     if complete["lesion"] not in LESIONS:
         problems.append(
             f"simulation.lesion: found '{complete['lesion']}'; allowed: {', '.join(LESIONS)}"
         )
     unknown = [one for one in complete["contrasts"] if one not in CONTRASTS]
-    problems += [f"simulation.contrasts: unknown contrast '{one}'" for one in unknown]
+    problems += [
+        f"simulation.contrasts: unknown contrast '{one}'; allowed: {', '.join(CONTRASTS)}"
+        for one in unknown
+    ]
     if complete["subjects"] < 1:
         problems.append(f"simulation.subjects: found {complete['subjects']}; must be at least 1")
     if problems:

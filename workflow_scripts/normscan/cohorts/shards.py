@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 
 from normscan.cohorts.scans import Scan
+
+DIGITS = re.compile(r"\d+")
 
 
 def shard_of(scans: Sequence[Scan], shard_size: int) -> dict[str, list[Scan]]:
     """Divide scans into shards so that adding or removing one touches its own shard only.
 
-    A subject's shard follows from its label and the number of shards alone, which is a power of
-    two. No state is stored. All scans of a subject are in one shard.
+    A subject's shard follows from its label and the number of shards alone; no state is stored.
+    The number of shards is the power of two at or above ``len(scans) / shard_size``, so shards hold
+    ``shard_size`` scans or fewer on average. Running numbers (01, 02, ...) are dealt in turn, which
+    gives shards of equal size; other labels fall where their hash says, so that single shards may
+    be larger. All scans of a subject are in one shard.
 
-    Shards double when the cohort outgrows them; then subjects move between shards, which costs no
-    computation, since volumes are stored per scan and a scan with an unchanged record is kept.
+    When a cohort outgrows its shards, their number doubles and subjects move between them. That
+    renews manifests and packs, but no volume: volumes are stored per scan, and a scan with an
+    unchanged record is kept.
 
     Parameters
     ----------
@@ -32,20 +39,18 @@ def shard_of(scans: Sequence[Scan], shard_size: int) -> dict[str, list[Scan]]:
     width = max(2, len(str(buckets - 1)))
     found: dict[str, list[Scan]] = {}
     for scan in sorted(scans, key=lambda one: one.id):
-        name = str(_bucket(scan.subject, buckets)).zfill(width)
+        name = str(_position(scan.subject) % buckets).zfill(width)
         found.setdefault(name, []).append(scan)
     return dict(sorted(found.items()))
 
 
-def _bucket(subject: str, buckets: int) -> int:
-    """Running numbers are dealt in turn (balanced), other labels by their hash.
+def _position(subject: str) -> int:
+    """Running numbers in a label count up one by one, whatever else the label holds.
 
-    Labels of most data sets end in a running number; dealing them in turn gives shards of equal
-    size, and a label's bucket depends on nothing but the label.
+    Thousands are counted once more: a number that ends in a constant "000" (a visit) would
+    otherwise be a multiple of every small power of two.
     """
-    digits = ""
-    while subject and subject[-1].isdigit():
-        digits, subject = subject[-1] + digits, subject[:-1]
-    if digits:
-        return int(digits) % buckets
-    return int.from_bytes(hashlib.sha256(subject.encode()).digest()[:8]) % buckets
+    numbers = [int(digits) for digits in DIGITS.findall(subject)]
+    letters = DIGITS.sub("", subject)
+    offset = hashlib.sha256(letters.encode()).digest()[:8] if letters else b"\0"
+    return sum(one + one // 1000 for one in numbers) + int.from_bytes(offset, "big")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from normscan.errors import CohortError
+from normscan.errors import CohortError, ConfigError
 
 SPLITS = {"healthy": "train", "patients": "test", "unlabelled": "screen"}
 
@@ -22,22 +22,32 @@ def assign_splits(
 ) -> dict[str, str]:
     """Assign every subject to a split; what was assigned before is kept.
 
+    Subjects are drawn in the order of a hash of seed, cohort and label, which no other subject
+    influences. New subjects become validation subjects only while there are too few of them.
+
     Parameters
     ----------
     subjects : labels; all sessions of a subject are on one side.
     role : healthy (train/validation), patients (validation/test) or unlabelled (screen).
-    previous : splits assigned before.
-    seed, cohort : together with the label they decide the order in which subjects are drawn.
-    validation : number of validation subjects, or their share when below 1.
+    previous : splits assigned before; those that the role does not know are ignored.
+    seed, cohort : decide the order together with the label.
+    validation : number of validation subjects, or their share when below 1. Healthy cohorts get at
+        least one, since training stops by their error.
+
+    Returns
+    -------
+    subject -> split, in the order of ``subjects``.
 
     Raises
     ------
-    CohortError : not enough subjects.
+    CohortError : not enough subjects for the split.
+    ConfigError : ``validation`` is neither a share nor a number of subjects.
     """
     rest = SPLITS[role]
+    subjects = list(dict.fromkeys(subjects))
     wanted = 0 if role == "unlabelled" else _count(validation, len(subjects))
-    if role == "healthy" and wanted < 1:
-        wanted = 1
+    if role == "healthy":
+        wanted = max(wanted, 1)
     if len(subjects) < wanted + 1:
         raise CohortError(
             cohort,
@@ -46,15 +56,21 @@ def assign_splits(
                 f"subject(s) and at least one for '{rest}'; add subjects or lower 'validation'"
             ],
         )
-    known = {one: previous[one] for one in subjects if previous.get(one) in ("validation", rest)}
+    allowed = (rest, "validation") if role != "unlabelled" else (rest,)
+    known = {one: previous[one] for one in subjects if previous.get(one) in allowed}
     missing = wanted - sum(split == "validation" for split in known.values())
     new = sorted((one for one in subjects if one not in known), key=_order(seed, cohort))
     for position, subject in enumerate(new):
         known[subject] = "validation" if position < missing else rest
-    if rest not in known.values():
-        raise CohortError(
-            cohort, [f"no subject is left for '{rest}'; delete its stored splits or add subjects"]
-        )
+    for needed in (rest, "validation") if wanted else (rest,):
+        if needed not in known.values():
+            raise CohortError(
+                cohort,
+                [
+                    f"no subject is left for '{needed}', since stored splits are kept; add "
+                    f"subjects, or delete the stored splits.json of '{cohort}' to draw anew"
+                ],
+            )
     return {subject: known[subject] for subject in subjects}
 
 
@@ -65,16 +81,28 @@ def subset(subjects: Sequence[str], share: float, seed: int) -> list[str]:
     ----------
     subjects : labels.
     share : in (0, 1]; at least one subject is kept.
+    seed : decides the order in which subjects are drawn.
+
+    Raises
+    ------
+    ConfigError : the share is outside (0, 1].
     """
+    if not 0 < share <= 1:
+        raise ConfigError(f"share of subjects: found {share:g}; must be above 0 and at most 1")
     count = max(1, round(share * len(subjects)))
     return sorted(sorted(subjects, key=_order(seed, "subset"))[:count])
 
 
 def _count(validation: float, subjects: int) -> int:
+    if validation < 0 or (validation > 1 and validation != int(validation)):
+        raise ConfigError(
+            f"validation: found {validation:g}; must be a share below 1 or a number of subjects"
+        )
     if validation < 1:
+        # Rounded first: 0.2 * 15 is 3.0000000000000004 in floating point.
         return math.ceil(round(validation * subjects, 9))
     return int(validation)
 
 
-def _order(seed: int, name: str):
+def _order(seed: int, name: str) -> Callable[[str], bytes]:
     return lambda subject: hashlib.sha256(f"{seed}|{name}|{subject}".encode()).digest()
