@@ -169,7 +169,7 @@ class Run:
         self.batches_done, self.totals = 0, {}
         for scheduler in self.schedulers.values():
             scheduler.step()
-        better = validation is not None and self.stopping.update(validation, self.epoch)
+        better = validation is not None and self.stopping.update(validation, self.epoch, self.step)
         if better:
             self.best = copy_weights(self.model)
         row = {"phase": self.phase, "epoch": self.epoch, "best": better, "validation": validation}

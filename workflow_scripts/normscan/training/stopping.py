@@ -8,6 +8,9 @@ from typing import Any
 # Baur et al. 2021, III-B: training ends when the validation loss "did not improve more than an
 # epsilon > 10e-9 for 5 epochs".
 LEAST_IMPROVEMENT = 10e-9
+# Not given in the paper, whose epochs have more steps than this: on a small training set the loss
+# may rise for some epochs before codes and batch norm have found each other.
+SETTLING_STEPS = 200
 
 
 class EarlyStopping:
@@ -16,19 +19,26 @@ class EarlyStopping:
     Attributes
     ----------
     best, best_epoch : lowest loss so far and its epoch (from 1); infinite and 0 before the first.
-    waited : epochs since.
+    waited : epochs since, as far as they count.
     """
 
     def __init__(self, patience: int, least_improvement: float = LEAST_IMPROVEMENT):
         self.patience, self.least_improvement = patience, least_improvement
         self.best, self.best_epoch, self.waited = math.inf, 0, 0
 
-    def update(self, loss: float, epoch: int) -> bool:
-        """Take in an epoch's loss; whether it is the best so far."""
+    def update(self, loss: float, epoch: int, steps: int) -> bool:
+        """Take in an epoch's loss; whether it is the best so far.
+
+        Parameters
+        ----------
+        epoch : its number, from 1.
+        steps : training steps so far.
+        """
         if loss < self.best - self.least_improvement:
             self.best, self.best_epoch, self.waited = loss, epoch, 0
             return True
-        self.waited += 1
+        if steps >= SETTLING_STEPS:
+            self.waited += 1
         return False
 
     @property

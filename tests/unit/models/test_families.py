@@ -1,0 +1,152 @@
+"""AE and VAE: what they compute, and what the registry says of them."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch.distributions import Normal, kl_divergence
+
+from normscan.errors import ConfigError
+from normscan.models import registry
+from normscan.models.gaussian import draw, kl_to_standard
+
+
+def made(family, **settings):
+    return registry.load(family).build(1, 16, **{"latent": 8, **settings}).eval()
+
+
+@pytest.fixture
+def slices():
+    return torch.rand(5, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+
+
+def test_the_registry_describes_families_without_importing_torch():
+    code = (
+        "import sys; from normscan.models import registry; "
+        "print(registry.families(), registry.describe('vae')); "
+        "assert 'torch' not in sys.modules"
+    )
+    path = {"PYTHONPATH": str(registry.FOLDER.parents[1])}
+    done = subprocess.run([sys.executable, "-c", code], env=path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "'ae', 'vae'" in done.stdout
+
+
+def test_capabilities_are_methods_of_the_model():
+    methods = {"sample": "decode_sample", "elbo": "elbo_loss"}
+    for family in registry.families():
+        described = registry.describe(family)
+        model = registry.load(family).Model
+        for capability in described["capabilities"]:
+            assert methods.get(capability, capability) in vars(model), (family, capability)
+        assert {"learning_rate", "batch_size", "max_epochs", "patience"} <= set(
+            described["settings"]
+        )
+
+
+def test_wrong_settings_are_named_all_at_once():
+    with pytest.raises(ConfigError) as error:
+        registry.settings("vae", {"latnt": 3, "kl_weight": "much"})
+    assert "models.vae.latnt: unknown key (did you mean 'latent'?)" in str(error.value)
+    assert "models.vae.kl_weight: found 'much'" in str(error.value)
+    with pytest.raises(ConfigError, match="did you mean 'vae'"):
+        registry.load("vea")
+    assert registry.settings("vae", {"latent": 4})["latent"] == 4
+
+
+@pytest.mark.parametrize("family", ["ae", "vae"])
+def test_equal_seeds_give_equal_weights(family):
+    torch.manual_seed(1)
+    one, same, other = (made(family, seed=seed).state_dict() for seed in (1, 1, 2))
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert any(not torch.equal(one[name], other[name]) for name in one)
+
+
+def test_loss_of_the_ae_is_the_l1_error_summed_over_pixels(slices):
+    model = made("ae")
+    losses = model.losses(slices)
+    error = (slices - model.reconstruct(slices)).abs()
+    torch.testing.assert_close(losses["loss"], error.sum() / len(slices))
+    torch.testing.assert_close(losses["reconstruction"], error.mean())
+    torch.testing.assert_close(model.validation_loss("main", slices), error.mean(dim=(1, 2, 3)))
+
+
+def test_divergence_agrees_with_torch_distributions():
+    mean, log_variance = torch.randn(4, 3, 2), torch.randn(4, 3, 2)
+    posterior = Normal(mean, (0.5 * log_variance).exp())
+    expected = kl_divergence(posterior, Normal(0.0, 1.0)).sum(dim=(1, 2))
+    torch.testing.assert_close(kl_to_standard(mean, log_variance), expected)
+
+
+def test_codes_are_drawn_from_the_posterior():
+    mean, log_variance = torch.tensor([[2.0, -1.0]]), torch.tensor([[0.0, -2.0]])
+    generator = torch.Generator().manual_seed(0)
+    drawn = draw(mean.expand(20000, 2), log_variance.expand(20000, 2), generator)
+    torch.testing.assert_close(drawn.mean(0), mean[0], atol=0.03, rtol=0)
+    torch.testing.assert_close(drawn.var(0), log_variance[0].exp(), atol=0.03, rtol=0)
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0, 2.5])
+def test_elbo_is_the_error_plus_the_weighted_divergence(slices, weight):
+    model = made("vae", kl_weight=weight)
+    error = (slices - model.reconstruct(slices)).abs().flatten(1).sum(dim=1)
+    divergence = kl_to_standard(*model.encode(slices))
+    torch.testing.assert_close(model.elbo_loss(slices), error + weight * divergence)
+
+
+def test_elbo_is_differentiable_in_the_slices():
+    model = made("vae").double()
+    slices = torch.rand(2, 1, 16, 16, dtype=torch.double, requires_grad=True)
+    (gradient,) = torch.autograd.grad(model.elbo_loss(slices).sum(), slices)
+    direction = torch.randn(slices.shape, generator=torch.Generator().manual_seed(1)).double()
+    step = 1e-6
+    with torch.no_grad():
+        ahead, behind = (model.elbo_loss(slices + s * direction).sum() for s in (step, -step))
+    found = (gradient * direction).sum()
+    torch.testing.assert_close(found, (ahead - behind) / (2 * step), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("family", ["ae", "vae"])
+def test_sampled_reconstructions_follow_their_generator(slices, family):
+    model = made(family, **({"dropout": 0.5} if family == "ae" else {}))
+
+    def sample(seed):
+        return model.sample_reconstructions(slices, torch.Generator().manual_seed(seed))
+
+    with torch.no_grad():
+        one, same, other = sample(1), sample(1), sample(2)
+        assert torch.equal(one, same) and not torch.equal(one, other)
+        code = model.encode(slices)
+        again = model.decode_sample(code, torch.Generator().manual_seed(1))
+    assert torch.equal(again, one)
+
+
+def test_dropped_codes_keep_their_mean(slices):
+    model = made("ae", dropout=0.25)
+    model.decoder = torch.nn.Identity()
+    code, generator = torch.ones(2, 50000), torch.Generator().manual_seed(0)
+    dropped = model.decode_sample(code, generator)
+    assert dropped.mean().item() == pytest.approx(1, abs=0.02)
+    assert (dropped == 0).float().mean().item() == pytest.approx(0.25, abs=0.02)
+
+
+def test_sampling_an_ae_without_dropout_is_refused(slices):
+    with pytest.raises(ConfigError, match="dropout: is 0"):
+        made("ae").sample_reconstructions(slices, torch.Generator())
+
+
+@pytest.mark.parametrize(
+    ("family", "setting"), [("ae", {"dropout": 1.0}), ("vae", {"network": "other"})]
+)
+def test_impossible_settings_are_refused(family, setting):
+    (name,) = setting
+    with pytest.raises(ConfigError, match=f"{name}: found"):
+        made(family, **setting)
+
+
+def test_several_contrasts(slices):
+    model = registry.load("vae").build(3, 16, latent=8).eval()
+    several = torch.cat([slices, slices * 2, slices * 3], dim=1)
+    assert model.reconstruct(several).shape == several.shape
+    assert model.elbo_loss(several).shape == (5,)

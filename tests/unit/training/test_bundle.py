@@ -1,0 +1,160 @@
+"""Bundles: what is written comes back; what is broken or does not fit is refused."""
+
+import json
+import types
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from toys import MadeStore, build_adversarial, build_estimator
+
+from normscan.errors import BundleError
+from normscan.files import file_digest
+from normscan.models import registry
+from normscan.training.bundle import check_fit, load_bundle, save_bundle
+from normscan.training.loop import train
+
+FINGERPRINT = {
+    "preprocessing": [
+        {"step": "register", "atlas": "robex"},
+        {"step": "normalise", "percentile": 98},
+    ],
+    "contrasts": ["FLAIR"],
+    "grid": {"shape": [16, 16, 4], "affine": np.eye(4).tolist()},
+}
+
+
+def write(folder, family="vae", model=None, settings=None):
+    settings = (
+        {**registry.describe("vae")["settings"], "latent": 8} if settings is None else settings
+    )
+    model = model or registry.load(family).build(1, 16, **settings)
+    history = train(model, MadeStore(), MadeStore(6), seed=0, batch_size=5, max_epochs=2)
+    files = folder / "weights.safetensors", folder / "bundle.json"
+    save_bundle(
+        *files,
+        model,
+        family=family,
+        settings=settings,
+        contrasts=["FLAIR"],
+        size=16,
+        fingerprint=FINGERPRINT,
+        scans={"train": ["a/sub-1"], "validation": ["a/sub-2"]},
+        seed=0,
+        history=history,
+    )
+    return model, files
+
+
+def test_a_loaded_model_gives_the_same_reconstructions(tmp_path):
+    model, files = write(tmp_path)
+    loaded, content = load_bundle(*files)
+    slices = torch.from_numpy(MadeStore(4, seed=3).slices)
+    assert not loaded.training
+    with torch.no_grad():
+        assert torch.equal(loaded.reconstruct(slices), model.reconstruct(slices))
+    assert content["family"] == "vae" and content["epochs"] == 2
+    assert content["scans"]["train"] == ["a/sub-1"]
+    assert set(content["capabilities"]) == registry.describe("vae")["capabilities"]
+    assert content["versions"]["torch"]
+
+
+def test_equal_trainings_give_equal_bytes(tmp_path):
+    contents = []
+    for name in ("a", "b"):
+        _, files = write(tmp_path / name)
+        contents.append([path.read_bytes() for path in files])
+    assert contents[0] == contents[1]
+
+
+@pytest.mark.parametrize("kind", ["adversarial", "estimator"])
+def test_every_kind_of_model_has_bundles(tmp_path, monkeypatch, kind):
+    build = build_adversarial if kind == "adversarial" else build_estimator
+    described = {"capabilities": {"reconstruct"}, "settings": {}}
+    monkeypatch.setattr(registry, "load", lambda family: types.SimpleNamespace(build=build))
+    monkeypatch.setattr(registry, "describe", lambda family: described)
+    model, files = write(tmp_path, kind, build(1, 16), {})
+    loaded, _ = load_bundle(*files)
+    slices = torch.from_numpy(MadeStore(4, seed=3).slices)
+    with torch.no_grad():
+        assert torch.equal(loaded.reconstruct(slices), model.reconstruct(slices))
+
+
+def change(description, **values):
+    content = json.loads(description.read_text())
+    description.write_text(json.dumps({**content, **values}))
+
+
+def break_weights(files, kind):
+    weights, description = files
+    if kind == "missing":
+        weights.unlink()
+    elif kind == "pickle":
+        weights.write_bytes(b"\x80\x04K\x01.")
+    elif kind == "zip":
+        weights.write_bytes(b"PK\x03\x04 and so on")
+    elif kind == "truncated":
+        weights.write_bytes(weights.read_bytes()[:-50])
+    elif kind == "flipped":
+        content = bytearray(weights.read_bytes())
+        content[-10] ^= 1
+        weights.write_bytes(content)
+    elif kind == "lacks one":
+        tensors = load_file(weights)
+        tensors.pop("decoder.stages.0.bias")
+        save_file(tensors, weights)
+        change(description, weights=file_digest(weights))
+    elif kind == "other latent":
+        content = json.loads(description.read_text())
+        change(description, settings={**content["settings"], "latent": 9})
+    elif kind == "no json":
+        description.write_text("{")
+    elif kind == "lacks key":
+        content = json.loads(description.read_text())
+        content.pop("family")
+        description.write_text(json.dumps(content))
+    elif kind == "other format":
+        change(description, format=99)
+    elif kind == "unknown family":
+        change(description, family="vea")
+    elif kind == "unknown setting":
+        change(description, settings={"network": "other"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("missing", "weights.safetensors: no such file"),
+        ("pickle", "is a pickle; only safetensors"),
+        ("zip", "is a pickle; only safetensors"),
+        ("truncated", "no readable safetensors"),
+        ("flipped", "not the file that its description"),
+        ("lacks one", "does not fit .*'vae': decoder.stages.0.bias is missing"),
+        ("other latent", r"encoder.code.dense.bias has shape \(16,\) instead of \(18,\)"),
+        ("no json", "bundle.json: not a JSON file"),
+        ("lacks key", "bundle.json: .*lacks family"),
+        ("other format", "format 99"),
+        ("unknown family", "unknown model family 'vea' .did you mean 'vae'"),
+        ("unknown setting", "cannot build the model: network: found 'other'"),
+    ],
+)
+def test_broken_bundles_are_refused(tmp_path, kind, message):
+    _, files = write(tmp_path)
+    break_weights(files, kind)
+    with pytest.raises(BundleError, match=message):
+        load_bundle(*files)
+
+
+def test_scans_of_another_preprocessing_are_refused_with_all_differences(tmp_path):
+    _, files = write(tmp_path)
+    _, content = load_bundle(*files)
+    check_fit(content, FINGERPRINT)
+    other = json.loads(json.dumps(FINGERPRINT))
+    other["preprocessing"][1]["percentile"] = 99
+    other["contrasts"] = ["T1w"]
+    with pytest.raises(BundleError) as error:
+        check_fit(content, other)
+    text = str(error.value)
+    assert "preprocessing.normalise.percentile: 98 for the model, 99 for these scans" in text
+    assert "contrasts: ['FLAIR'] for the model, ['T1w'] for these scans" in text
