@@ -18,6 +18,7 @@ from normscan.preprocessing.transforms import LPS
 
 COARSE_MM = 5.0
 BINS = 24
+POINTS = 6000
 PITCHES = (-24.0, -12.0, 0.0, 12.0, 24.0)
 SHIFTS_ANTERIOR = (-20.0, 0.0, 20.0)
 SHIFTS_SUPERIOR = (-45.0, -30.0, -15.0, 0.0, 15.0, 30.0, 45.0)
@@ -83,12 +84,13 @@ class _Similarity:
 
     def __init__(self, fixed, fixed_grid, moving, moving_grid, mask):
         smooth = _coarse(fixed, fixed_grid)
-        stride = tuple(slice(None, None, max(int(COARSE_MM // s), 1)) for s in fixed_grid.spacing)
+        stride = tuple(slice(None, None, max(round(COARSE_MM / s), 1)) for s in fixed_grid.spacing)
         places = np.moveaxis(np.indices(fixed.shape)[(slice(None), *stride)], 0, -1)
         places, values = places.reshape(-1, 3), smooth[stride].reshape(-1)
         if mask is not None:
             chosen = mask[stride].reshape(-1)
             places, values = places[chosen], values[chosen]
+        places, values = places[:: len(places) // POINTS + 1], values[:: len(places) // POINTS + 1]
         self.points = _world(fixed_grid, places)
         self.centre = self.points.mean(axis=0)
         self.fixed_bins = _binned(values, *np.percentile(values, [1, 99]))

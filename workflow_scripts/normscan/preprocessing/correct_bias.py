@@ -7,6 +7,7 @@ the brain mask (2 s instead of 48 s on a clinical scan) and applied at full reso
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ from normscan.preprocessing.volumes import Prepared
 SETTINGS = {"method": "n4", "shrink": 4, "iterations": 50}
 LEVELS = 4
 SMALLEST_SIDE = 16
+USUAL_NEGATIVE = 0.05
+LOG = logging.getLogger("normscan")
 
 
 def run(
@@ -47,8 +50,12 @@ def n4(
 ) -> np.ndarray:
     """A volume (float32, any shape) divided by its estimated bias field.
 
-    Values at or below zero are kept as they are: N4 works on logarithms.
+    Values at or below zero are kept as they are: N4 works on logarithms. A volume that is negative
+    in more than a twentieth of the brain (z-scored before) is returned unchanged.
     """
+    if (data[brain] < 0).mean() > USUAL_NEGATIVE:
+        LOG.warning("bias correction left out: the volume has many negative values (z-scored?)")
+        return data
     # Without a brain mask the air around a head must not count.
     usable = brain & (data > 0)
     if usable.all():

@@ -17,6 +17,8 @@ from normscan.preprocessing.volumes import Prepared
 
 SETTINGS = {"method": "percentile", "percentile": 98, "ceiling": None}
 METHODS = ("percentile", "zscore", "minmax")
+# Interpolation leaves a few values below zero; more than this comes from scans z-scored before.
+USUAL_NEGATIVE = 0.05
 
 
 def run(
@@ -33,8 +35,10 @@ def run(
     Parameters
     ----------
     method : ``percentile``: negative values become 0, then division by the percentile of the
-        brain's values; ``zscore``: mean 0 and standard deviation 1 in the brain; ``minmax``: the
-        brain's minimum becomes 0 and its maximum 1.
+        brain's values (scans that were z-scored before, more than 5 % of the brain below zero, are
+        first raised by their 1st percentile, so that dark tissue is not lost); ``zscore``: mean 0
+        and standard deviation 1 in the brain; ``minmax``: the brain's minimum becomes 0 and its
+        maximum 1.
     percentile : per cent.
     ceiling : values above it are set to it (``percentile`` only). None keeps them: the brightest
         2 % lie above 1, and in them the very lesions that are looked for. The paper names [0, 1]
@@ -74,6 +78,8 @@ def normalised(
     elif method == "minmax":
         low, span = values.min(), values.max() - values.min()
     else:
+        if (values < 0).mean() > USUAL_NEGATIVE:
+            values = values - np.percentile(values, 1)
         values = np.maximum(values, 0)
         low, span = 0.0, np.percentile(values, percentile)
     if not span > 0:

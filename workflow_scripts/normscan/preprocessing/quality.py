@@ -23,7 +23,7 @@ FEWEST_SCANS = 5
 LIMITS = {
     "brain_ml": (800.0, 2000.0, "ml", "both"),
     "dice_atlas": (0.75, 1.0, "", "low"),
-    "similarity": (0.02, np.inf, "", "low"),
+    "similarity": (-np.inf, np.inf, "", "low"),
     "correlation": (-np.inf, np.inf, "", "low"),
     "border_fraction": (0.0, 0.01, "", "high"),
 }

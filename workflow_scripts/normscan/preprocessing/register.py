@@ -28,6 +28,7 @@ from normscan.preprocessing.atlases import (
 )
 from normscan.preprocessing.atlases import atlas as find_atlas
 from normscan.preprocessing.grids import Grid, read_mask, read_volume
+from normscan.preprocessing.masks import filled_support
 from normscan.preprocessing.naming import brain_name, lesions_name, transform_name, volume_name
 from normscan.preprocessing.resample import resample, thinned
 from normscan.preprocessing.transforms import (
@@ -88,7 +89,8 @@ def run(
     margin : mm around the atlas's brain that the grid covers.
     antialias : smooth before going to a coarser grid (not in the papers; linear interpolation
         alone would drop most voxels of a fine scan and keep their noise).
-    skull_stripped : register to the atlas's brain rather than to its head.
+    skull_stripped : register to the atlas's brain rather than to its head; a scan without brain
+        mask gets one of what its volumes show.
     cohort_space : atlas in whose space the scans are. Equal to ``atlas``: nothing is registered;
         any other: contrasts are taken as aligned with each other.
 
@@ -126,7 +128,8 @@ def run(
             for name in native
         }
     result = _resampled(prepared, folder, found.name, grid, paths, antialias)
-    return _with_masks(result, prepared, native, folder, grid, paths)
+    result = _with_brain(result, prepared, native, grid, paths, skull_stripped)
+    return _with_lesions(result, prepared, native, grid, paths)
 
 
 def _with_mask_grids(prepared: Prepared) -> dict[str, str]:
@@ -255,29 +258,51 @@ def _resampled(
     return replace(prepared, space=space, images=images, transforms=transforms)
 
 
-def _with_masks(
+def _with_brain(
     result: Prepared,
     prepared: Prepared,
     native: Mapping[str, str],
-    folder: Path,
     grid: Grid,
     paths: Mapping[str, list[str]],
+    skull_stripped: bool,
 ) -> Prepared:
+    """The given brain mask on the atlas grid; for stripped scans without one, what they show.
+
+    The latter is taken from the native volumes, since interpolation blurs their edge.
+    """
     if prepared.brain:
         mask, source = read_mask(prepared.brain)
         owner = _owner(prepared, prepared.brain, native)
         moved = resample(mask, source, grid, paths[owner], "nearest") > 0.5
-        name = str(Path(folder, brain_name(result.scan, result.space)))
-        save_nifti(name, moved, grid.affine, np.uint8)
-        result = replace(result, brain=name)
-    if prepared.lesions:
-        labels, source = read_volume(prepared.lesions, np.int32)
-        owner = _owner(prepared, prepared.lesions, native)
-        moved = np.rint(resample(labels, source, grid, paths[owner], "nearest"))
-        name = str(Path(folder, lesions_name(result.scan, result.space)))
-        save_nifti(name, moved, grid.affine, np.int16)
-        result = replace(result, lesions=name).with_quality(
-            lesion_native_ml=float((labels != 0).sum() * source.voxel_ml),
-            lesion_ml=float((moved != 0).sum() * grid.voxel_ml),
-        )
-    return result
+    elif skull_stripped:
+        moved = np.zeros(grid.shape, dtype=bool)
+        for name, path in prepared.images.items():
+            data, source = read_volume(path)
+            moved |= resample(filled_support(data), source, grid, paths[name], "nearest") > 0.5
+    else:
+        return result
+    folder = Path(next(iter(result.images.values()))).parent
+    path = str(Path(folder, brain_name(result.scan, result.space)))
+    save_nifti(path, moved, grid.affine, np.uint8)
+    return replace(result, brain=path)
+
+
+def _with_lesions(
+    result: Prepared,
+    prepared: Prepared,
+    native: Mapping[str, str],
+    grid: Grid,
+    paths: Mapping[str, list[str]],
+) -> Prepared:
+    if not prepared.lesions:
+        return result
+    labels, source = read_volume(prepared.lesions, np.int32)
+    owner = _owner(prepared, prepared.lesions, native)
+    moved = np.rint(resample(labels, source, grid, paths[owner], "nearest"))
+    folder = Path(next(iter(result.images.values()))).parent
+    path = str(Path(folder, lesions_name(result.scan, result.space)))
+    save_nifti(path, moved, grid.affine, np.int16)
+    return replace(result, lesions=path).with_quality(
+        lesion_native_ml=float((labels != 0).sum() * source.voxel_ml),
+        lesion_ml=float((moved != 0).sum() * grid.voxel_ml),
+    )

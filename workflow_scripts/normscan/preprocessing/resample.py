@@ -118,7 +118,7 @@ def to_native(
 
 
 def thinned(data: np.ndarray, grid: Grid, size: float) -> tuple[np.ndarray, Grid]:
-    """Every n-th voxel of a volume along each axis, smoothed before, no coarser than ``size`` mm."""
+    """Every n-th voxel along each axis, smoothed before, no coarser than ``size`` mm."""
     steps = np.maximum(np.floor(size / grid.spacing + 1e-6), 1).astype(int)
     if (steps == 1).all():
         return data, grid

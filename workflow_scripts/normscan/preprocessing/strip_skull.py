@@ -51,7 +51,7 @@ def run(
         (only sound after an affine or deformable registration).
     reference : contrast that ROBEX is given.
     skull_stripped : the scans have no skull: ``method`` does not matter, the mask is the given one
-        or, without one, what differs from the background in any contrast, filled.
+        (registration makes one) or what differs from the background in any contrast, filled.
     cohort_space : not used.
 
     Raises
