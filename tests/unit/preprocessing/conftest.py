@@ -1,14 +1,7 @@
-import sys
-from pathlib import Path
-
+import made_heads as phantoms
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-import made_heads as phantoms
-
-POSE = phantoms.rigid((6, -4, 5), (7, -9, 11))
+from made_heads import POSE
 
 
 @pytest.fixture(scope="session")
