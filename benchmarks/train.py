@@ -1,0 +1,75 @@
+"""Training steps of the unified VAE: as written first, and as the workflow does them.
+
+``plain`` has the C library's own memory settings and images in plain memory order; ``ours`` has
+both as the training jobs set them. Prints slices per second, ratios, and the share of the machine's
+fastest convolution that forward and backward passes reach.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import torch
+from common import convolution_peak, default_allocator, flops, options, paired, setup, table
+
+from normscan.models import registry
+from normscan.models.base import Updates
+from normscan.networks.devices import autocast
+
+
+def training_step(model, batch: torch.Tensor, update: Updates, precision: str = "float32"):
+    """One step as in the training loop."""
+    with autocast(precision, batch.device):
+        return model.training_step("main", batch, update)
+
+
+def prepared(size: int, batch_size: int, device, memory_format):
+    """A model, its optimisers and a batch."""
+    model = registry.load("vae").build(1, size).to(device, memory_format=memory_format).train()
+    batch = torch.rand(batch_size, 1, size, size, device=device)
+    batch = batch.contiguous(memory_format=memory_format)
+    return model, batch, Updates(model.optimisers("main"))
+
+
+def main() -> None:
+    arguments = options(__doc__, size=128, batch=64)
+    device = setup(arguments)
+    peak = convolution_peak(device)
+    print(f"convolution peak {peak / 1e9:.0f} GFLOP/s (channels last, float32)")
+    rows = []
+    small = min(8, arguments.batch)
+    jobs = {
+        "plain": (arguments.batch, torch.contiguous_format, "float32", default_allocator),
+        "allocator": (arguments.batch, torch.contiguous_format, "float32", nullcontext),
+        "ours": (arguments.batch, torch.channels_last, "float32", nullcontext),
+        f"ours, batch {small}": (small, torch.channels_last, "float32", nullcontext),
+        "ours, bfloat16": (arguments.batch, torch.channels_last, "bfloat16", nullcontext),
+    }
+    runs, work = {}, {}
+    for name, (count, memory_format, precision, allocator) in jobs.items():
+        parts = prepared(arguments.size, count, device, memory_format)
+        work[name] = flops(lambda p=parts: training_step(*p))
+
+        def run(parts=parts, precision=precision, allocator=allocator, count=count):
+            with allocator():
+                # As many slices for every variant.
+                for _ in range(max(1, arguments.batch // count)):
+                    training_step(*parts, precision)
+
+        runs[name] = run
+    seconds = paired(runs, arguments.repeats, device)
+    for name, (count, _, _, _) in jobs.items():
+        steps = max(1, arguments.batch // count)
+        rows.append(
+            {
+                "variant": name,
+                "slices/s": count * steps / seconds[name],
+                "times plain": seconds["plain"] / seconds[name] * count * steps / arguments.batch,
+                "share of peak": work[name] * steps / seconds[name] / peak,
+            }
+        )
+    table(f"training, {arguments.size}x{arguments.size}, batch {arguments.batch}", rows)
+
+
+if __name__ == "__main__":
+    main()

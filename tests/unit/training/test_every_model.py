@@ -1,0 +1,86 @@
+"""Every registered model trains, resumes, is bundled, detects and scores."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+from toys import BreakingStore, Interrupted, MadeStore
+
+from normscan.detectors import registry as detectors
+from normscan.models import registry
+from normscan.models.base import NeuralModel
+from normscan.networks.devices import make_deterministic
+from normscan.training.bundle import load_bundle, save_bundle
+from normscan.training.loop import train
+
+make_deterministic()
+SMALL = {"latent": 8, "learning_rate": 2e-3, "batch_size": 8, "max_epochs": 12}
+FEW = {"steps": 30, "step_size": 0.02, "samples": 4, "tv_weight": 0.0}
+
+
+def small_settings(family):
+    settings = registry.describe(family)["settings"]
+    settings |= {name: value for name, value in SMALL.items() if name in settings}
+    # So that an AE can be sampled.
+    return settings | ({"dropout": 0.1} if "dropout" in settings else {})
+
+
+def trained(family, store, folder):
+    settings = small_settings(family)
+    model = registry.load(family).build(contrasts=1, size=16, seed=1, **settings)
+    names = ("batch_size", "max_epochs", "patience", "precision")
+    options = {name: settings[name] for name in names if name in settings}
+    history = train(model, store, MadeStore(6, seed=1), seed=1, checkpoint=folder, **options)
+    return model, history
+
+
+def scans_with_lesions():
+    """Slices of healthy shapes with a bright square in each, brain and truth."""
+    slices = MadeStore(6, seed=8).slices
+    truth = np.zeros((6, 16, 16), bool)
+    truth[:, 6:10, 6:10] = True
+    return np.where(truth[:, None], 2.5, slices).astype(np.float32), slices[:, 0] > 0, truth
+
+
+@pytest.mark.parametrize("family", registry.families())
+def test_it_learns_resumes_is_bundled_and_detects(tmp_path, family):
+    model, history = trained(family, MadeStore(), None)
+    with pytest.raises(Interrupted):
+        trained(family, BreakingStore(dies_at=10), tmp_path / "checkpoints")
+    resumed, again = trained(family, MadeStore(), tmp_path / "checkpoints")
+    assert again == history
+    if isinstance(model, NeuralModel):
+        for name, value in model.state_dict().items():
+            assert torch.equal(value, resumed.state_dict()[name]), name
+    files = tmp_path / "weights.safetensors", tmp_path / "bundle.json"
+    save_bundle(
+        *files,
+        model,
+        family=family,
+        settings=small_settings(family),
+        contrasts=["FLAIR"],
+        size=16,
+        fingerprint={},
+        scans={},
+        seed=1,
+        history=history,
+    )
+    loaded, _ = load_bundle(*files)
+    slices, brain, truth = scans_with_lesions()
+    capabilities = registry.describe(family)["capabilities"]
+    used = [name for name in detectors.names() if detectors.describe(name)["needs"] <= capabilities]
+    assert used
+    for name in used:
+        settings = detectors.describe(name)["settings"]
+        settings |= {key: value for key, value in FEW.items() if key in settings}
+        found = detectors.load(name).detect(
+            loaded,
+            slices,
+            brain,
+            seed=0,
+            device=torch.device("cpu"),
+            contrasts=["FLAIR"],
+            **settings,
+        )
+        assert found.map.shape == truth.shape and np.isfinite(found.map).all()
+        assert roc_auc_score(truth[brain], np.abs(found.map)[brain]) > 0.6, name
