@@ -77,14 +77,15 @@ def _cell(value: str) -> str:
 
 def _column_problems(path: Path, columns: list[str], rows: list) -> list[str]:
     shown = ", ".join(columns) or "none"
-    hint = "; separate columns by tabs" if len(columns) == 1 and re.search("[,;]", shown) else ""
+    if len(columns) == 1 and re.search("[,;]", shown):
+        return [f"{path}: its columns are not separated by tabs: {shown}"]
     problems = []
     if "subject" not in columns:
-        problems.append(f"{path}: has no column 'subject'; its columns: {shown}{hint}")
+        problems.append(f"{path}: has no column 'subject'; its columns: {shown}")
     if not any(name in CONTRASTS for name in columns):
         problems.append(
             f"{path}: has no column of a contrast; its columns: {shown}; name columns after: "
-            f"{', '.join(CONTRASTS)}{hint}"
+            f"{', '.join(CONTRASTS)}"
         )
     for name in dict.fromkeys(columns):
         if columns.count(name) > 1:
