@@ -18,13 +18,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow_scripts")
 from normscan.networks.devices import prepare_torch
 from normscan.networks.memory import tune_allocator
 
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+
 
 def options(description: str, **defaults) -> argparse.Namespace:
-    """Command line: ``--device``, ``--threads``, ``--repeats`` and further ones with defaults."""
+    """Command line: device, threads, repeats, clock and further ones with their defaults."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: on a busy machine")
     for name, value in defaults.items():
         parser.add_argument(f"--{name}", type=type(value), default=value)
     return parser.parse_args()
@@ -62,17 +65,31 @@ def paired(
     repeats: int = 5,
     device: torch.device | None = None,
     warmup: int = 1,
+    clock: str = "wall",
+    settle: bool = False,
 ) -> dict[str, float]:
-    """Median seconds of each variant; the variants take turns, so that drifts hit all alike."""
+    """Median seconds of each variant; the variants take turns, so that drifts hit all alike.
+
+    Parameters
+    ----------
+    clock : ``wall``, or ``cpu`` for the time of all threads together, which other programs on the
+        machine disturb less.
+    settle : call each variant once before each measurement; needed where variants change the
+        allocator, since memory that one of them gave back is touched anew by the next.
+    """
+    now = CLOCKS[clock]
+    warmup = 0 if settle else warmup
     times: dict[str, list[float]] = {name: [] for name in variants}
     for turn in range(warmup + repeats):
         for name, run in variants.items():
+            if settle:
+                run()
             _wait(device)
-            start = time.perf_counter()
+            start = now()
             run()
             _wait(device)
             if turn >= warmup:
-                times[name].append(time.perf_counter() - start)
+                times[name].append(now() - start)
     return {name: statistics.median(values) for name, values in times.items()}
 
 
@@ -89,9 +106,17 @@ def flops(run: Callable[[], object]) -> int:
 
 
 def convolution_peak(
-    device: torch.device, repeats: int = 7, dtype: torch.dtype = torch.float32
+    device: torch.device,
+    repeats: int = 7,
+    dtype: torch.dtype = torch.float32,
+    clock: str = "wall",
 ) -> float:
-    """FLOP/s of the fastest of some large channels_last convolutions, forward only."""
+    """FLOP/s of the fastest of some large channels_last convolutions, forward only.
+
+    Parameters
+    ----------
+    clock : as of :func:`paired`; the rate is per second of that clock.
+    """
     best = 0.0
     with torch.no_grad():
         for channels, size, kernel in ((128, 32, 5), (128, 64, 3), (256, 32, 3)):
@@ -100,7 +125,8 @@ def convolution_peak(
             images = torch.rand(32, channels, size, size, device=device, dtype=dtype)
             images = images.contiguous(memory_format=torch.channels_last)
             work = 2 * channels**2 * kernel**2 * size**2 * len(images)
-            seconds = paired({"conv": lambda a=layer, b=images: a(b)}, repeats, device)["conv"]
+            run = {"conv": lambda a=layer, b=images: a(b)}
+            seconds = paired(run, repeats, device, clock=clock)["conv"]
             best = max(best, work / seconds)
     return best
 

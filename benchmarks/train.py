@@ -34,7 +34,7 @@ def prepared(size: int, batch_size: int, device, memory_format):
 def main() -> None:
     arguments = options(__doc__, size=128, batch=64)
     device = setup(arguments)
-    peak = convolution_peak(device)
+    peak = convolution_peak(device, clock=arguments.clock)
     print(f"convolution peak {peak / 1e9:.0f} GFLOP/s (channels last, float32)")
     rows = []
     small = min(8, arguments.batch)
@@ -57,13 +57,13 @@ def main() -> None:
                     training_step(*parts, precision)
 
         runs[name] = run
-    seconds = paired(runs, arguments.repeats, device)
+    seconds = paired(runs, arguments.repeats, device, clock=arguments.clock, settle=True)
     for name, (count, _, _, _) in jobs.items():
         steps = max(1, arguments.batch // count)
         rows.append(
             {
                 "variant": name,
-                "slices/s": count * steps / seconds[name],
+                f"slices/s ({arguments.clock})": count * steps / seconds[name],
                 "times plain": seconds["plain"] / seconds[name] * count * steps / arguments.batch,
                 "share of peak": work[name] * steps / seconds[name] / peak,
             }
