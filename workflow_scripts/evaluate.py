@@ -9,7 +9,7 @@ import pandas
 from job import run
 from normscan.evaluation.curves import auprc, auroc, thinned
 from normscan.evaluation.metrics import COLUMNS, over_subjects, score_metrics
-from normscan.evaluation.residuals import Residuals, chi_square
+from normscan.evaluation.residuals import Residuals, chi_square, linear_histograms
 from normscan.files import read_json, read_tsv, write_text, write_tsv
 from normscan.postprocessing.histograms import load_histograms
 
@@ -35,6 +35,7 @@ def main(snakemake) -> None:
         pooled = total(histograms[scan] for scan in scans)
         normal, anomalous = (total(residuals[scan][i] for scan in scans) for i in (0, 1))
         rows += [[split, "cohort", "", *row] for row in score_metrics(pooled, normal, anomalous)]
+        edges, *bars = linear_histograms(normal, anomalous)
         own = scores[scores["scan"].isin(scans)]
         rows += [[split, "cohort", "", *row] for row in over_subjects(own)]
         for scan in sorted(scans):
@@ -49,9 +50,9 @@ def main(snakemake) -> None:
             "auroc": auroc(pooled),
             "auprc": auprc(pooled),
             "prevalence": float(pooled.lesion.sum() / (pooled.lesion + pooled.normal).sum()),
-            "edges": np.linspace(0, 1, len(normal.histogram) + 1).round(6).tolist(),
-            "normal": normal.histogram.tolist(),
-            "anomalous": anomalous.histogram.tolist(),
+            "edges": edges.tolist(),
+            "normal": bars[0].round(3).tolist(),
+            "anomalous": bars[1].round(3).tolist(),
             "chi_square": chi_square(normal, anomalous),
         }
     thresholds = read_json(files.thresholds)[snakemake.params.prior]

@@ -1,4 +1,8 @@
-"""Tidy rows of metrics."""
+"""Tidy rows of metrics, and their summaries over subjects and over seeds.
+
+A metric's threshold rule is ``none`` when it needs no threshold, and ``oracle`` when it was found
+with the labels that it is reported on, so that no oracle value can be taken for a result.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +31,17 @@ NO_THRESHOLD, ORACLE = "none", "oracle"
 def score_metrics(
     histogram: ScoreHistogram, normal: Residuals, anomalous: Residuals
 ) -> list[tuple[str, str, float]]:
-    """(threshold rule, metric, value) of pooled voxels; values found with their own labels are
-    marked as oracle."""
+    """Metrics of pooled voxels that need no operating point.
+
+    Parameters
+    ----------
+    histogram : of filtered scores in the evaluated region.
+    normal, anomalous : of the unfiltered map in the same region.
+
+    Returns
+    -------
+    rows : (threshold rule, metric, value); NaN where a class has no voxels.
+    """
     dice, threshold = best_dice(histogram)
     return [
         (NO_THRESHOLD, "auroc", auroc(histogram)),
@@ -44,16 +57,39 @@ def score_metrics(
 
 
 def over_subjects(rows: pandas.DataFrame) -> list[tuple[str, str, float]]:
-    """Mean and standard deviation over subjects of segmentation scores, per threshold rule.
+    """Mean and standard deviation over subjects, per threshold rule and metric.
 
     Parameters
     ----------
-    rows : columns threshold_rule, metric, value; one row per subject.
+    rows : columns threshold_rule, metric, value; one row per subject. Missing values (a recall
+        without lesions) are left out.
+
+    Returns
+    -------
+    rows : (threshold rule, ``{metric}_mean`` or ``{metric}_std``, value). The standard deviation is
+        that of the subjects at hand (ddof 0); over one subject it is 0.
     """
     found = []
     for (rule, metric), group in rows.groupby(["threshold_rule", "metric"], sort=True):
         values = group["value"].dropna().to_numpy(float)
-        mean = values.mean() if len(values) else np.nan
-        std = values.std() if len(values) else np.nan
+        mean, std = (values.mean(), values.std()) if len(values) else (np.nan, np.nan)
         found += [(rule, f"{metric}_mean", float(mean)), (rule, f"{metric}_std", float(std))]
     return found
+
+
+def over_seeds(rows: pandas.DataFrame) -> pandas.DataFrame:
+    """Mean and spread over trainings of every metric of ``metrics.tsv``.
+
+    Parameters
+    ----------
+    rows : table with the columns :data:`COLUMNS`.
+
+    Returns
+    -------
+    table : the columns but ``seed`` and ``value``, and ``seeds`` (how many have a value), ``mean``,
+        ``std`` (ddof 1: seeds are a sample; NaN for fewer than two).
+    """
+    keys = [name for name in COLUMNS if name not in ("seed", "value")]
+    filled = rows.fillna(dict.fromkeys(keys, ""))
+    found = filled.groupby(keys, sort=False)["value"].agg(["count", "mean", "std"])
+    return found.rename(columns={"count": "seeds"}).reset_index()

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-BINS = 100
+from normscan.postprocessing.histograms import BINS as SCORE_BINS
+from normscan.postprocessing.histograms import LOWEST_EXPONENT, MANTISSA_BITS, score_bins
+
+PER_OCTAVE = 32
+BINS = SCORE_BINS * PER_OCTAVE >> MANTISSA_BITS
+# Distances use bins 9 to 12 % wide, so that a lesion of some thousand voxels fills them.
+DISTANCE_PER_OCTAVE = 8
 
 
 @dataclass(frozen=True)
@@ -16,8 +22,8 @@ class Residuals:
     Attributes
     ----------
     count, total, squares : voxels, sum and sum of squares of |residual|.
-    histogram : (100,) counts over [0, 1], residuals of exactly 0 left out (Baur et al. 2021,
-        Fig. 11), larger ones in the last bin.
+    histogram : (1024,) counts; residuals of exactly 0 are left out. 32 bins for every doubling from
+        2^-20 to 2^12, so that no range is assumed and scans and cohorts add up.
     """
 
     count: int
@@ -27,10 +33,10 @@ class Residuals:
 
     @classmethod
     def of(cls, residual: np.ndarray) -> Residuals:
-        """From residuals (n,)."""
-        size = np.abs(residual.astype(np.float64))
-        positive = np.minimum(size[size > 0], 1)
-        histogram, _ = np.histogram(positive, bins=BINS, range=(0, 1))
+        """From signed or absolute residuals of any shape, finite."""
+        size = np.abs(residual.astype(np.float64)).ravel()
+        bins = score_bins(size[size > 0]) * PER_OCTAVE >> MANTISSA_BITS
+        histogram = np.bincount(bins, minlength=BINS)
         return cls(len(size), float(size.sum()), float((size**2).sum()), histogram)
 
     def __add__(self, other: Residuals) -> Residuals:
@@ -43,41 +49,85 @@ class Residuals:
 
     @property
     def mean(self) -> float:
-        """Mean absolute residual (L1-RE); NaN without voxels."""
+        """Mean absolute residual over voxels (L1-RE), zeros included; NaN without voxels."""
         return self.total / self.count if self.count else float("nan")
 
     @property
     def std(self) -> float:
-        """Standard deviation of the absolute residual."""
+        """Standard deviation of the absolute residual over voxels; NaN without voxels."""
         if not self.count:
             return float("nan")
         return float(np.sqrt(max(self.squares / self.count - self.mean**2, 0)))
 
     def to_json(self) -> dict:
-        """Plain values."""
+        """Plain values; of the histogram what lies between its first and last occupied bin."""
+        used = np.flatnonzero(self.histogram)
+        first, end = (int(used[0]), int(used[-1]) + 1) if len(used) else (0, 0)
         return {
             "count": self.count,
             "total": self.total,
             "squares": self.squares,
-            "histogram": self.histogram.tolist(),
+            "first_bin": first,
+            "histogram": self.histogram[first:end].tolist(),
         }
 
     @classmethod
     def from_json(cls, content: dict) -> Residuals:
         """What :meth:`to_json` gave."""
-        histogram = np.array(content["histogram"])
+        histogram = np.zeros(BINS, np.int64)
+        first, counts = content["first_bin"], content["histogram"]
+        histogram[first : first + len(counts)] = counts
         return cls(content["count"], content["total"], content["squares"], histogram)
 
 
 def chi_square(normal: Residuals, anomalous: Residuals) -> float:
     """Chi-square distance of two normalised histograms: 1/2 sum (p - q)^2 / (p + q), in [0, 1].
 
-    The formula and the number of bins are not given in Baur et al. 2021 (section III-D); this is the
-    usual symmetric form. NaN when a class has no residual other than 0.
+    Baur et al. 2021 (section III-D) give neither formula nor bins; this is the usual symmetric
+    form. It is an f-divergence: with bins that are narrow against the densities it does not depend
+    on whether they are linear or, as here, logarithmic (8 for every doubling), and a map multiplied
+    by a power of two keeps its distance. Few voxels scatter over the bins and raise it: it is a
+    measure of cohorts. NaN when a class has no residual other than 0.
     """
-    if not normal.histogram.sum() or not anomalous.histogram.sum():
+    shape = (-1, PER_OCTAVE // DISTANCE_PER_OCTAVE)
+    p, q = (one.histogram.reshape(shape).sum(axis=1) for one in (normal, anomalous))
+    if not p.sum() or not q.sum():
         return float("nan")
-    p = normal.histogram / normal.histogram.sum()
-    q = anomalous.histogram / anomalous.histogram.sum()
+    p, q = p / p.sum(), q / q.sum()
     both = p + q
     return float(0.5 * np.sum((p - q)[both > 0] ** 2 / both[both > 0]))
+
+
+def linear_histograms(
+    normal: Residuals, anomalous: Residuals, bins: int = 100
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Both histograms on common bins of equal width, for plotting (Baur et al. 2021, Fig. 11).
+
+    Returns
+    -------
+    edges, normal, anomalous : (bins + 1,), (bins,), (bins,); from 0 to what 99.9 % of the voxels of
+        either class stay below, what is larger in the last bin. Counts of a logarithmic bin are
+        shared by the bins it overlaps.
+    """
+    fine = residual_edges()
+    tops = [fine[1:][_quantile(one.histogram, 0.999)] for one in (normal, anomalous)]
+    edges = np.linspace(0, max(tops), bins + 1)
+    found = []
+    for one in (normal, anomalous):
+        below = np.interp(edges, fine, np.r_[0, np.cumsum(one.histogram)])
+        below[-1] = one.histogram.sum()
+        found.append(np.diff(below))
+    return edges, *found
+
+
+def residual_edges() -> np.ndarray:
+    """Edges (1025,) of the bins of :class:`Residuals`; the first is 0."""
+    octave, part = np.divmod(np.arange(BINS + 1), PER_OCTAVE)
+    edges = 2.0 ** (LOWEST_EXPONENT + octave) * (1 + part / PER_OCTAVE)
+    edges[0] = 0
+    return edges
+
+
+def _quantile(counts: np.ndarray, share: float) -> int:
+    """First bin up to which a share of the counts lies."""
+    return int(np.argmax(np.cumsum(counts) >= share * counts.sum()))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import cc3d
 import numpy as np
+
+from normscan.postprocessing.components import label
 
 
 def segmentation_scores(
     detected: np.ndarray, lesion: np.ndarray, affine: np.ndarray
 ) -> dict[str, float]:
-    """Scores of one scan at one threshold.
+    """Scores of one scan at one threshold, after small components were dropped.
 
-    A lesion (26-connected) counts as found when any of its voxels is detected; a detected component
-    is a false positive when it touches no lesion.
+    A lesion is a connected component (26 neighbours) of the truth. It counts as found when any of
+    its voxels is detected; a detected component is a false positive when it touches no lesion.
 
     Parameters
     ----------
@@ -21,21 +22,25 @@ def segmentation_scores(
 
     Returns
     -------
-    dice, precision, recall, lesion_volume_ml, detected_volume_ml, volume_error_ml, lesions,
-    lesion_recall, false_positives. Without lesion voxels dice is 1 when nothing is detected and 0
-    otherwise; recall and lesion_recall are then NaN, as is precision without detections.
+    dice, precision, recall : by voxel.
+    lesion_volume_ml, detected_volume_ml.
+    volume_error_ml : |detected - lesion| in ml; volume_error : the same as a share of the lesion
+        volume, whose mean over scans is the average volume error.
+    lesions, detections : components of truth and of detection.
+    lesion_recall : share of lesions found (detection rate).
+    false_positives : detected components that touch no lesion.
+    lesion_precision : share of detected components that touch a lesion.
+
+    Without lesion voxels dice is 1 when nothing is detected and 0 otherwise, and recall,
+    lesion_recall and volume_error are NaN; without detections both precisions are.
     """
     voxel_ml = abs(np.linalg.det(affine[:3, :3])) / 1000
     hit = int((detected & lesion).sum())
     found, true = int(detected.sum()), int(lesion.sum())
-    lesions, number = cc3d.connected_components(
-        lesion.astype(np.uint8), connectivity=26, return_N=True
-    )
-    parts, count = cc3d.connected_components(
-        detected.astype(np.uint8), connectivity=26, return_N=True
-    )
-    touched = len(np.setdiff1d(np.unique(lesions[detected]), [0]))
-    right = len(np.setdiff1d(np.unique(parts[lesion]), [0]))
+    truth, lesions = label(lesion)
+    parts, detections = label(detected)
+    touched = _count_labels(truth[detected])
+    right = _count_labels(parts[lesion])
     nan = float("nan")
     return {
         "dice": 2 * hit / (found + true) if found + true else 1.0,
@@ -44,7 +49,15 @@ def segmentation_scores(
         "lesion_volume_ml": true * voxel_ml,
         "detected_volume_ml": found * voxel_ml,
         "volume_error_ml": abs(found - true) * voxel_ml,
-        "lesions": number,
-        "lesion_recall": touched / number if number else nan,
-        "false_positives": count - right,
+        "volume_error": abs(found - true) / true if true else nan,
+        "lesions": lesions,
+        "detections": detections,
+        "lesion_recall": touched / lesions if lesions else nan,
+        "false_positives": detections - right,
+        "lesion_precision": right / detections if detections else nan,
     }
+
+
+def _count_labels(labels: np.ndarray) -> int:
+    """How many different labels other than 0 there are."""
+    return int(np.count_nonzero(np.unique(labels)))

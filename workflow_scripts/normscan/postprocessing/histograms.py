@@ -2,11 +2,14 @@
 
 A score's bin is the top of its float32 bit pattern: 32 exponents (2^-20 to 2^12) with 11 bits of
 mantissa, 65,536 bins, bin 0 for zero. The bins are the same for every scan and detector, so counts
-of scans add up; within a bin scores differ by less than 0.05 %.
+of scans add up whatever the cohort's maximum; within a bin scores differ by less than 0.05 %.
+Positive scores below 2^-20 fall into bin 1, those from 2^12 into the last.
 """
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from normscan.files import atomic_path
 BINS = 1 << 16
 MANTISSA_BITS = 11
 LOWEST_EXPONENT = -20
+_ARRAYS = ("scans", "rows", "bins", "normal", "lesion")
 _SHIFT = 23 - MANTISSA_BITS
 _FIRST = (LOWEST_EXPONENT + 127) << MANTISSA_BITS
 
@@ -47,7 +51,11 @@ class ScoreHistogram:
         return ScoreHistogram(self.normal + other.normal, self.lesion + other.lesion)
 
     def exceeding(self, threshold: float) -> float:
-        """Share of normal voxels with a score above a threshold (false-positive rate)."""
+        """Share of normal voxels with a score above a threshold (false-positive rate).
+
+        Exact for thresholds that rules find; up to the width of a bin for others. NaN without
+        normal voxels.
+        """
         total = self.normal.sum()
         above = self.normal[score_bins(np.array([threshold]))[0] + 1 :].sum()
         return float(above / total) if total else float("nan")
@@ -66,7 +74,7 @@ def bin_edges() -> np.ndarray:
     """Largest score (65536,) float32 of every bin: thresholds at which whole bins are above."""
     bits = (np.arange(1, BINS + 1) + _FIRST) << _SHIFT
     edges = (bits.astype(np.uint32) - 1).view(np.float32).copy()
-    edges[0] = 0
+    edges[0], edges[-1] = 0, np.finfo(np.float32).max
     return edges
 
 
@@ -98,14 +106,20 @@ def save_histograms(path: str | Path, histograms: dict[str, ScoreHistogram]) -> 
 
 
 def load_histograms(path: str | Path) -> dict[str, ScoreHistogram]:
-    """Read what :func:`save_histograms` wrote."""
+    """Read what :func:`save_histograms` wrote. NormscanError when missing or broken."""
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            scans, rows, bins, normal, lesion = (content[name] for name in _ARRAYS)
+    except FileNotFoundError:
+        raise NormscanError(f"{path}: no such file") from None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise NormscanError(f"{path}: not a file of score histograms ({error})") from None
+    ends = np.searchsorted(rows, np.arange(len(scans) + 1))
     found = {}
-    with np.load(path, allow_pickle=False) as content:
-        rows, bins = content["rows"], content["bins"]
-        for number, scan in enumerate(content["scans"]):
-            own = rows == number
-            counts = [np.zeros(BINS, np.int64), np.zeros(BINS, np.int64)]
-            for count, name in zip(counts, ("normal", "lesion")):
-                count[bins[own]] = content[name][own]
-            found[str(scan)] = ScoreHistogram(*counts)
+    for number, scan in enumerate(scans):
+        own = slice(ends[number], ends[number + 1])
+        counts = [np.zeros(BINS, np.int64), np.zeros(BINS, np.int64)]
+        for count, values in zip(counts, (normal, lesion)):
+            count[bins[own]] = values[own]
+        found[str(scan)] = ScoreHistogram(*counts)
     return found

@@ -1,4 +1,8 @@
-"""Threshold rules: how the operating point is chosen. A voxel is detected when score > threshold."""
+"""Threshold rules: how the operating point is chosen. A voxel is detected when score > threshold.
+
+All rules work on pooled score histograms. A threshold is the largest score of a bin, so that the
+voxels above it are those of whole bins, and what a rule finds holds exactly for the maps.
+"""
 
 from __future__ import annotations
 
@@ -16,62 +20,95 @@ RULES = {
 }
 
 
-def find_threshold(rule: str, histogram: ScoreHistogram, **settings) -> float:
-    """The threshold that a rule chooses on pooled voxels.
+def find_threshold(rule: str, histogram: ScoreHistogram, **settings) -> float | None:
+    """The threshold that a rule chooses on pooled voxels; None where :func:`why_none` has a reason.
 
     Parameters
     ----------
-    rule : ``best_dice`` or ``youden`` (validation patients), ``healthy_percentile`` or
-        ``healthy_fpr`` (healthy scans).
+    rule : ``best_dice`` or ``youden`` (on validation patients); ``healthy_percentile`` or
+        ``healthy_fpr`` (on healthy scans, without any label).
     histogram : pooled scores of those scans.
     settings : ``percentile`` in per cent, or ``rate`` in [0, 1].
+
+    Raises
+    ------
+    NormscanError : an unknown rule, or a setting out of its range.
     """
+    if rule not in RULES:
+        raise NormscanError(f"unknown threshold rule '{rule}'; allowed: {', '.join(RULES)}")
+    if why_none(rule, histogram):
+        return None
     if rule == "best_dice":
         return best_dice(histogram)[1]
     if rule == "youden":
         return youden(histogram)
     if rule == "healthy_percentile":
-        return false_positive_limit(histogram, 1 - settings["percentile"] / 100)
-    if rule == "healthy_fpr":
-        return false_positive_limit(histogram, settings["rate"])
-    raise NormscanError(f"unknown threshold rule '{rule}'; allowed: {', '.join(RULES)}")
+        percentile = _within(settings["percentile"], 100, "healthy_percentile.percentile")
+        return false_positive_limit(histogram, 1 - percentile / 100)
+    return false_positive_limit(histogram, _within(settings["rate"], 1, "healthy_fpr.rate"))
+
+
+def why_none(rule: str, histogram: ScoreHistogram) -> str:
+    """Why a rule can choose no threshold on these voxels; empty when it can."""
+    if not histogram.normal.sum():
+        return "the scans have no normal voxels"
+    if "cohorts" in RULES[rule] and not histogram.lesion.sum():
+        return "the validation patients have no lesion voxels"
+    return ""
 
 
 def best_dice(histogram: ScoreHistogram) -> tuple[float, float]:
     """Largest voxel-wise Dice over all thresholds, and the threshold.
 
-    Every bin edge is tried, so nothing is assumed about the curve's shape (Baur et al. 2021 search
-    greedily to three decimals). NaN when there are no lesion voxels.
+    Every bin is tried (relative steps of 0.05 %), so nothing is assumed about the curve's shape;
+    Baur et al. 2021 search greedily to three decimals. Voxels with score 0 are never detected. Of
+    equally good thresholds the lowest. NaN when there are no lesion voxels.
     """
-    false, true = _above(histogram)
     lesion = histogram.lesion.sum()
     if not lesion:
         return float("nan"), float("nan")
-    dice = 2 * true / np.maximum(true + false + lesion, 1)
+    false, true = _above(histogram)
+    dice = 2 * true / (true + false + lesion)
     best = int(dice.argmax())
     return float(dice[best]), float(bin_edges()[best])
 
 
 def youden(histogram: ScoreHistogram) -> float:
-    """Threshold with the largest TPR - FPR (You et al. 2019, section 2.4: DSC_AUC)."""
+    """Threshold with the largest TPR - FPR; NaN when a class has no voxels.
+
+    You et al. 2019 call the Dice at this point DSC_AUC, an optimistic bound.
+    """
+    normal, lesion = histogram.normal.sum(), histogram.lesion.sum()
+    if not normal or not lesion:
+        return float("nan")
     false, true = _above(histogram)
-    gain = true / max(histogram.lesion.sum(), 1) - false / max(histogram.normal.sum(), 1)
-    return float(bin_edges()[int(gain.argmax())])
+    return float(bin_edges()[int((true / lesion - false / normal).argmax())])
 
 
 def false_positive_limit(histogram: ScoreHistogram, rate: float) -> float:
     """Smallest threshold with at most ``rate`` of the healthy voxels above it.
 
-    You et al. 2019, section 2.4, search it by golden section; a histogram gives it exactly, up to
-    the width of a bin.
+    You et al. 2019 search it by golden section. The rate falls monotonically with the threshold, so
+    the histogram gives the smallest threshold at once, up to the width of a bin (0.05 %).
+
+    Raises
+    ------
+    NormscanError : there are no normal voxels.
     """
     total = histogram.normal.sum()
     if not total:
         raise NormscanError("no healthy voxels to find a threshold on")
     false, _ = _above(histogram)
-    return float(bin_edges()[int(np.argmax(false <= rate * total))])
+    # Rounding of rates such as 1 - 98 / 100 must not cost a voxel.
+    return float(bin_edges()[int(np.argmax(false <= rate * total * (1 + 1e-9)))])
 
 
 def _above(histogram: ScoreHistogram) -> tuple[np.ndarray, np.ndarray]:
-    """Normal and lesion voxels above each bin's upper edge."""
+    """Normal and lesion voxels above each bin's largest score."""
     return tuple(count.sum() - np.cumsum(count) for count in (histogram.normal, histogram.lesion))
+
+
+def _within(value: float, largest: float, name: str) -> float:
+    if not 0 <= value <= largest:
+        raise NormscanError(f"{name}: found {value}; must be between 0 and {largest}")
+    return value
