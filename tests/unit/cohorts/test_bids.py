@@ -112,8 +112,8 @@ def test_other_maps_are_no_lesions(tmp_path, other):
 
 
 def test_images_in_derivatives_are_passed_over(tmp_path):
-    found = only_scan(tmp_path, *anat("T1w"), f"derivatives/prep/{anat('desc-preproc_T1w')[0]}")
-    assert found == {"T1w": "sub-01/anat/sub-01_T1w.nii.gz"}
+    made = [f"derivatives/prep/{path}" for path in anat("desc-preproc_T1w", "FLAIR")]
+    assert list(only_scan(tmp_path, *anat("T1w"), *made)) == ["T1w"]
 
 
 def test_a_mask_in_the_space_of_the_images_comes_first(tmp_path):

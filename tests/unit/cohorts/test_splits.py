@@ -23,7 +23,15 @@ def count(splits, name):
 @pytest.mark.parametrize("role, rest", [("healthy", "train"), ("patients", "test")])
 @pytest.mark.parametrize(
     "subjects, validation, expected",
-    [(10, 0.2, 2), (15, 0.2, 3), (11, 0.2, 3), (10, 4, 4), (2, 1, 1), (20, 0.99, 20)],
+    [
+        (10, 0.2, 2),
+        (15, 0.2, 3),
+        (11, 0.2, 3),
+        (10, 4, 4),
+        (2, 1, 1),
+        (20, 0.55, 11),
+        (20, 0.99, 20),
+    ],
 )
 def test_share_or_number_of_validation_subjects(role, rest, subjects, validation, expected):
     if expected == subjects:
