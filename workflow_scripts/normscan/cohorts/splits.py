@@ -99,7 +99,7 @@ def _count(validation: float, subjects: int) -> int:
             f"validation: found {validation:g}; must be a share below 1 or a number of subjects"
         )
     if validation < 1:
-        # Rounded first: 0.07 * 100 is 7.000000000000001 in floating point.
+        # Rounded first: 0.28 * 25 is 7.000000000000001 in floating point.
         return math.ceil(round(validation * subjects, 9))
     return int(validation)
 
