@@ -1,0 +1,76 @@
+"""Small models with what detectors need, simple enough to know the right answer."""
+
+import torch
+from torch import nn
+
+CPU = torch.device("cpu")
+
+
+class Linear(nn.Module):
+    """A linear-Gaussian model: x = W z + noise, z standard normal, pixels of one channel.
+
+    ``elbo_loss`` is the quadratic x' A x / 2 with A = I - W (W'W + I)^-1 W', the exact negative log
+    likelihood up to a constant; ``reconstruct`` gives the posterior mean, samples add ``spread``.
+    """
+
+    def __init__(self, size=4, latent=3, spread=0.5, seed=0, contrasts=1):
+        super().__init__()
+        generator = torch.Generator().manual_seed(seed)
+        pixels = contrasts * size**2
+        self.shape, self.spread = (contrasts, size, size), spread
+        self.weight = nn.Parameter(torch.randn(pixels, latent, generator=generator))
+
+    def gain(self):
+        return torch.linalg.inv(self.weight.T @ self.weight + torch.eye(self.weight.shape[1]))
+
+    def precision(self):
+        """A of the objective (pixels, pixels)."""
+        return torch.eye(len(self.weight)) - self.weight @ self.gain() @ self.weight.T
+
+    def encode(self, slices):
+        return slices.flatten(1) @ self.weight @ self.gain()
+
+    def decode(self, code):
+        return (code @ self.weight.T).unflatten(1, self.shape)
+
+    def reconstruct(self, slices):
+        return self.decode(self.encode(slices))
+
+    def decode_sample(self, code, generator):
+        noise = torch.randn(code.shape, generator=generator, dtype=code.dtype)
+        return self.decode(code + self.spread * noise)
+
+    def elbo_loss(self, slices):
+        flat = slices.flatten(1)
+        return 0.5 * ((flat @ self.precision()) * flat).sum(dim=1)
+
+
+class Convolutional(nn.Module):
+    """Convolutions, batch norm and dropout: everything that could make slices depend on others."""
+
+    def __init__(self, contrasts=1, seed=0):
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self.layers = nn.Sequential(
+                nn.Conv2d(contrasts, 4, 3, padding=1),
+                nn.BatchNorm2d(4),
+                nn.LeakyReLU(0.3),
+                nn.Dropout(0.5),
+                nn.Conv2d(4, contrasts, 3, padding=1),
+            )
+            self.layers[1].running_mean.normal_()
+            self.layers[1].running_var.uniform_(0.5, 2)
+
+    def reconstruct(self, slices):
+        return self.layers(slices)
+
+    def encode(self, slices):
+        raise NotImplementedError
+
+    def sample_reconstructions(self, slices, generator):
+        shift = torch.randn(len(slices), 1, 1, 1, generator=generator)
+        return self.layers(slices) + shift
+
+    def elbo_loss(self, slices):
+        return (slices - self.layers(slices)).abs().flatten(1).sum(dim=1)

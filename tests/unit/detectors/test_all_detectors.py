@@ -1,0 +1,158 @@
+"""What every detector keeps to, on small made models and on the real ones."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from fake_models import CPU, Convolutional, Linear
+
+from normscan.detectors import registry
+from normscan.models import ae, vae
+
+SETTINGS = {"restoration": {"steps": 4, "tv_weight": 0.7}, "montecarlo": {"samples": 23}}
+BATCHED = [name for name in registry.names() if "batch_size" in registry.describe(name)["settings"]]
+MODELS = {
+    "linear": Linear,
+    "convolutional": Convolutional,
+    "ae": lambda: ae.build(1, 16, dropout=0.2),
+    "vae": lambda: vae.build(1, 16),
+    "vae_spatial": lambda: vae.build(1, 16, bottleneck="spatial", latent=4),
+}
+SIZES = {"linear": 4}
+PAIRS = [
+    (detector, model)
+    for detector in registry.names()
+    for model in MODELS
+    if not (detector == "restoration" and model == "ae")
+]
+
+
+def scan(model: str, count: int = 7):
+    size = SIZES.get(model, 16)
+    slices = np.random.default_rng(3).random((count, 1, size, size), dtype=np.float32)
+    return slices, slices[:, 0] > 0.1
+
+
+def run(detector, model, slices, brain, seed=0, **settings):
+    return registry.load(detector).detect(
+        model,
+        slices,
+        brain,
+        seed=seed,
+        device=CPU,
+        contrasts=["FLAIR"],
+        **{**SETTINGS.get(detector, {}), **settings},
+    )
+
+
+@pytest.mark.parametrize(("detector", "name"), PAIRS)
+def test_form_of_the_result_and_the_same_bits_again(detector, name):
+    slices, brain = scan(name)
+    model = MODELS[name]()
+    found, again = (run(detector, model, slices, brain) for _ in range(2))
+    assert found.map.shape == brain.shape and found.map.dtype == np.float32
+    assert np.isfinite(found.map).all() and found.map.any()
+    assert found.map.tobytes() == again.map.tobytes()
+    if found.reconstruction is not None:
+        assert found.reconstruction.shape == slices.shape
+        assert found.reconstruction.tobytes() == again.reconstruction.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("detector", "name"), [p for p in PAIRS if p[0] in ("reconstruction", "restoration")]
+)
+def test_score_is_the_residual(detector, name):
+    """Of one contrast and one reconstruction: input minus reconstruction."""
+    slices, brain = scan(name)
+    found = run(detector, MODELS[name](), slices, brain)
+    np.testing.assert_allclose(found.map, (slices - found.reconstruction)[:, 0], atol=1e-6)
+
+
+@pytest.mark.parametrize(("detector", "name"), [p for p in PAIRS if p[0] != "intensity"])
+def test_a_slice_does_not_depend_on_the_others(detector, name):
+    slices, brain = scan(name)
+    model = MODELS[name]()
+    together = run(detector, model, slices, brain)
+    first = run(detector, model, slices[:3], brain[:3])
+    np.testing.assert_allclose(first.map, together.map[:3], atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 100])
+@pytest.mark.parametrize("name", ["convolutional", "vae"])
+@pytest.mark.parametrize("detector", BATCHED)
+def test_batches_change_nothing(detector, name, size):
+    slices, brain = scan(name)
+    model = MODELS[name]()
+    found = run(detector, model, slices, brain, batch_size=size)
+    expected = run(detector, model, slices, brain)
+    np.testing.assert_allclose(found.map, expected.map, atol=1e-5)
+
+
+@pytest.mark.parametrize(("detector", "name"), PAIRS)
+def test_model_stays_as_it_was(detector, name):
+    slices, brain = scan(name, 2)
+    model = MODELS[name]().train()
+    before = copy.deepcopy(model.state_dict())
+    run(detector, model, slices, brain)
+    assert model.training
+    assert all(p.requires_grad and p.grad is None for p in model.parameters())
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, before[key]), key
+
+
+@pytest.mark.parametrize("detector", registry.names())
+def test_global_random_numbers_are_left_alone(detector):
+    slices, brain = scan("vae", 2)
+    model = MODELS["vae"]()
+    state = torch.random.get_rng_state()
+    one = run(detector, model, slices, brain)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    torch.rand(3)
+    assert run(detector, model, slices, brain).map.tobytes() == one.map.tobytes()
+
+
+@pytest.mark.parametrize("detector", registry.names())
+def test_memory_maps_are_read_and_not_written(detector, tmp_path):
+    slices, brain = scan("vae", 3)
+    np.save(tmp_path / "00.npy", slices)
+    mapped = np.load(tmp_path / "00.npy", mmap_mode="r")
+    model = MODELS["vae"]()
+    expected = run(detector, model, slices, brain)
+    assert run(detector, model, mapped, brain).map.tobytes() == expected.map.tobytes()
+
+
+@pytest.mark.parametrize("detector", ["reconstruction", "restoration", "montecarlo"])
+def test_contrasts_are_averaged(detector):
+    """A second contrast that is a copy of the first changes nothing."""
+    slices = np.random.default_rng(0).random((3, 1, 16, 16), dtype=np.float32)
+    brain = np.ones((3, 16, 16), bool)
+    one = Convolutional()
+    two = Twice(one)
+    alone = run(detector, one, slices, brain)
+    both = run(detector, two, np.repeat(slices, 2, axis=1), brain)
+    np.testing.assert_allclose(both.map, alone.map, atol=1e-5)
+
+
+class Twice(torch.nn.Module):
+    """The same model on each of two contrasts."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def apart(self, slices):
+        return [slices[:, :1], slices[:, 1:]]
+
+    def reconstruct(self, slices):
+        return torch.cat([self.model.reconstruct(one) for one in self.apart(slices)], dim=1)
+
+    def encode(self, slices):
+        raise NotImplementedError
+
+    def sample_reconstructions(self, slices, generator):
+        sampled = self.model.sample_reconstructions(slices[:, :1], generator)
+        return torch.cat([sampled, sampled], dim=1)
+
+    def elbo_loss(self, slices):
+        return sum(self.model.elbo_loss(one) for one in self.apart(slices))

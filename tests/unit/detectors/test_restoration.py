@@ -1,0 +1,205 @@
+"""Restoration against closed forms, finite differences and slice-by-slice loops."""
+
+import numpy as np
+import pytest
+import torch
+from fake_models import CPU, Linear
+
+from normscan.detectors import restoration
+from normscan.detectors.inference import for_inference
+from normscan.detectors.restoration import (
+    choose_tv_weight,
+    descend,
+    elbo_gradient,
+    objective,
+    tune,
+)
+from normscan.detectors.variation import total_variation, variation_gradient
+from normscan.errors import ConfigError
+from normscan.models import vae
+
+
+def run(model, slices, brain, **settings):
+    return restoration.detect(model, slices, brain, seed=0, device=CPU, **settings)
+
+
+def test_steps_on_a_quadratic_are_powers_of_a_matrix(linear, slices, brain):
+    found = run(linear, slices, brain, tv_weight=0, steps=40, step_size=0.05)
+    with torch.no_grad():
+        matrix = np.eye(16) - 0.05 * linear.precision().double().numpy()
+    expected = slices.reshape(7, 16) @ np.linalg.matrix_power(matrix, 40)
+    np.testing.assert_allclose(found.reconstruction.reshape(7, 16), expected, atol=1e-5)
+    np.testing.assert_allclose(
+        found.map.reshape(7, 16), slices.reshape(7, 16) - expected, atol=1e-5
+    )
+
+
+def test_first_step_follows_the_published_defaults(linear, slices, brain):
+    """500 steps of 1e-3; the first one along the gradient of the bound alone, as TV(0) is flat."""
+    assert restoration.SETTINGS["steps"] == 500 and restoration.SETTINGS["step_size"] == 1e-3
+    found = run(linear, slices, brain, tv_weight=5.0, steps=1)
+    gradient = elbo_gradient(linear, torch.from_numpy(slices)).numpy()
+    np.testing.assert_allclose(found.map, 1e-3 * gradient[:, 0], atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("model", "weight", "width", "tolerance"),
+    [
+        (Linear(16), 1.3, 1e-6, 1e-6),
+        # The real network's outputs are float32, and its loss has kinks.
+        (vae.build(1, 16), 0.0, 1e-4, 2e-2),
+    ],
+    ids=["linear", "vae"],
+)
+def test_gradient_agrees_with_finite_differences(model, weight, width, tolerance):
+    model = model.double().eval()
+    random = np.random.default_rng(0)
+    images, inputs = (torch.from_numpy(random.random((2, 1, 16, 16))) for _ in range(2))
+    gradient = elbo_gradient(model, images) + weight * variation_gradient(images - inputs)
+    for _ in range(5):
+        direction = torch.from_numpy(random.standard_normal((2, 1, 16, 16)))
+        with torch.no_grad():
+            ahead = objective(model, images + width * direction, inputs, weight)
+            behind = objective(model, images - width * direction, inputs, weight)
+        slope = (ahead - behind) / (2 * width)
+        expected = (gradient * direction).flatten(1).sum(dim=1)
+        torch.testing.assert_close(slope, expected, rtol=tolerance, atol=tolerance)
+
+
+def test_batches_give_what_each_slice_gives_alone():
+    """Against a loop that keeps the parameters' gradients and the batch norms."""
+    model = vae.build(1, 16).eval()
+    inputs = torch.from_numpy(np.random.default_rng(0).random((5, 1, 16, 16), np.float32))
+    ready = for_inference(model, CPU)
+    together = descend(ready, inputs, tv_weight=0.4, steps=10, step_size=2e-3)
+    for number, own in enumerate(inputs.split(1)):
+        image = own.clone()
+        for _ in range(10):
+            leaf = image.clone().requires_grad_()
+            objective(model, leaf, own, 0.4).sum().backward()
+            image = image - 2e-3 * leaf.grad
+        # Rounding decides the sign of differences that are 0; it moves a pixel by a step or two.
+        torch.testing.assert_close(together[[number]], image, rtol=0, atol=2e-3)
+        assert (together[[number]] - image).abs().mean() < 2e-5
+
+
+def test_objective_falls(linear, slices):
+    inputs = torch.from_numpy(slices)
+    with torch.no_grad():
+        restored = descend(linear, inputs, tv_weight=0.05, steps=200, step_size=1e-2)
+        before = objective(linear, inputs, inputs, 0.05)
+        after = objective(linear, restored, inputs, 0.05)
+    assert (after < before).all()
+
+
+def test_total_variation_makes_residuals_flatter(linear, slices, brain):
+    """The more it weighs, the less a residual varies."""
+    varies = []
+    for weight in (0, 0.02, 0.1):
+        found = run(linear, slices, brain, tv_weight=weight, steps=200, step_size=5e-3)
+        residual = torch.from_numpy(slices - found.reconstruction)
+        varies.append(float(total_variation(residual).mean()))
+    assert varies[0] > varies[1] > varies[2]
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_blob_that_healthy_slices_never_have_is_found(sign):
+    """A linear model of smooth images takes a blob back, with the sign of the blob."""
+    size, random = 16, np.random.default_rng(0)
+    y, x = np.mgrid[:size, :size] / size
+    shapes = np.stack([np.ones_like(x), x, y, x * y, np.cos(np.pi * x), np.cos(np.pi * y)])
+    weights, _ = np.linalg.qr(shapes.reshape(6, -1).T)
+    model = Linear(size, latent=6)
+    model.weight.data = torch.from_numpy(30 * weights).float()
+    healthy = random.normal(0, 1, (3, 6)) @ shapes.reshape(6, -1)
+    blob = (np.hypot(x - 0.4, y - 0.6) < 0.15).astype(np.float32)
+    slices = (healthy.reshape(3, 1, size, size) + sign * blob).astype(np.float32)
+    found = run(
+        model, slices, np.ones((3, size, size), bool), tv_weight=0.02, steps=300, step_size=5e-3
+    )
+    inside, outside = sign * found.map[:, blob > 0], sign * found.map[:, blob == 0]
+    assert (inside.mean(axis=1) > 5 * np.abs(outside).mean(axis=1)).all()
+    assert inside.min() > 0.2
+
+
+def test_candidate_with_the_smallest_change_is_chosen(linear, slices, brain):
+    candidates = [0.0, 0.05, 0.3, 3.0]
+    chosen = {"steps": 100, "step_size": 1e-2}
+    weight, table = choose_tv_weight(linear, slices, candidates, device=CPU, **chosen)
+    expected = [
+        np.abs(run(linear, slices, brain, tv_weight=one, **chosen).map).mean() for one in candidates
+    ]
+    assert [row["tv_weight"] for row in table] == candidates
+    np.testing.assert_allclose([row["mean_change"] for row in table], expected, rtol=1e-4)
+    assert weight == candidates[int(np.argmin(expected))] != 0
+
+
+class Exploding(Linear):
+    """Diverges at any step above 1."""
+
+    def elbo_loss(self, slices):
+        return slices.pow(4).flatten(1).sum(dim=1) * 1e3
+
+
+def test_divergence_is_an_error_that_names_the_step(slices, brain):
+    with pytest.raises(ConfigError, match=r"step_size: found 2.0.*slices 0 to 6 diverged"):
+        run(Exploding(), slices, brain, tv_weight=0, steps=30, step_size=2.0)
+    with pytest.raises(ConfigError, match="step_size: found 2.0"):
+        choose_tv_weight(Exploding(), slices, [0, 1], device=CPU, steps=30, step_size=2.0)
+
+
+def test_diverging_candidates_are_never_chosen(slices, monkeypatch):
+    def fake(model, inputs, *, tv_weight, steps, step_size):
+        return inputs * float("nan") if tv_weight < 1 else inputs + tv_weight
+
+    monkeypatch.setattr(restoration, "descend", fake)
+    weight, table = choose_tv_weight(Linear(), slices, [0.5, 3, 2], device=CPU)
+    assert weight == 2
+    assert [row["mean_change"] is None for row in table] == [True, False, False]
+
+
+class Store:
+    """Stands for healthy slices; remembers which were read."""
+
+    def __init__(self, slices):
+        self.slices = slices
+
+    def __len__(self):
+        return len(self.slices)
+
+    def batch(self, numbers):
+        self.numbers = list(numbers)
+        return self.slices[numbers]
+
+
+def test_tuning_takes_slices_from_all_over_the_store(linear):
+    slices = np.random.default_rng(0).random((50, 1, 4, 4), np.float32)
+    store = Store(slices)
+    chosen = {"tv_slices": 5, "tv_candidates": [0.0, 0.2], "steps": 10, "tv_weight": "auto"}
+    settings, table = tune(linear, store, seed=0, device=CPU, **chosen)
+    assert store.numbers == [0, 12, 24, 37, 49]
+    assert settings == {"tv_weight": min(table, key=lambda row: row["mean_change"])["tv_weight"]}
+    tune(linear, store, seed=0, device=CPU, **{**chosen, "tv_slices": 500})
+    assert store.numbers == list(range(50))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"tv_weight": "auto"}, "tv_weight: is 'auto'"),
+        ({"tv_weight": -1}, "tv_weight: found -1"),
+        ({"tv_weight": 1, "steps": 0}, "steps: found 0"),
+        ({"tv_weight": 1, "step_size": 0}, "step_size: found 0"),
+        ({"tv_weight": 1, "batch_size": 0}, "batch_size: found 0"),
+    ],
+)
+def test_settings_are_checked(linear, slices, brain, settings, message):
+    with pytest.raises(ConfigError, match=message):
+        run(linear, slices, brain, **settings)
+
+
+def test_candidates_are_checked(linear, slices):
+    with pytest.raises(ConfigError, match="tv_candidates: found none"):
+        choose_tv_weight(linear, slices, [], device=CPU)
+    with pytest.raises(ConfigError, match="tv_candidates: found -1"):
+        choose_tv_weight(linear, slices, [1, -1], device=CPU)
