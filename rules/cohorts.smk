@@ -6,7 +6,7 @@ rule simulate:
         PLAN.path("simulated/{cohort}/{shard}.json"),
     params:
         scans=lambda w: [scan.subject for scan in PLAN.shards[w.cohort][w.shard]],
-        settings=lambda w: STUDY.simulation[w.cohort],
+        settings=lambda w: PLAN.simulation_settings(w.cohort),
         folder=PLAN.path("simulated/{cohort}"),
         code=code("simulate.py"),
     log:

@@ -9,7 +9,7 @@ from normscan.progress import progress
 
 
 def main(snakemake) -> None:
-    settings = {k: v for k, v in snakemake.params.settings.items() if k != "subjects"}
+    settings = snakemake.params.settings
     folder = Path(snakemake.params.folder)
     cohort = snakemake.wildcards.cohort
     write_description(folder)

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
+from normscan.cohorts.simulation.simulate import simulate_scan
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 PARTS = ["Snakefile", "rules", "workflow_scripts", "protocols", "schemas", "envs", "profiles"]
 
@@ -33,14 +35,14 @@ CONFIG: dict[str, Any] = {
             "role": "healthy",
             "source": "simulated",
             "skull_stripped": True,
-            "simulation": {"subjects": 4, "seed": 1, "lesion": "none", **SIMULATION},
+            "simulation": {"subjects": 3, "seed": 1, "lesion": "none", **SIMULATION},
         },
         "ms": {
             "role": "patients",
-            "source": "simulated",
+            "source": "bids",
+            "path": "data/ms",
             "skull_stripped": True,
             "prior": "hyperintense",
-            "simulation": {"subjects": 3, "seed": 2, "lesion": "tumour", **SIMULATION},
         },
         "new": {
             "role": "unlabelled",
@@ -88,6 +90,14 @@ class Workflow:
         self.config = yaml.safe_load(yaml.safe_dump(CONFIG))
         self.protocol = yaml.safe_load(yaml.safe_dump(PROTOCOL))
         self.write()
+        for subject in ("01", "02", "03"):
+            self.add_patient(subject)
+
+    def add_patient(self, subject: str) -> None:
+        """Put a patient into the BIDS folder of the cohort ``ms``."""
+        simulate_scan(
+            self.folder / "data" / "ms", subject, cohort="ms", lesion="tumour", **SIMULATION
+        )
 
     @property
     def results(self) -> Path:

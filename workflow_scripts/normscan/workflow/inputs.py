@@ -21,6 +21,11 @@ class Inputs(Plan):
 
     # Cohorts and preprocessing
 
+    def simulation_settings(self, cohort: str) -> dict[str, Any]:
+        """How a cohort's scans are simulated; their number has no part in any one of them."""
+        settings = self.study.simulation[cohort]
+        return {key: value for key, value in settings.items() if key != "subjects"}
+
     def scan_files(self, cohort: str, shard: str) -> list[str]:
         """Every file of a shard's scans."""
         found = []

@@ -1,0 +1,281 @@
+"""What reruns when: every row of docs/staleness.md, with the exact set of jobs of a dry run.
+
+The study has two shards of healthy subjects and two of patients, and three approaches (intensity
+without a model, an AE, a restored VAE).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.workflow
+
+SCRIPTS = "workflow_scripts/"
+LIBRARY = SCRIPTS + "normscan/"
+SUMMARY = {"collect_metrics": 1, "draw_figures": 1, "report": 1}
+AFTER_THRESHOLDS = {"segment": 6, "export_bundle": 3, "evaluate": 3, **SUMMARY}
+AFTER_FILTER = {"find_thresholds": 3, **AFTER_THRESHOLDS}
+AFTER_MAPS = {"filter_maps": 12, **AFTER_FILTER}
+AFTER_PACK = {"train": 2, "tune_detector": 1, "detect": 12, **AFTER_MAPS}
+ONE_APPROACH = {
+    "detect": 4,
+    "filter_maps": 4,
+    "find_thresholds": 1,
+    "segment": 2,
+    "export_bundle": 1,
+    "evaluate": 1,
+    **SUMMARY,
+}
+ONE_SHARD = {
+    "check_scans": 1,
+    "register": 1,
+    "strip_skull": 1,
+    "denoise": 1,
+    "normalise": 1,
+    "pack_slices": 1,
+}
+BOTH_MODELS = {
+    "train": 2,
+    "tune_detector": 1,
+    "detect": 8,
+    "filter_maps": 8,
+    "find_thresholds": 2,
+    "segment": 4,
+    "export_bundle": 2,
+    "evaluate": 2,
+    **SUMMARY,
+}
+# A shard of patients changed: its own jobs, what sums up its cohort, and operating points.
+PATIENTS_CHANGED = {
+    **ONE_SHARD,
+    "check_cohorts": 1,
+    "split_subjects": 1,
+    "check_quality": 1,
+    "detect": 3,
+    "filter_maps": 3,
+    **AFTER_FILTER,
+}
+
+Change = Callable[["object"], None]
+
+
+@contextmanager
+def kept(*paths: Path) -> Iterator[None]:
+    """Put files back as they were, times included."""
+    before = {path: (path.read_bytes(), path.stat()) for path in paths if path.exists()}
+    try:
+        yield
+    finally:
+        for path in paths:
+            if path in before:
+                content, status = before[path]
+                path.write_bytes(content)
+                os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+            else:
+                path.unlink(missing_ok=True)
+
+
+def config(edit: Callable[[dict], None]) -> Change:
+    """A change of config.yaml."""
+
+    def change(workflow) -> None:
+        path = workflow.folder / "config.yaml"
+        content = yaml.safe_load(path.read_text())
+        edit(content)
+        path.write_text(yaml.safe_dump(content, sort_keys=False))
+
+    change.files = ["config.yaml"]
+    return change
+
+
+def protocol(edit: Callable[[dict], None]) -> Change:
+    """A change of the protocol."""
+
+    def change(workflow) -> None:
+        path = workflow.folder / "protocols" / "tiny.yaml"
+        content = yaml.safe_load(path.read_text())
+        edit(content)
+        path.write_text(yaml.safe_dump(content, sort_keys=False))
+
+    change.files = ["protocols/tiny.yaml"]
+    return change
+
+
+def code(file: str, addition: str) -> Change:
+    """Text appended to a file of the workflow."""
+
+    def change(workflow) -> None:
+        path = workflow.folder / file
+        path.write_text(path.read_text() + addition)
+
+    change.files = [file]
+    return change
+
+
+def docstring(file: str) -> Change:
+    """Another first line of a module's docstring."""
+
+    def change(workflow) -> None:
+        path = workflow.folder / file
+        text = path.read_text()
+        assert text.startswith('"""')
+        path.write_text(text.replace('"""', '"""Otherwise put: ', 1))
+
+    change.files = [file]
+    return change
+
+
+def replaced(file: str) -> Change:
+    """A scan replaced by another image on the same grid."""
+
+    def change(workflow) -> None:
+        import nibabel
+
+        path = workflow.folder / file
+        image = nibabel.load(path)
+        data = image.get_fdata() * 0.9
+        nibabel.save(nibabel.Nifti1Image(data.astype("float32"), image.affine), path)
+
+    change.files = [file]
+    return change
+
+
+def patient_added(workflow) -> None:
+    """A fourth patient; the cohort keeps its two shards."""
+    workflow.add_patient("04")
+
+
+ADDED = "data/ms/{}sub-04/anat/sub-04_{}.nii.gz"
+patient_added.files = [
+    *(ADDED.format("", contrast) for contrast in ("T1w", "T2w", "FLAIR")),
+    *(
+        ADDED.format("derivatives/truth/", name)
+        for name in ("desc-brain_mask", "label-lesion_dseg")
+    ),
+]
+
+
+def touched(*files: str) -> Change:
+    """Files with a new modification time."""
+
+    def change(workflow) -> None:
+        for file in files:
+            (workflow.folder / file).touch()
+
+    change.files = list(files)
+    return change
+
+
+VALUE = "\nADDED = 1\n"
+ROWS: dict[str, tuple[Change, dict[str, int]]] = {
+    "comment in a script": (code(SCRIPTS + "detect.py", "# a comment\n"), {}),
+    "comment in the library": (code(LIBRARY + "models/vae.py", "# a comment\n"), {}),
+    "docstring": (docstring(LIBRARY + "detectors/reconstruction.py"), {}),
+    "code touched": (
+        touched(SCRIPTS + "train.py", LIBRARY + "models/vae.py", "rules/training.smk"),
+        {},
+    ),
+    "title": (config(lambda c: c.update(title="other")), {"report": 1}),
+    "preprocessing": (
+        protocol(lambda p: p["preprocessing"][3]["normalise"].update(percentile=95)),
+        {"normalise": 4, "check_quality": 2, "pack_slices": 4, **AFTER_PACK},
+    ),
+    "slice size": (
+        protocol(lambda p: p["slices"].update(size=32)),
+        {"pack_slices": 4, **AFTER_PACK},
+    ),
+    "model setting": (
+        protocol(lambda p: p["models"]["vae"].update(latent=16)),
+        {"train": 1, "tune_detector": 1, **ONE_APPROACH},
+    ),
+    "detector setting": (
+        protocol(lambda p: p["approaches"]["vae"].update(steps=3)),
+        {"tune_detector": 1, **ONE_APPROACH},
+    ),
+    "post-processing": (protocol(lambda p: p["postprocessing"].update(median=1)), AFTER_MAPS),
+    "threshold rule": (
+        protocol(lambda p: p.update(threshold_rules=[{"healthy_fpr": {"rate": 0.02}}])),
+        AFTER_FILTER,
+    ),
+    "code of a model": (
+        code(LIBRARY + "models/vae.py", VALUE),
+        {"train": 1, "tune_detector": 1, **ONE_APPROACH},
+    ),
+    "code of a detector": (
+        code(LIBRARY + "detectors/reconstruction.py", VALUE),
+        ONE_APPROACH,
+    ),
+    "code of the report": (code(LIBRARY + "report/leaderboard.py", VALUE), {"report": 1}),
+    "code of a step": (
+        code(LIBRARY + "preprocessing/denoise.py", VALUE),
+        {"denoise": 4, "normalise": 4, "check_quality": 2, "pack_slices": 4, **AFTER_PACK},
+    ),
+    "network code": (code(LIBRARY + "networks/unified.py", VALUE), BOTH_MODELS),
+    "patient added": (patient_added, PATIENTS_CHANGED),
+    # Two patients fit into one shard, so the two shards become one.
+    "patient removed": (
+        config(lambda c: c["cohorts"]["ms"].update(exclude=["sub-03"])),
+        {**PATIENTS_CHANGED, "segment": 3},
+    ),
+    "healthy subject added": (
+        config(lambda c: c["cohorts"]["healthy"]["simulation"].update(subjects=4)),
+        {
+            **ONE_SHARD,
+            "simulate": 1,
+            "check_cohorts": 1,
+            "split_subjects": 1,
+            "check_quality": 1,
+            "train": 2,
+            "tune_detector": 1,
+            # All but the model-free maps of patients.
+            "detect": 10,
+            "filter_maps": 10,
+            **AFTER_FILTER,
+        },
+    ),
+    "patient cohort added": (
+        config(
+            lambda c: c["cohorts"].update(
+                more={**c["cohorts"]["healthy"], "role": "patients", "validation": 0}
+                | {"simulation": {**c["cohorts"]["healthy"]["simulation"], "lesion": "stroke"}}
+            )
+        ),
+        {
+            **{rule: 2 * count for rule, count in ONE_SHARD.items()},
+            "simulate": 2,
+            "check_cohorts": 1,
+            "split_subjects": 1,
+            "check_quality": 1,
+            "detect": 6,
+            "filter_maps": 6,
+            "segment": 6,
+            "evaluate": 3,
+            "collect_metrics": 1,
+            "draw_figures": 2,
+            "report": 1,
+        },
+    ),
+    "scan replaced": (replaced("data/ms/sub-03/anat/sub-03_FLAIR.nii.gz"), PATIENTS_CHANGED),
+    "seed added": (config(lambda c: c.update(seeds=[0, 1])), BOTH_MODELS),
+}
+
+
+def test_nothing_changed(finished):
+    assert finished.counts("all") == {}
+    assert finished.counts("screen") == {}
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_row(finished, row):
+    change, expected = ROWS[row]
+    with kept(*(finished.folder / file for file in change.files)):
+        change(finished)
+        assert finished.counts("all") == expected
+        assert "train" not in finished.counts("screen")
+    assert finished.counts("all") == {}
