@@ -5,7 +5,7 @@ from pathlib import Path
 from job import run
 from normscan.files import read_tsv, write_json
 from normscan.postprocessing.histograms import load_histograms
-from normscan.postprocessing.thresholds import find_threshold
+from normscan.postprocessing.thresholds import find_threshold, why_none
 
 
 def validation_scans(tables: list[str]) -> dict[str, set[str]]:
@@ -49,6 +49,7 @@ def main(snakemake) -> None:
                 )
             else:
                 found["threshold"] = find_threshold(rule["kind"], source, **settings)
+                found["reason"] = why_none(rule["kind"], source)
             if healthy is not None and found["threshold"] is not None:
                 found["healthy_false_positive_rate"] = healthy.exceeding(found["threshold"])
             thresholds[prior][rule["label"]] = found
