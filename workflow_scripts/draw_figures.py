@@ -71,13 +71,15 @@ def main(snakemake) -> None:
         "AUPRC",
         "Mean over seeds with standard deviation, where there are several.",
     )
-    add(
-        dice_distributions(dice(metrics)),
-        "dice",
-        "Dice",
-        "Dice per patient",
-        "At the operating points of the threshold rules; none is chosen on these patients.",
-    )
+    scores = dice(metrics)
+    if scores:
+        add(
+            dice_distributions(scores),
+            "dice",
+            "Dice",
+            "Dice per patient",
+            "At the operating points of the threshold rules; none is chosen on these patients.",
+        )
     histograms = {
         name: (np.array(c["edges"]), np.array(c["normal"]), np.array(c["anomalous"]))
         for name, c in curves.items()

@@ -12,6 +12,7 @@ from normscan.models import registry
 from normscan.networks.devices import prepare_torch
 from normscan.slices.store import SliceStore
 from normscan.training.bundle import save_bundle
+from normscan.training.checkpoint import remove_checkpoints
 from normscan.training.curve import best_epochs, history_table
 from normscan.training.loop import train
 from subjects import chosen_scans
@@ -62,6 +63,7 @@ def main(snakemake) -> None:
     table = history_table(history)
     write_tsv(snakemake.output.curve, table)
     draw(table, history, Path(snakemake.output.figure[0]).with_suffix(""), params.family)
+    remove_checkpoints(checkpoints)
 
 
 def draw(table, history: list[dict], stem: Path, family: str) -> None:

@@ -163,7 +163,7 @@ def _check_references(config: dict, protocols: dict[str, Protocol], problems: li
     names = list(config["cohorts"])
     for protocol in protocols.values():
         where = f"protocol '{protocol.name}'"
-        for cohort in protocol.training_cohorts:
+        for cohort in protocol.training_cohorts or ():
             if cohort not in names:
                 problems.append(wrong_value(f"{where}.training.cohorts", cohort, names))
         for cohort in protocol.evaluation_cohorts:
@@ -237,7 +237,9 @@ def _role_problems(study: Study) -> list[str]:
     roles = {name: cohort.role for name, cohort in study.cohorts.items()}
     for protocol in study.protocols.values():
         where = f"protocol '{protocol.name}'"
-        healthy = protocol.training_cohorts or [n for n, role in roles.items() if role == "healthy"]
+        healthy = protocol.training_cohorts
+        if healthy is None:
+            healthy = [name for name, role in roles.items() if role == "healthy"]
         wrong = [name for name in healthy if roles[name] != "healthy"]
         for name in wrong:
             problems.append(
@@ -247,7 +249,7 @@ def _role_problems(study: Study) -> list[str]:
         uses_model = any(one.model != NO_MODEL for one in protocol.approaches.values())
         if uses_model and not healthy:
             problems.append(
-                f"{where}: has models to train, but config.cohorts has no cohort of role 'healthy'"
+                f"{where}: has models to train, but no cohort of role 'healthy' to train them on"
             )
         for name in protocol.evaluation_cohorts:
             if roles[name] != "patients":

@@ -107,7 +107,7 @@ class Plan:
     def training_cohorts(self, protocol: str) -> list[str]:
         """Healthy cohorts that a protocol's models are trained on."""
         chosen = self.study.protocols[protocol].training_cohorts
-        return sorted(chosen or self.cohorts("healthy"))
+        return sorted(self.cohorts("healthy") if chosen is None else chosen)
 
     def evaluation_cohorts(self, protocol: str) -> list[str]:
         """Patient cohorts that a protocol reports on."""

@@ -63,7 +63,11 @@ class Rule:
 
 @dataclass(frozen=True)
 class Protocol:
-    """A complete recipe. ``training_cohorts`` and ``evaluation_cohorts``: empty means all."""
+    """A complete recipe.
+
+    ``training_cohorts``: None means all healthy ones, empty none. ``evaluation_cohorts``: empty
+    means all patient cohorts.
+    """
 
     name: str
     description: str
@@ -71,7 +75,7 @@ class Protocol:
     contrasts: tuple[str, ...]
     steps: tuple[Step, ...]
     slices: dict[str, Any]
-    training_cohorts: tuple[str, ...]
+    training_cohorts: tuple[str, ...] | None
     shares: tuple[float, ...]
     models: dict[str, Model]
     approaches: dict[str, Approach]
@@ -82,8 +86,9 @@ class Protocol:
 
     def uses(self, cohort: str, role: str) -> bool:
         """Whether this protocol trains on, evaluates or screens a cohort."""
-        chosen = {"healthy": self.training_cohorts, "patients": self.evaluation_cohorts}
-        names = chosen.get(role, ())
+        if role == "healthy" and self.training_cohorts is not None:
+            return cohort in self.training_cohorts
+        names = self.evaluation_cohorts if role == "patients" else ()
         calibrating = {one for rule in self.rules for one in rule.settings.get("cohorts") or ()}
         return not names or cohort in names or cohort in calibrating
 
@@ -115,7 +120,7 @@ def parse_protocol(name: str, content: dict[str, Any]) -> tuple[Protocol | None,
         contrasts=tuple(content["contrasts"]),
         steps=tuple(steps),
         slices=slices,
-        training_cohorts=tuple(training.get("cohorts", ())),
+        training_cohorts=tuple(training["cohorts"]) if "cohorts" in training else None,
         shares=tuple(training.get("shares", (100,))),
         models=found_models,
         approaches=approaches,

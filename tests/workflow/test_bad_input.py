@@ -1,0 +1,124 @@
+"""Bad input stops before anything long, with one list that names subjects, files and keys."""
+
+from __future__ import annotations
+
+import nibabel
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.workflow
+
+
+def flair(workflow, subject: str):
+    return (
+        workflow.folder / "data" / "ms" / f"sub-{subject}" / "anat" / f"sub-{subject}_FLAIR.nii.gz"
+    )
+
+
+def truth(workflow, subject: str):
+    folder = workflow.folder / "data" / "ms" / "derivatives" / "truth" / f"sub-{subject}" / "anat"
+    return folder / f"sub-{subject}_label-lesion_dseg.nii.gz"
+
+
+def spoil(workflow) -> None:
+    """Three kinds of damage in one cohort."""
+    path = flair(workflow, "01")
+    path.write_bytes(path.read_bytes()[:2000])
+    image = nibabel.load(flair(workflow, "02"))
+    data = image.get_fdata().astype(np.float32)
+    data[5, 5, 5] = np.nan
+    nibabel.save(nibabel.Nifti1Image(data, image.affine), flair(workflow, "02"))
+    image = nibabel.load(truth(workflow, "03"))
+    empty = np.zeros(image.shape, np.uint8)
+    nibabel.save(nibabel.Nifti1Image(empty, image.affine), truth(workflow, "03"))
+
+
+def test_all_problems_of_all_files_come_in_one_list_before_anything_long(workflow):
+    spoil(workflow)
+    output = workflow.fails("all")
+    for part in (
+        "sub-01_FLAIR.nii.gz",
+        "truncated",
+        "sub-02_FLAIR.nii.gz",
+        "NaN",
+        "sub-03",
+        "empty",
+    ):
+        assert part in output
+    started = {path.name for path in (workflow.results / "preprocessed").iterdir()}
+    assert started == {"raw"}
+
+
+def test_bad_scans_are_left_out_on_request_and_the_report_says_so(workflow):
+    path = flair(workflow, "01")
+    path.write_bytes(path.read_bytes()[:2000])
+    workflow.config["on_bad_scan"] = "exclude"
+    workflow.protocol["approaches"] = {"intensity": {"detector": "intensity"}}
+    workflow.write()
+    workflow.run("all")
+    report = (workflow.results / "report.html").read_text()
+    assert "sub-01" in report and "truncated" in report
+    assert "sub-01" not in {
+        path.name for path in (workflow.results / "detections").rglob("sub-*") if path.is_dir()
+    }
+
+
+def test_the_same_scan_in_training_and_test(workflow):
+    workflow.config["cohorts"]["twin"] = {
+        "role": "healthy",
+        "source": "bids",
+        "path": "data/ms",
+        "skull_stripped": True,
+    }
+    workflow.write()
+    output = workflow.fails("all")
+    assert "same file content" in output
+    assert "twin/sub-01" in output and "ms/sub-01" in output
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "parts"),
+    [
+        (("seedz",), [0], ["config.seedz", "did you mean 'seeds'"]),
+        (("cohorts", "ms", "role"), "patient", ["cohorts.ms.role", "'patient'", "patients"]),
+        (("cohorts", "ms", "path"), "nowhere", ["ms", "nowhere"]),
+        (("cohorts", "ms", "exclude"), ["sub-77"], ["sub-77"]),
+        (("cohorts", "healthy", "simulation", "subjects"), 1, ["healthy"]),
+        (("protocols",), ["tinny"], ["tinny", "did you mean 'tiny'"]),
+        (("cohorts", "ms", "contrasts"), ["Flair"], ["Flair", "did you mean 'FLAIR'"]),
+        (("cohorts", "ms", "contrasts"), ["T1w"], ["sub-01", "FLAIR"]),
+    ],
+)
+def test_configuration_errors_name_the_key(workflow, key, value, parts):
+    place = workflow.config
+    for name in key[:-1]:
+        place = place[name]
+    place[key[-1]] = value
+    workflow.write()
+    subjects_rule = key[-1] == "subjects"
+    output = workflow.fails("all") if subjects_rule else workflow.fails("--dry-run", "all")
+    for part in parts:
+        assert part in output, output[-3000:]
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "entry", "parts"),
+    [
+        ("models", "vae", {"family": "va"}, ["models.vae.family", "did you mean 'vae'"]),
+        ("models", "vae", {"family": "vae", "latend": 3}, ["latend", "did you mean 'latent'"]),
+        (
+            "approaches",
+            "ae",
+            {"model": "ae", "detector": "restoration"},
+            ["approaches.ae.model", "cannot elbo"],
+        ),
+        ("approaches", "ae", {"model": "nope", "detector": "reconstruction"}, ["nope", "ae, vae"]),
+        ("approaches", "ae", {"model": "ae", "detector": "recon"}, ["detector", "recon"]),
+    ],
+)
+def test_an_approach_that_cannot_work_is_refused(workflow, section, name, entry, parts):
+    workflow.protocol[section][name] = entry
+    workflow.write()
+    output = workflow.fails("--dry-run", "all")
+    for part in parts:
+        assert part in output, output[-3000:]

@@ -1,0 +1,89 @@
+"""Jobs that are killed in the middle go on where they stopped, with the same result."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.workflow
+
+
+def start(workflow, *arguments: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        workflow.command(*arguments),
+        cwd=workflow.folder,
+        env=workflow.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def wait_for(condition, process: subprocess.Popen, seconds: float = 300) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, "the workflow ended before it could be killed"
+        assert time.monotonic() < end, "nothing to be killed appeared"
+        time.sleep(0.02)
+
+
+def kill(process: subprocess.Popen) -> None:
+    """SIGKILL to Snakemake and to everything that it started."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def only(folder: Path, pattern: str) -> Path:
+    (found,) = folder.rglob(pattern)
+    return found
+
+
+def test_killed_jobs_resume_and_end_with_the_same_result(workflow, tmp_path_factory):
+    workflow.protocol["models"] = {
+        "vae": {"family": "vae", "max_epochs": 40, "patience": 40, "batch_size": 16, "latent": 8}
+    }
+    workflow.protocol["approaches"] = {
+        "vae": {"model": "vae", "detector": "reconstruction"},
+    }
+    workflow.write()
+    target = workflow.results / "metrics.tsv"
+    arguments = ("results/metrics.tsv",)
+
+    # Killed while a scan of a shard is registered and another is done.
+    process = start(workflow, *arguments)
+    records = workflow.results / "preprocessed"
+    wait_for(lambda: list(records.rglob("register*/ms/*/record.json")), process)
+    kill(process)
+    assert not target.exists()
+    done = {path: path.stat().st_mtime_ns for path in records.rglob("register*/ms/*/record.json")}
+    workflow.run("--unlock")
+
+    # Killed in the middle of training.
+    process = start(workflow, *arguments)
+    checkpoints = workflow.results / "checkpoints"
+    wait_for(lambda: len(list(checkpoints.rglob("*.json"))) >= 2, process)
+    kill(process)
+    assert not list(workflow.results.rglob("weights.safetensors"))
+    for path, written in done.items():
+        assert path.stat().st_mtime_ns == written, "a scan that was done was computed again"
+    workflow.run("--unlock")
+
+    workflow.run(*arguments)
+    log = only(workflow.results / "logs", "vae/seed-0.log").read_text()
+    assert "going on after epoch" in log
+
+    # The same study in another folder, undisturbed.
+    other = type(workflow)(tmp_path_factory.mktemp("undisturbed"))
+    other.protocol = workflow.protocol
+    other.write()
+    other.run(*arguments)
+    for name in ("weights.safetensors", "curve.tsv", "curve.png"):
+        resumed, undisturbed = (only(w.results, name) for w in (workflow, other))
+        assert resumed.read_bytes() == undisturbed.read_bytes(), name
+    assert target.read_bytes() == (other.results / "metrics.tsv").read_bytes()
+    assert not list(workflow.results.rglob(".*.partial"))
