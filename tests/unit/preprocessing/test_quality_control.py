@@ -53,8 +53,9 @@ def test_misplaced_scans_have_worse_numbers(scan, own_atlas, tmp_path):
 
 def test_brain_volume_is_the_scan_own(scan, own_atlas, tmp_path):
     half = write_affine(tmp_path / "half.mat", np.diag([0.5, 1, 1, 1]))
-    smaller = measure(replace(scan, transforms={"T1w": [half]}), own_atlas)["brain_ml"]
-    assert smaller == pytest.approx(measure(scan, own_atlas)["brain_ml"] / 2)
+    smaller = measure(replace(scan, transforms={"T1w": [half]}), own_atlas)
+    assert smaller["brain_ml"] == pytest.approx(measure(scan, own_atlas)["brain_ml"] / 2)
+    assert smaller["scale"] == pytest.approx(0.5)
 
 
 def test_brain_at_the_border_is_seen(scan, own_atlas, tmp_path):

@@ -8,7 +8,7 @@ from made_heads import POSE
 
 from normscan.errors import ConfigError, NormscanError, ScanError
 from normscan.files import file_digest, load_nifti
-from normscan.preprocessing import register
+from normscan.preprocessing import pairwise, register
 from normscan.preprocessing.atlases import atlas, atlas_grid
 from normscan.preprocessing.grids import Grid, read_volume
 from normscan.preprocessing.resample import resample_to_grid, to_native
@@ -217,3 +217,14 @@ def test_stripped_scans_are_registered_to_the_brain_and_get_a_mask(own_atlas, pa
     brain, where = read_volume(result.brain, np.uint8)
     truth = phantoms.mask(where, phantoms.brain)
     assert 2 * (truth & (brain > 0)).sum() / (truth.sum() + (brain > 0).sum()) > 0.95
+
+
+def test_an_affine_that_ran_away_is_replaced_by_a_rigid_one(
+    own_atlas, patient, tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr(pairwise, "PLAUSIBLE_SCALE", (5.0, 6.0))
+    scan = replace(patient.only(["T1w"]), lesions="")
+    result = run(scan, tmp_path / "out", own_atlas, transform="affine")
+    matrix = read_affine(result.transforms["T1w"][-1])[:3, :3]
+    assert np.allclose(matrix @ matrix.T, np.eye(3), atol=1e-4)
+    assert "rigid used" in caplog.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,8 +20,14 @@ from normscan.preprocessing.transforms import ants, keep_warps, read_affine, to_
 
 # Around the brain, scalp and air anchor the outline; neck and face would only mislead.
 REGION_MM = 20.0
-# Voxels of 3 mm find a linear transform to a fraction of a millimetre, at a fifth of the time.
-LINEAR_MM = 3.0
+# Voxels of 3 mm bring contrasts of one head together to 0.3 mm, at a fifth of the time; different
+# heads on thick slices need 2 mm.
+BETWEEN_MM = 3.0
+ATLAS_MM = 2.0
+# Volume of a scan's brain per volume of the atlas's. Beyond that an affine has run away, as it can
+# when the field of view cuts the head.
+PLAUSIBLE_SCALE = (0.4, 2.5)
+LOG = logging.getLogger("normscan")
 LINEAR_LEVELS = {
     "aff_iterations": (1000, 500, 50),
     "aff_shrink_factors": (4, 2, 1),
@@ -30,8 +37,8 @@ LINEAR_LEVELS = {
 
 def rigid_between(reference: str, moving: str, seed: int) -> np.ndarray:
     """Rigid (4, 4) transform that brings one contrast of a scan to another."""
-    fixed, fixed_grid = thinned(*read_volume(reference), LINEAR_MM)
-    data, grid = thinned(*read_volume(moving), LINEAR_MM)
+    fixed, fixed_grid = thinned(*read_volume(reference), BETWEEN_MM)
+    data, grid = thinned(*read_volume(moving), BETWEEN_MM)
     start = coarse_alignment(fixed, fixed_grid, data, grid, search=False)
     with tempfile.TemporaryDirectory() as work:
         found = ants.registration(
@@ -58,23 +65,31 @@ def to_atlas(
     """Displacement fields (none or one) and the affine (4, 4) that bring a volume to the atlas."""
     template, template_grid = atlas_volume(found, "brain" if skull_stripped else "head")
     data, grid = read_volume(moving)
-    thin_template, thin_template_grid = thinned(template, template_grid, LINEAR_MM)
-    thin_data, thin_grid = thinned(data, grid, LINEAR_MM)
+    thin_template, thin_template_grid = thinned(template, template_grid, ATLAS_MM)
+    thin_data, thin_grid = thinned(data, grid, ATLAS_MM)
     region = _region(found, thin_template_grid)
     start = coarse_alignment(thin_template, thin_template_grid, thin_data, thin_grid, region)
     with tempfile.TemporaryDirectory() as work:
-        linear = ants.registration(
-            to_ants(thin_template, thin_template_grid),
-            to_ants(thin_data, thin_grid),
-            type_of_transform="Rigid" if transform == "rigid" else "Affine",
-            initial_transform=write_affine(Path(work, "start.mat"), start),
-            mask=None if region is None else to_ants(region, thin_template_grid),
-            outprefix=f"{work}/linear_",
-            # ANTs takes a seed of zero as the time of day.
-            random_seed=seed + 1,
-            **LINEAR_LEVELS,
-        )
-        affine = _affine_of(linear, moving)
+
+        def linear(kind: str) -> np.ndarray:
+            found = ants.registration(
+                to_ants(thin_template, thin_template_grid),
+                to_ants(thin_data, thin_grid),
+                type_of_transform=kind,
+                initial_transform=write_affine(Path(work, "start.mat"), start),
+                mask=None if region is None else to_ants(region, thin_template_grid),
+                outprefix=f"{work}/{kind}_",
+                # ANTs takes a seed of zero as the time of day.
+                random_seed=seed + 1,
+                **LINEAR_LEVELS,
+            )
+            return _affine_of(found, moving)
+
+        affine = linear("Rigid" if transform == "rigid" else "Affine")
+        scale = np.linalg.det(affine[:3, :3])
+        if not PLAUSIBLE_SCALE[0] < scale < PLAUSIBLE_SCALE[1]:
+            LOG.warning("%s: affine registration failed (scale %.2f); rigid used", moving, scale)
+            affine = linear("Rigid")
         if transform != "syn":
             return [], affine
         region = _region(found, template_grid)

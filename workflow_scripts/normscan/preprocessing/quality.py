@@ -22,6 +22,7 @@ FEWEST_SCANS = 5
 # name: lowest, highest acceptable value, unit, which direction is an outlier within the cohort.
 LIMITS = {
     "brain_ml": (800.0, 2000.0, "ml", "both"),
+    "scale": (0.5, 2.0, "", "both"),
     "dice_atlas": (0.75, 1.0, "", "low"),
     "similarity": (-np.inf, np.inf, "", "low"),
     "correlation": (-np.inf, np.inf, "", "low"),
@@ -44,7 +45,8 @@ def measure(
 
     Returns
     -------
-    numbers : ``brain_ml``: brain volume in the scan's own space (ml); ``dice_atlas``: overlap with
+    numbers : ``brain_ml``: brain volume in the scan's own space (ml); ``scale``: volume in that
+        space per volume in atlas space; ``dice_atlas``: overlap with
         the atlas's brain (0 to 1); ``similarity``: normalised mutual information with the atlas,
         minus one (0: unrelated); ``correlation`` with the atlas (-1 to 1; negative is right for
         T2w); ``border_fraction``: share of the brain in the outermost layer of the grid (0 to 1);
@@ -57,10 +59,10 @@ def measure(
     numbers = dict(prepared.quality)
     target = atlas_mask(found, grid) if has_brain_mask(found) else np.ones(grid.shape, dtype=bool)
     brain = target
+    numbers["scale"] = _native_scale(prepared, contrast)
     if prepared.brain:
         brain = read_mask(prepared.brain)[0]
-        scale = _native_scale(prepared, contrast)
-        numbers["brain_ml"] = float(brain.sum() * grid.voxel_ml * scale)
+        numbers["brain_ml"] = float(brain.sum() * grid.voxel_ml * numbers["scale"])
         numbers["border_fraction"] = _border_fraction(brain)
         if has_brain_mask(found):
             numbers["dice_atlas"] = dice(brain, target)
