@@ -4,29 +4,22 @@
 rule simulate:
     output:
         PLAN.path("simulated/{cohort}/{shard}.json"),
+    log:
+        log_file("simulate", "{cohort}", "{shard}"),
+    benchmark:
+        benchmark_file("simulate", "{cohort}", "{shard}")
+    conda:
+        "../envs/imaging.yaml"
+    resources:
+        mem_mb=memory(3000),
+        runtime=minutes(30),
     params:
         scans=lambda w: [scan.subject for scan in PLAN.shards[w.cohort][w.shard]],
         settings=lambda w: PLAN.simulation_settings(w.cohort),
         folder=PLAN.path("simulated/{cohort}"),
         code=code("simulate.py"),
-    log:
-        log_file("simulate", "{cohort}", "{shard}"),
-    benchmark:
-        benchmark_file("simulate", "{cohort}", "{shard}")
-    resources:
-        mem_mb=memory(3000),
-        runtime=minutes(30),
-    conda:
-        "../envs/imaging.yaml"
     script:
         "../workflow_scripts/simulate.py"
-
-
-def scan_files(wildcards):
-    """The files of a shard's scans; a simulated cohort's come from its own rule."""
-    if wildcards.cohort in STUDY.simulation:
-        return PLAN.path("simulated", wildcards.cohort, f"{wildcards.shard}.json")
-    return PLAN.scan_files(wildcards.cohort, wildcards.shard)
 
 
 rule check_scans:
@@ -35,21 +28,21 @@ rule check_scans:
     output:
         manifest=PLAN.path("preprocessed/raw/{cohort}/{shard}.json"),
         report=PLAN.path("checks/{cohort}/{shard}.json"),
+    log:
+        log_file("check_scans", "{cohort}", "{shard}"),
+    benchmark:
+        benchmark_file("check_scans", "{cohort}", "{shard}")
+    conda:
+        "../envs/imaging.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(30),
     params:
         scans=lambda w: PLAN.scan_records(w.cohort, w.shard),
         role=lambda w: STUDY.cohorts[w.cohort].role,
         lesion_classes=lambda w: STUDY.cohorts[w.cohort].lesion_classes,
         contrasts=lambda w: PLAN.needed_contrasts(w.cohort),
         code=code("check_scans.py"),
-    log:
-        log_file("check_scans", "{cohort}", "{shard}"),
-    benchmark:
-        benchmark_file("check_scans", "{cohort}", "{shard}")
-    resources:
-        mem_mb=memory(2000),
-        runtime=minutes(30),
-    conda:
-        "../envs/imaging.yaml"
     script:
         "../workflow_scripts/check_scans.py"
 
@@ -66,19 +59,19 @@ rule check_cohorts:
         ],
     output:
         PLAN.path("cohorts/checked.json"),
-    params:
-        on_bad_scan=STUDY.on_bad_scan,
-        excluded=STUDY.excluded,
-        code=code("check_cohorts.py"),
     log:
         log_file("check_cohorts", "all"),
     benchmark:
         benchmark_file("check_cohorts", "all")
+    conda:
+        "../envs/imaging.yaml"
     resources:
         mem_mb=memory(1000),
         runtime=minutes(10),
-    conda:
-        "../envs/imaging.yaml"
+    params:
+        on_bad_scan=STUDY.on_bad_scan,
+        excluded=STUDY.excluded,
+        code=code("check_cohorts.py"),
     script:
         "../workflow_scripts/check_cohorts.py"
 
@@ -90,19 +83,19 @@ rule check_screened_cohort:
         ],
     output:
         PLAN.path("cohorts/{cohort}/checked.json"),
-    params:
-        on_bad_scan=STUDY.on_bad_scan,
-        excluded=lambda w: {w.cohort: STUDY.excluded.get(w.cohort, {})},
-        code=code("check_cohorts.py"),
     log:
         log_file("check_screened_cohort", "{cohort}"),
     benchmark:
         benchmark_file("check_screened_cohort", "{cohort}")
+    conda:
+        "../envs/imaging.yaml"
     resources:
         mem_mb=memory(1000),
         runtime=minutes(10),
-    conda:
-        "../envs/imaging.yaml"
+    params:
+        on_bad_scan=STUDY.on_bad_scan,
+        excluded=lambda w: {w.cohort: STUDY.excluded.get(w.cohort, {})},
+        code=code("check_cohorts.py"),
     script:
         "../workflow_scripts/check_cohorts.py"
 
@@ -112,20 +105,20 @@ rule split_subjects:
         manifests=lambda w: PLAN.prepared("raw", w.cohort),
     output:
         PLAN.path("cohorts/{cohort}/subjects.tsv"),
+    log:
+        log_file("split_subjects", "{cohort}"),
+    benchmark:
+        benchmark_file("split_subjects", "{cohort}")
+    conda:
+        "../envs/imaging.yaml"
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(10),
     params:
         role=lambda w: STUDY.cohorts[w.cohort].role,
         seed=STUDY.split["seed"],
         validation=lambda w: STUDY.validation[w.cohort],
         previous=PLAN.path("cohorts/{cohort}/splits.json"),
         code=code("split_subjects.py"),
-    log:
-        log_file("split_subjects", "{cohort}"),
-    benchmark:
-        benchmark_file("split_subjects", "{cohort}")
-    resources:
-        mem_mb=memory(1000),
-        runtime=minutes(10),
-    conda:
-        "../envs/imaging.yaml"
     script:
         "../workflow_scripts/split_subjects.py"

@@ -11,7 +11,12 @@ try:
 except NormscanError as error:
     raise WorkflowError(str(error)) from None
 
-RESULTS = str(STUDY.results)
+# Folders by what determines their content.
+MODEL = "models/{chain}/{pack}/{training}/{model}/seed-{seed}"
+MAPS = "maps/{chain}/{pack}/{training}/{approach}/seed-{seed}"
+DETECTIONS = "detections/{protocol}/{variant}/seed-{seed}"
+BUNDLE = "bundles/{protocol}/{variant}/seed-{seed}"
+SCREENING = "screening/{cohort}/{protocol}/{variant}/seed-{seed}"
 
 
 wildcard_constraints:
@@ -52,3 +57,89 @@ def minutes(base):
 
 # A GPU is asked for unless the configuration says that there is none to use.
 GPU = 0 if STUDY.device == "cpu" else 1
+
+
+# What rules take, where a lambda would be too long.
+
+
+def scan_files(wildcards):
+    """The files of a shard's scans; a simulated cohort's come from its own rule."""
+    if wildcards.cohort in STUDY.simulation:
+        return PLAN.path("simulated", wildcards.cohort, f"{wildcards.shard}.json")
+    return PLAN.scan_files(wildcards.cohort, wildcards.shard)
+
+
+def checked(wildcards):
+    """The gate before anything long: all problems of all cohorts are known and accepted."""
+    if STUDY.cohorts[wildcards.cohort].role == "unlabelled":
+        return ancient(PLAN.path("cohorts", wildcards.cohort, "checked.json"))
+    return ancient(PLAN.path("cohorts/checked.json"))
+
+
+def step_settings(wildcards):
+    """The settings of the step that a label stands for."""
+    return PLAN.steps[wildcards.step].settings
+
+
+def step_contrasts(wildcards):
+    """Contrasts that any protocol needs after this chain."""
+    return PLAN.chain_contrasts(f"{wildcards.parent}+{wildcards.step}", wildcards.cohort)
+
+
+def histogram_reference(wildcards):
+    """Manifest of the shard that holds the scan to whose histogram others are matched."""
+    return PLAN.reference_manifest(wildcards.parent, step_settings(wildcards)["reference"])
+
+
+def training_packs(wildcards):
+    """Slice packs of the healthy cohorts in a training set."""
+    cohorts, _ = PLAN.training_members(wildcards.training)
+    return PLAN.packed(wildcards.chain, wildcards.pack, cohorts)
+
+
+def training_subjects(wildcards):
+    """Splits of the healthy cohorts in a training set."""
+    cohorts, _ = PLAN.training_members(wildcards.training)
+    return [PLAN.path("cohorts", cohort, "subjects.tsv") for cohort in cohorts]
+
+
+def approach_model(wildcards):
+    """Weights and description of an approach's model; nothing for a model-free approach."""
+    model = PLAN.approach(wildcards.approach).model
+    if model == "none":
+        return {}
+    folder = PLAN.path(MODEL.format(**{**dict(wildcards.items()), "model": model}))
+    return {"weights": f"{folder}/weights.safetensors", "bundle": f"{folder}/bundle.json"}
+
+
+def tuned_settings(wildcards):
+    """Detector settings that are found on healthy scans first, when any is ``auto``."""
+    if "auto" in PLAN.approach(wildcards.approach).settings.values():
+        return {"tuned": PLAN.path(MAPS.format(**dict(wildcards.items())), "tuned.json")}
+    return {}
+
+
+def detector_code(script):
+    """Fingerprint of a detection script with the model's and the detector's own modules."""
+
+    def of(wildcards):
+        approach = PLAN.approach(wildcards.approach)
+        modules = [f"normscan.detectors.{approach.detector}"]
+        if approach.model != "none":
+            modules.append(f"normscan.models.{PLAN.model(approach.model).family}")
+        return code(script, *modules)
+
+    return of
+
+
+def chosen_scans(wildcards):
+    """Splits of a healthy cohort, of which only validation subjects get maps."""
+    if STUDY.cohorts[wildcards.cohort].role == "healthy":
+        return {"subjects": PLAN.path("cohorts", wildcards.cohort, "subjects.tsv")}
+    return {}
+
+
+def screening_pages():
+    """Index pages of all unlabelled cohorts."""
+    cohorts = PLAN.cohorts("unlabelled")
+    return [PLAN.path("screening", cohort, "index.html") for cohort in cohorts]

@@ -10,18 +10,18 @@ rule evaluate:
     output:
         rows=PLAN.path("evaluation/{protocol}/{variant}/seed-{seed}/{cohort}.tsv"),
         curves=PLAN.path("evaluation/{protocol}/{variant}/seed-{seed}/{cohort}.json"),
-    params:
-        prior=lambda w: STUDY.cohorts[w.cohort].prior,
-        code=code("evaluate.py"),
     log:
         log_file("evaluate", "{protocol}", "{variant}", "seed-{seed}", "{cohort}"),
     benchmark:
         benchmark_file("evaluate", "{protocol}", "{variant}", "seed-{seed}", "{cohort}")
+    conda:
+        "../envs/imaging.yaml"
     resources:
         mem_mb=memory(2000),
         runtime=minutes(30),
-    conda:
-        "../envs/imaging.yaml"
+    params:
+        prior=lambda w: STUDY.cohorts[w.cohort].prior,
+        code=code("evaluate.py"),
     script:
         "../workflow_scripts/evaluate.py"
 
@@ -31,16 +31,16 @@ rule collect_metrics:
         PLAN.evaluation_tables(),
     output:
         PLAN.path("metrics.tsv"),
-    params:
-        code=code("collect_metrics.py"),
     log:
         log_file("collect_metrics", "all"),
     benchmark:
         benchmark_file("collect_metrics", "all")
+    conda:
+        "../envs/imaging.yaml"
     resources:
         mem_mb=memory(2000),
         runtime=minutes(10),
-    conda:
-        "../envs/imaging.yaml"
+    params:
+        code=code("collect_metrics.py"),
     script:
         "../workflow_scripts/collect_metrics.py"

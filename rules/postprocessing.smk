@@ -1,9 +1,6 @@
 """Sign prior, eroded mask, median, thresholds, components, and back to native space."""
 
 
-DETECTIONS = "detections/{protocol}/{variant}/seed-{seed}"
-
-
 rule filter_maps:
     input:
         maps=lambda w: PLAN.map_manifest(w),
@@ -11,25 +8,37 @@ rule filter_maps:
     output:
         manifest=PLAN.path(DETECTIONS, "filtered-{prior}/{cohort}/{shard}.json"),
         histograms=PLAN.path(DETECTIONS, "filtered-{prior}/{cohort}/{shard}.npz"),
+    log:
+        log_file(
+            "filter_maps",
+            "{protocol}",
+            "{variant}",
+            "seed-{seed}",
+            "{prior}",
+            "{cohort}",
+            "{shard}",
+        ),
+    benchmark:
+        benchmark_file(
+            "filter_maps",
+            "{protocol}",
+            "{variant}",
+            "seed-{seed}",
+            "{prior}",
+            "{cohort}",
+            "{shard}",
+        )
+    conda:
+        "../envs/imaging.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(120),
     params:
         erosion=lambda w: STUDY.protocols[w.protocol].postprocessing["erosion"],
         median=lambda w: STUDY.protocols[w.protocol].postprocessing["median"],
         lesion_labels=lambda w: PLAN.lesion_labels(w.cohort),
         folder=PLAN.path(DETECTIONS, "filtered-{prior}/{cohort}"),
         code=code("filter_maps.py"),
-    log:
-        log_file(
-            "filter_maps", "{protocol}", "{variant}", "seed-{seed}", "{prior}", "{cohort}", "{shard}"
-        ),
-    benchmark:
-        benchmark_file(
-            "filter_maps", "{protocol}", "{variant}", "seed-{seed}", "{prior}", "{cohort}", "{shard}"
-        )
-    resources:
-        mem_mb=memory(2000),
-        runtime=minutes(120),
-    conda:
-        "../envs/imaging.yaml"
     script:
         "../workflow_scripts/filter_maps.py"
 
@@ -41,21 +50,21 @@ rule find_thresholds:
         subjects=lambda w: PLAN.calibration_subjects(w),
     output:
         PLAN.path(DETECTIONS, "thresholds.json"),
+    log:
+        log_file("find_thresholds", "{protocol}", "{variant}", "seed-{seed}"),
+    benchmark:
+        benchmark_file("find_thresholds", "{protocol}", "{variant}", "seed-{seed}")
+    conda:
+        "../envs/imaging.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(30),
     params:
         rules=lambda w: PLAN.rule_records(w.protocol),
         priors=lambda w: PLAN.priors(w.protocol),
         healthy_cohorts=lambda w: PLAN.training_cohorts(w.protocol),
         patient_priors=lambda w: PLAN.calibration_priors(w.protocol),
         code=code("find_thresholds.py"),
-    log:
-        log_file("find_thresholds", "{protocol}", "{variant}", "seed-{seed}"),
-    benchmark:
-        benchmark_file("find_thresholds", "{protocol}", "{variant}", "seed-{seed}")
-    resources:
-        mem_mb=memory(2000),
-        runtime=minutes(30),
-    conda:
-        "../envs/imaging.yaml"
     script:
         "../workflow_scripts/find_thresholds.py"
 
@@ -68,6 +77,15 @@ rule segment:
     output:
         manifest=PLAN.path(DETECTIONS, "detected/{cohort}/{shard}.json"),
         scores=PLAN.path(DETECTIONS, "detected/{cohort}/{shard}.tsv"),
+    log:
+        log_file("segment", "{protocol}", "{variant}", "seed-{seed}", "{cohort}", "{shard}"),
+    benchmark:
+        benchmark_file("segment", "{protocol}", "{variant}", "seed-{seed}", "{cohort}", "{shard}")
+    conda:
+        "../envs/imaging.yaml"
+    resources:
+        mem_mb=memory(3000),
+        runtime=minutes(120),
     params:
         prior=lambda w: STUDY.cohorts[w.cohort].prior,
         minimum_voxels=lambda w: STUDY.protocols[w.protocol].postprocessing["minimum_voxels"],
@@ -76,14 +94,5 @@ rule segment:
         lesion_labels=lambda w: PLAN.lesion_labels(w.cohort),
         folder=PLAN.path(DETECTIONS, "detected/{cohort}"),
         code=code("segment.py"),
-    log:
-        log_file("segment", "{protocol}", "{variant}", "seed-{seed}", "{cohort}", "{shard}"),
-    benchmark:
-        benchmark_file("segment", "{protocol}", "{variant}", "seed-{seed}", "{cohort}", "{shard}")
-    resources:
-        mem_mb=memory(3000),
-        runtime=minutes(120),
-    conda:
-        "../envs/imaging.yaml"
     script:
         "../workflow_scripts/segment.py"

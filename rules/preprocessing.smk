@@ -6,36 +6,23 @@ at the start of their chains is done once.
 """
 
 
-def checked(wildcards):
-    """The gate before anything long: all problems of all cohorts are known and accepted."""
-    if STUDY.cohorts[wildcards.cohort].role == "unlabelled":
-        return ancient(PLAN.path("cohorts", wildcards.cohort, "checked.json"))
-    return ancient(PLAN.path("cohorts/checked.json"))
-
-
-def step_settings(wildcards):
-    """The settings of the step that a label stands for."""
-    return PLAN.steps[wildcards.step].settings
-
-
-def step_contrasts(wildcards):
-    """Contrasts that any protocol needs after this chain."""
-    return PLAN.chain_contrasts(f"{wildcards.parent}+{wildcards.step}", wildcards.cohort)
-
-
-def histogram_reference(wildcards):
-    """Manifest of the shard that holds the scan to whose histogram others are matched."""
-    return PLAN.reference_manifest(wildcards.parent, step_settings(wildcards)["reference"])
-
-
 rule register:
     input:
         manifest=PLAN.path("preprocessed/{parent}/{cohort}/{shard}.json"),
         checked=checked,
     output:
         PLAN.path("preprocessed/{parent}+{step}/{cohort}/{shard}.json"),
+    log:
+        log_file("register", "{parent}+{step}", "{cohort}", "{shard}"),
+    benchmark:
+        benchmark_file("register", "{parent}+{step}", "{cohort}", "{shard}")
     wildcard_constraints:
         step="register[^/+]*",
+    conda:
+        "../envs/imaging.yaml"
+    resources:
+        mem_mb=memory(4000),
+        runtime=minutes(240),
     params:
         settings=step_settings,
         contrasts=step_contrasts,
@@ -43,15 +30,6 @@ rule register:
         atlases=STUDY.atlases,
         on_bad_scan=STUDY.on_bad_scan,
         code=code("register.py"),
-    log:
-        log_file("register", "{parent}+{step}", "{cohort}", "{shard}"),
-    benchmark:
-        benchmark_file("register", "{parent}+{step}", "{cohort}", "{shard}")
-    resources:
-        mem_mb=memory(4000),
-        runtime=minutes(240),
-    conda:
-        "../envs/imaging.yaml"
     script:
         "../workflow_scripts/register.py"
 
@@ -61,8 +39,17 @@ rule strip_skull:
         manifest=PLAN.path("preprocessed/{parent}/{cohort}/{shard}.json"),
     output:
         PLAN.path("preprocessed/{parent}+{step}/{cohort}/{shard}.json"),
+    log:
+        log_file("strip_skull", "{parent}+{step}", "{cohort}", "{shard}"),
+    benchmark:
+        benchmark_file("strip_skull", "{parent}+{step}", "{cohort}", "{shard}")
     wildcard_constraints:
         step="strip_skull[^/+]*",
+    conda:
+        "../envs/imaging.yaml"
+    resources:
+        mem_mb=memory(3000),
+        runtime=minutes(240),
     params:
         settings=step_settings,
         contrasts=step_contrasts,
@@ -70,15 +57,6 @@ rule strip_skull:
         atlases=STUDY.atlases,
         on_bad_scan=STUDY.on_bad_scan,
         code=code("strip_skull.py"),
-    log:
-        log_file("strip_skull", "{parent}+{step}", "{cohort}", "{shard}"),
-    benchmark:
-        benchmark_file("strip_skull", "{parent}+{step}", "{cohort}", "{shard}")
-    resources:
-        mem_mb=memory(3000),
-        runtime=minutes(240),
-    conda:
-        "../envs/imaging.yaml"
     script:
         "../workflow_scripts/strip_skull.py"
 
@@ -88,22 +66,22 @@ rule correct_bias:
         manifest=PLAN.path("preprocessed/{parent}/{cohort}/{shard}.json"),
     output:
         PLAN.path("preprocessed/{parent}+{step}/{cohort}/{shard}.json"),
+    log:
+        log_file("correct_bias", "{parent}+{step}", "{cohort}", "{shard}"),
+    benchmark:
+        benchmark_file("correct_bias", "{parent}+{step}", "{cohort}", "{shard}")
     wildcard_constraints:
         step="correct_bias[^/+]*",
+    conda:
+        "../envs/imaging.yaml"
+    resources:
+        mem_mb=memory(3000),
+        runtime=minutes(120),
     params:
         settings=step_settings,
         contrasts=step_contrasts,
         on_bad_scan=STUDY.on_bad_scan,
         code=code("correct_bias.py"),
-    log:
-        log_file("correct_bias", "{parent}+{step}", "{cohort}", "{shard}"),
-    benchmark:
-        benchmark_file("correct_bias", "{parent}+{step}", "{cohort}", "{shard}")
-    resources:
-        mem_mb=memory(3000),
-        runtime=minutes(120),
-    conda:
-        "../envs/imaging.yaml"
     script:
         "../workflow_scripts/correct_bias.py"
 
@@ -113,22 +91,22 @@ rule denoise:
         manifest=PLAN.path("preprocessed/{parent}/{cohort}/{shard}.json"),
     output:
         PLAN.path("preprocessed/{parent}+{step}/{cohort}/{shard}.json"),
+    log:
+        log_file("denoise", "{parent}+{step}", "{cohort}", "{shard}"),
+    benchmark:
+        benchmark_file("denoise", "{parent}+{step}", "{cohort}", "{shard}")
     wildcard_constraints:
         step="denoise[^/+]*",
+    conda:
+        "../envs/imaging.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(60),
     params:
         settings=step_settings,
         contrasts=step_contrasts,
         on_bad_scan=STUDY.on_bad_scan,
         code=code("denoise.py"),
-    log:
-        log_file("denoise", "{parent}+{step}", "{cohort}", "{shard}"),
-    benchmark:
-        benchmark_file("denoise", "{parent}+{step}", "{cohort}", "{shard}")
-    resources:
-        mem_mb=memory(2000),
-        runtime=minutes(60),
-    conda:
-        "../envs/imaging.yaml"
     script:
         "../workflow_scripts/denoise.py"
 
@@ -138,22 +116,22 @@ rule normalise:
         manifest=PLAN.path("preprocessed/{parent}/{cohort}/{shard}.json"),
     output:
         PLAN.path("preprocessed/{parent}+{step}/{cohort}/{shard}.json"),
+    log:
+        log_file("normalise", "{parent}+{step}", "{cohort}", "{shard}"),
+    benchmark:
+        benchmark_file("normalise", "{parent}+{step}", "{cohort}", "{shard}")
     wildcard_constraints:
         step="normalise[^/+]*",
+    conda:
+        "../envs/imaging.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(60),
     params:
         settings=step_settings,
         contrasts=step_contrasts,
         on_bad_scan=STUDY.on_bad_scan,
         code=code("normalise.py"),
-    log:
-        log_file("normalise", "{parent}+{step}", "{cohort}", "{shard}"),
-    benchmark:
-        benchmark_file("normalise", "{parent}+{step}", "{cohort}", "{shard}")
-    resources:
-        mem_mb=memory(2000),
-        runtime=minutes(60),
-    conda:
-        "../envs/imaging.yaml"
     script:
         "../workflow_scripts/normalise.py"
 
@@ -164,21 +142,21 @@ rule match_histogram:
         reference=histogram_reference,
     output:
         PLAN.path("preprocessed/{parent}+{step}/{cohort}/{shard}.json"),
+    log:
+        log_file("match_histogram", "{parent}+{step}", "{cohort}", "{shard}"),
+    benchmark:
+        benchmark_file("match_histogram", "{parent}+{step}", "{cohort}", "{shard}")
     wildcard_constraints:
         step="match_histogram[^/+]*",
+    conda:
+        "../envs/imaging.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(60),
     params:
         settings=step_settings,
         contrasts=step_contrasts,
         on_bad_scan=STUDY.on_bad_scan,
         code=code("match_histogram.py"),
-    log:
-        log_file("match_histogram", "{parent}+{step}", "{cohort}", "{shard}"),
-    benchmark:
-        benchmark_file("match_histogram", "{parent}+{step}", "{cohort}", "{shard}")
-    resources:
-        mem_mb=memory(2000),
-        runtime=minutes(60),
-    conda:
-        "../envs/imaging.yaml"
     script:
         "../workflow_scripts/match_histogram.py"

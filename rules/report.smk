@@ -8,20 +8,20 @@ rule check_quality:
     output:
         table=PLAN.path("quality/{protocol}/{cohort}.tsv"),
         flagged=PLAN.path("quality/{protocol}/{cohort}.json"),
+    log:
+        log_file("check_quality", "{protocol}", "{cohort}"),
+    benchmark:
+        benchmark_file("check_quality", "{protocol}", "{cohort}")
+    conda:
+        "../envs/imaging.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(60),
     params:
         folder=PLAN.path("quality/{protocol}/{cohort}"),
         reference=lambda w: STUDY.protocols[w.protocol].contrasts[0],
         atlases=STUDY.atlases,
         code=code("check_quality.py"),
-    log:
-        log_file("check_quality", "{protocol}", "{cohort}"),
-    benchmark:
-        benchmark_file("check_quality", "{protocol}", "{cohort}")
-    resources:
-        mem_mb=memory(2000),
-        runtime=minutes(60),
-    conda:
-        "../envs/imaging.yaml"
     script:
         "../workflow_scripts/check_quality.py"
 
@@ -33,19 +33,19 @@ rule draw_figures:
         filtered=lambda w: PLAN.figure_maps(w.protocol, w.cohort),
     output:
         PLAN.path("figures/{protocol}/{cohort}/figures.json"),
-    params:
-        folder=PLAN.path("figures/{protocol}/{cohort}"),
-        approaches=lambda w: PLAN.figure_approaches(w.protocol),
-        code=code("draw_figures.py"),
     log:
         log_file("draw_figures", "{protocol}", "{cohort}"),
     benchmark:
         benchmark_file("draw_figures", "{protocol}", "{cohort}")
+    conda:
+        "../envs/report.yaml"
     resources:
         mem_mb=memory(3000),
         runtime=minutes(60),
-    conda:
-        "../envs/report.yaml"
+    params:
+        folder=PLAN.path("figures/{protocol}/{cohort}"),
+        approaches=lambda w: PLAN.figure_approaches(w.protocol),
+        code=code("draw_figures.py"),
     script:
         "../workflow_scripts/draw_figures.py"
 
@@ -55,17 +55,17 @@ rule report:
         unpack(lambda w: PLAN.report_inputs()),
     output:
         PLAN.path("report.html"),
-    params:
-        run=PLAN.run_record(config),
-        code=code("report.py"),
     log:
         log_file("report", "all"),
     benchmark:
         benchmark_file("report", "all")
+    conda:
+        "../envs/report.yaml"
     resources:
         mem_mb=memory(3000),
         runtime=minutes(30),
-    conda:
-        "../envs/report.yaml"
+    params:
+        run=PLAN.run_record(config),
+        code=code("report.py"),
     script:
         "../workflow_scripts/report.py"

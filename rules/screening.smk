@@ -1,30 +1,26 @@
 """Unlabelled cohorts through bundles trained before; nothing here trains anything."""
 
 
-BUNDLE = "bundles/{protocol}/{variant}/seed-{seed}"
-SCREENING = "screening/{cohort}/{protocol}/{variant}/seed-{seed}"
-
-
 rule export_bundle:
     input:
         unpack(lambda w: PLAN.bundle_parts(w)),
         thresholds=PLAN.path(DETECTIONS, "thresholds.json"),
     output:
         PLAN.path(BUNDLE, "approach.json"),
+    log:
+        log_file("export_bundle", "{protocol}", "{variant}", "seed-{seed}"),
+    benchmark:
+        benchmark_file("export_bundle", "{protocol}", "{variant}", "seed-{seed}")
+    conda:
+        "../envs/learning.yaml"
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(10),
     params:
         approach=lambda w: PLAN.approach_record(w.protocol, w.variant),
         fingerprint=lambda w: PLAN.pack_fingerprint(w.protocol),
         folder=PLAN.path(BUNDLE),
         code=code("export_bundle.py"),
-    log:
-        log_file("export_bundle", "{protocol}", "{variant}", "seed-{seed}"),
-    benchmark:
-        benchmark_file("export_bundle", "{protocol}", "{variant}", "seed-{seed}")
-    resources:
-        mem_mb=memory(1000),
-        runtime=minutes(10),
-    conda:
-        "../envs/learning.yaml"
     script:
         "../workflow_scripts/export_bundle.py"
 
@@ -37,6 +33,19 @@ rule screen_scans:
         index=lambda w: PLAN.pack_index(w),
     output:
         PLAN.path(SCREENING, "{shard}.json"),
+    log:
+        log_file("screen_scans", "{cohort}", "{protocol}", "{variant}", "seed-{seed}", "{shard}"),
+    benchmark:
+        benchmark_file(
+            "screen_scans", "{cohort}", "{protocol}", "{variant}", "seed-{seed}", "{shard}"
+        )
+    conda:
+        "../envs/learning.yaml"
+    threads: STUDY.threads
+    resources:
+        gpu=GPU,
+        mem_mb=memory(4000),
+        runtime=minutes(240),
     params:
         bundle=lambda w: PLAN.screening_bundle(w),
         bundle_digest=lambda w: PLAN.screening_bundle_digest(w),
@@ -45,19 +54,6 @@ rule screen_scans:
         folder=PLAN.path(SCREENING),
         device=STUDY.device,
         code=lambda w: detector_code("screen_scans.py")(PLAN.screening_wildcards(w)),
-    log:
-        log_file("screen_scans", "{cohort}", "{protocol}", "{variant}", "seed-{seed}", "{shard}"),
-    benchmark:
-        benchmark_file(
-            "screen_scans", "{cohort}", "{protocol}", "{variant}", "seed-{seed}", "{shard}"
-        )
-    threads: STUDY.threads
-    resources:
-        gpu=GPU,
-        mem_mb=memory(4000),
-        runtime=minutes(240),
-    conda:
-        "../envs/learning.yaml"
     script:
         "../workflow_scripts/screen_scans.py"
 
@@ -69,23 +65,17 @@ rule screen_index:
     output:
         page=PLAN.path("screening/{cohort}/index.html"),
         table=PLAN.path("screening/{cohort}/components.tsv"),
-    params:
-        prior=lambda w: STUDY.cohorts[w.cohort].prior,
-        code=code("screen_index.py"),
     log:
         log_file("screen_index", "{cohort}"),
     benchmark:
         benchmark_file("screen_index", "{cohort}")
+    conda:
+        "../envs/report.yaml"
     resources:
         mem_mb=memory(1000),
         runtime=minutes(10),
-    conda:
-        "../envs/report.yaml"
+    params:
+        prior=lambda w: STUDY.cohorts[w.cohort].prior,
+        code=code("screen_index.py"),
     script:
         "../workflow_scripts/screen_index.py"
-
-
-def screening_pages():
-    """Index pages of all unlabelled cohorts."""
-    cohorts = PLAN.cohorts("unlabelled")
-    return [PLAN.path("screening", cohort, "index.html") for cohort in cohorts]

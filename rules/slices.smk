@@ -7,20 +7,20 @@ rule pack_slices:
     output:
         slices=PLAN.path("slices/{chain}/{pack}/{cohort}/{shard}.npy"),
         index=PLAN.path("slices/{chain}/{pack}/{cohort}/{shard}.json"),
+    log:
+        log_file("pack_slices", "{chain}", "{pack}", "{cohort}", "{shard}"),
+    benchmark:
+        benchmark_file("pack_slices", "{chain}", "{pack}", "{cohort}", "{shard}")
+    conda:
+        "../envs/imaging.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(60),
     params:
         contrasts=lambda w: list(PLAN.packs[w.chain, w.pack].contrasts),
         settings=lambda w: PLAN.packs[w.chain, w.pack].slices,
         fingerprint=lambda w: PLAN.preprocessing_fingerprint(w.chain),
         folder=PLAN.path("slices/{chain}/{pack}/{cohort}"),
         code=code("pack_slices.py"),
-    log:
-        log_file("pack_slices", "{chain}", "{pack}", "{cohort}", "{shard}"),
-    benchmark:
-        benchmark_file("pack_slices", "{chain}", "{pack}", "{cohort}", "{shard}")
-    resources:
-        mem_mb=memory(2000),
-        runtime=minutes(60),
-    conda:
-        "../envs/imaging.yaml"
     script:
         "../workflow_scripts/pack_slices.py"

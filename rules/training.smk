@@ -1,21 +1,6 @@
 """One training job per model, training set and seed."""
 
 
-def training_packs(wildcards):
-    """Slice packs of the healthy cohorts in a training set."""
-    cohorts, _ = PLAN.training_members(wildcards.training)
-    return PLAN.packed(wildcards.chain, wildcards.pack, cohorts)
-
-
-def training_subjects(wildcards):
-    """Splits of the healthy cohorts in a training set."""
-    cohorts, _ = PLAN.training_members(wildcards.training)
-    return [PLAN.path("cohorts", cohort, "subjects.tsv") for cohort in cohorts]
-
-
-MODEL = "models/{chain}/{pack}/{training}/{model}/seed-{seed}"
-
-
 # Checkpoints are not declared: Snakemake removes the declared outputs of a failed job, and a job
 # that was killed is to go on where it stopped.
 rule train:
@@ -27,6 +12,18 @@ rule train:
         bundle=PLAN.path(MODEL, "bundle.json"),
         curve=PLAN.path(MODEL, "curve.tsv"),
         figure=multiext(PLAN.path(MODEL, "curve"), ".png", ".svg"),
+    log:
+        log_file("train", "{chain}", "{pack}", "{training}", "{model}", "seed-{seed}"),
+    benchmark:
+        benchmark_file("train", "{chain}", "{pack}", "{training}", "{model}", "seed-{seed}")
+    retries: 1
+    conda:
+        "../envs/learning.yaml"
+    threads: STUDY.threads
+    resources:
+        gpu=GPU,
+        mem_mb=memory(6000),
+        runtime=minutes(720),
     params:
         cohorts=lambda w: PLAN.training_members(w.training)[0],
         share=lambda w: PLAN.training_members(w.training)[1],
@@ -36,17 +33,5 @@ rule train:
         device=STUDY.device,
         checkpoints=PLAN.path("checkpoints"),
         code=lambda w: code("train.py", f"normscan.models.{PLAN.model(w.model).family}"),
-    log:
-        log_file("train", "{chain}", "{pack}", "{training}", "{model}", "seed-{seed}"),
-    benchmark:
-        benchmark_file("train", "{chain}", "{pack}", "{training}", "{model}", "seed-{seed}")
-    threads: STUDY.threads
-    resources:
-        gpu=GPU,
-        mem_mb=memory(6000),
-        runtime=minutes(720),
-    retries: 1
-    conda:
-        "../envs/learning.yaml"
     script:
         "../workflow_scripts/train.py"
