@@ -67,7 +67,7 @@ def test_gradient_agrees_with_finite_differences(model, weight, width, tolerance
 
 
 def test_batches_give_what_each_slice_gives_alone():
-    """Against a loop that keeps the parameters' gradients and the batch norms."""
+    """Against a loop over slices that keeps the parameters' gradients and the batch norms."""
     model = vae.build(1, 16).eval()
     inputs = torch.from_numpy(np.random.default_rng(0).random((5, 1, 16, 16), np.float32))
     ready = for_inference(model, CPU)
@@ -76,11 +76,12 @@ def test_batches_give_what_each_slice_gives_alone():
         image = own.clone()
         for _ in range(10):
             leaf = image.clone().requires_grad_()
-            objective(model, leaf, own, 0.4).sum().backward()
-            image = image - 2e-3 * leaf.grad
-        # Rounding decides the sign of differences that are 0; it moves a pixel by a step or two.
-        torch.testing.assert_close(together[[number]], image, rtol=0, atol=2e-3)
-        assert (together[[number]] - image).abs().mean() < 2e-5
+            model.elbo_loss(leaf).sum().backward()
+            image = image - 2e-3 * (leaf.grad + 0.4 * variation_gradient(image - own))
+        difference = (together[[number]] - image).abs()
+        # Rounding decides where a sign flips: seldom, and by no more than a step or two.
+        assert (difference < 1e-5).float().mean() > 0.98
+        assert difference.max() < 2 * 4 * 0.4 * 2e-3
 
 
 def test_objective_falls(linear, slices):
