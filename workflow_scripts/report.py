@@ -155,6 +155,11 @@ def failures(files, checked: dict, record: dict) -> list[dict]:
         for name, scans in checked["excluded"].items()
         for scan, reason in scans.items()
     ]
+    found += [
+        {"what": f"cohort {name}: look at this scan", "why": line}
+        for name, lines in checked["warnings"].items()
+        for line in lines
+    ]
     missing = {}
     for path in files.thresholds:
         for prior, rules in read_json(path).items():

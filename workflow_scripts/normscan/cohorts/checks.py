@@ -17,6 +17,8 @@ from normscan.files import file_digest
 VOXEL_MM = (0.2, 12.0)
 GRID_TOLERANCE_MM = 0.01
 LABEL_TOLERANCE = 0.01
+# Between the roughest heads seen (0.7) and wrapped intensities (from 1.05).
+NOISE_ROUGHNESS = 0.9
 OWNER = re.compile(r"sub-([A-Za-z0-9]+)(?=[_.]|$)")
 
 Finding = tuple[str, str]
@@ -67,6 +69,7 @@ def check_scan(
         if volume and not wrong:
             grids[contrast] = (volume.data.shape, volume.affine)
             facts[contrast] = _facts(path, volume)
+            warnings += [_line(scan, path, one) for one in _noise_warnings(volume.data)]
         problems += [_line(scan, path, one) for one in wrong]
     if role == "patients" and not scan.lesion_mask:
         problems.append(f"{scan.id}: has no lesion mask, which patients need")
@@ -105,6 +108,37 @@ def check_cohorts(reports: dict[str, list[dict]], roles: dict[str, str]) -> list
                         "or training and test scans mix: remove one of them"
                     )
     return problems
+
+
+def roughness(data: np.ndarray) -> float:
+    """How much neighbouring voxels differ, relative to how much all voxels do.
+
+    Standard deviation of differences between neighbours over that of the values, background left
+    out, along the smoothest axis. Images of heads have 0.2 to 0.7, pure noise 1.41.
+    """
+    inside = data != data.flat[0]
+    spread = float(data[inside].std()) if inside.any() else 0.0
+    if not spread:
+        return 0.0
+    found = []
+    for axis in range(3):
+        values, kept = np.moveaxis(data, axis, 0), np.moveaxis(inside, axis, 0)
+        both = kept[1:] & kept[:-1]
+        if both.any():
+            found.append(float((values[1:][both] - values[:-1][both]).std()) / spread)
+    return min(found, default=0.0)
+
+
+def _noise_warnings(data: np.ndarray) -> list[Finding]:
+    rough = roughness(data.astype(np.float32))
+    if rough < NOISE_ROUGHNESS:
+        return []
+    return [
+        (
+            f"looks like noise (roughness {rough:.2f}; heads have 0.2 to 0.7)",
+            "look at it: intensities may have wrapped around when it was converted",
+        )
+    ]
 
 
 def _line(scan: Scan, path: str, finding: Finding) -> str:

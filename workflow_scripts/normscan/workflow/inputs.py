@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from normscan.cohorts.scans import CONTRASTS
 from normscan.errors import NormscanError
 from normscan.files import file_digest
 from normscan.workflow.plan import RAW, Job, Plan, variant_parts
@@ -61,7 +62,7 @@ class Inputs(Plan):
             mine = self.chain[name]
             if protocol.uses(cohort, role) and (mine == chain or mine.startswith(chain + "+")):
                 references = {step.settings.get("reference") for step in protocol.steps}
-                needed |= {*protocol.contrasts, *(one for one in references if one)}
+                needed |= {*protocol.contrasts, *(references & set(CONTRASTS))}
         return sorted(needed)
 
     def cohort_context(self, cohort: str) -> dict[str, Any]:

@@ -68,7 +68,6 @@ class Plan:
         slice_defaults = literals(LIBRARY / "slices" / "pack.py")["SETTINGS"]
         self.results = study.results
         self.steps: dict[str, Step] = {}
-        self.contrasts: dict[str, set[str]] = {}
         self.packs: dict[tuple[str, str], Protocol] = {}
         self.chain: dict[str, str] = {}
         self.pack: dict[str, str] = {}
@@ -83,20 +82,9 @@ class Plan:
         for step in protocol.steps:
             self.steps[step.label] = step
             chain = f"{chain}+{step.label}"
-            reference = step.settings.get("reference")
-            needed = self.contrasts.setdefault(chain, set())
-            needed.update(protocol.contrasts, [reference] if reference else [])
-        # A later step may need a reference contrast that earlier steps must then carry along.
-        for prefix in self._prefixes(chain):
-            self.contrasts[prefix] |= self.contrasts[chain]
         self.chain[protocol.name] = chain
         self.pack[protocol.name] = pack_label(protocol.contrasts, protocol.slices, slice_defaults)
         self.packs[chain, self.pack[protocol.name]] = protocol
-
-    @staticmethod
-    def _prefixes(chain: str) -> list[str]:
-        labels = chain.split("+")
-        return ["+".join(labels[:end]) for end in range(2, len(labels) + 1)]
 
     # Cohorts
 
