@@ -1,4 +1,4 @@
-"""From anatomy to scans: contrast, slice profile, pose, bias field, Rician noise."""
+"""From a noise-free volume to a scan: grid, slice profile, bias field, Rician noise."""
 
 from __future__ import annotations
 
@@ -7,118 +7,119 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from normscan.cohorts.simulation.anatomy import Anatomy
-from normscan.cohorts.simulation.lesions import Lesions
-from normscan.cohorts.simulation.template import TISSUES
+from normscan.cohorts.simulation.noise import resized
 
-# Relative intensities in the order of TISSUES: csf, gm, wm, bone, marrow, fat, muscle, eye.
-INTENSITIES = {
-    "T1w": (0.22, 0.66, 1.00, 0.06, 0.50, 1.15, 0.50, 0.22),
-    "T1ce": (0.22, 0.66, 1.00, 0.06, 0.50, 1.15, 0.55, 0.22),
-    "T2w": (1.50, 0.80, 0.55, 0.06, 0.45, 0.90, 0.30, 1.45),
-    "FLAIR": (0.14, 0.78, 0.62, 0.05, 0.40, 0.75, 0.38, 0.20),
-    "PD": (0.95, 1.00, 0.80, 0.08, 0.60, 1.00, 0.60, 0.95),
-    "DWI": (0.20, 0.65, 0.55, 0.03, 0.20, 0.25, 0.30, 0.15),
-}
-LESIONS = {
-    "T1w": {"ms": 0.62, "stroke": 0.55, "necrosis": 0.32, "oedema": 0.66, "rim": 0.72},
-    "T1ce": {"ms": 0.64, "stroke": 0.57, "necrosis": 0.32, "oedema": 0.66, "rim": 1.45},
-    "T2w": {"ms": 1.05, "stroke": 1.15, "necrosis": 1.35, "oedema": 1.15, "rim": 0.95},
-    "FLAIR": {"ms": 1.12, "stroke": 1.08, "necrosis": 0.55, "oedema": 1.12, "rim": 1.00},
-    "PD": {"ms": 1.15, "stroke": 1.15, "necrosis": 1.10, "oedema": 1.15, "rim": 1.10},
-    "DWI": {"ms": 0.85, "stroke": 1.30, "necrosis": 0.35, "oedema": 0.70, "rim": 0.95},
-}
-SCALE = 600.0
+SCALE = 600.0  # white matter on T1w in the stored integers
+MARGIN_MM = 8.0  # air around the head in a scan
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A scanner's grid: shape and affine (4, 4) in mm."""
+    """A scanner's grid: shape, and affine (4, 4) voxel to world in mm."""
 
     shape: tuple[int, int, int]
     affine: np.ndarray
 
     @property
     def voxel(self) -> np.ndarray:
-        """Voxel size in mm."""
+        """Voxel size (3,) in mm."""
         return np.sqrt((self.affine[:3, :3] ** 2).sum(axis=0))
 
 
 def scanner_grid(
-    rng: np.random.Generator, anatomy: Anatomy, voxel: tuple[float, float, float], oblique: bool
+    rng: np.random.Generator,
+    mask: np.ndarray,
+    affine: np.ndarray,
+    voxel: tuple[float, float, float],
+    oblique: bool,
 ) -> Grid:
-    """A grid with axial slices that covers the head, slightly turned when oblique."""
-    extent = np.array(anatomy.brain.shape) * anatomy.spacing
-    shape = tuple(int(np.ceil(length / size)) for length, size in zip(extent, voxel))
-    turn = _rotation(rng.normal(0, np.radians(4), 3)) if oblique else np.eye(3)
-    affine = np.eye(4)
-    affine[:3, :3] = turn * np.array(voxel)
-    middle = anatomy.affine[:3, :3] @ ((np.array(anatomy.brain.shape) - 1) / 2)
-    middle = middle + anatomy.affine[:3, 3] + (rng.normal(0, 3, 3) if oblique else 0)
-    affine[:3, 3] = middle - affine[:3, :3] @ ((np.array(shape) - 1) / 2)
-    return Grid(shape, affine)
+    """A grid of axial slices around ``mask``.
+
+    Parameters
+    ----------
+    mask : what must be covered (x, y, z), bool.
+    affine : of the mask, axis-aligned.
+    voxel : voxel size in mm.
+    oblique : slightly turned, and stored with the first axis to the left, as scanners do; else
+        axis-aligned and RAS+.
+    """
+    spacing = np.diag(affine)[:3]
+    found = [np.flatnonzero(mask.any(axis=tuple(j for j in range(3) if j != i))) for i in range(3)]
+    low = affine[:3, 3] + spacing * [where[0] for where in found]
+    high = affine[:3, 3] + spacing * [where[-1] for where in found]
+    shape = tuple(int(n) for n in np.ceil((high - low + 2 * MARGIN_MM) / np.array(voxel)))
+    turn = rotation(np.clip(rng.normal(0, 3, 3), -6, 6)) if oblique else np.eye(3)
+    shift = np.clip(rng.normal(0, 2, 3), -4, 4) if oblique else np.zeros(3)
+    flip = np.array([-1.0, 1.0, 1.0]) if oblique else np.ones(3)
+    made = np.eye(4)
+    made[:3, :3] = turn * (np.array(voxel) * flip)
+    made[:3, 3] = (low + high) / 2 + shift - made[:3, :3] @ ((np.array(shape) - 1) / 2)
+    return Grid(shape, made)
 
 
-def moved(rng: np.random.Generator, grid: Grid) -> np.ndarray:
-    """World-to-world motion (4, 4) of the head between two scans: under 1 mm and 1 degree."""
+def head_motion(rng: np.random.Generator) -> np.ndarray:
+    """World-to-world motion (4, 4) of a head between two scans: below 2 mm and 2 degrees."""
     motion = np.eye(4)
-    motion[:3, :3] = _rotation(rng.normal(0, np.radians(0.5), 3))
-    motion[:3, 3] = rng.normal(0, 0.5, 3)
+    motion[:3, :3] = rotation(np.clip(rng.normal(0, 0.5, 3), -1.1, 1.1))
+    motion[:3, 3] = np.clip(rng.normal(0, 0.5, 3), -1.1, 1.1)
     return motion
 
 
-def contrast_volume(
-    rng: np.random.Generator, anatomy: Anatomy, lesions: Lesions, contrast: str, head: bool
+def sampled(
+    volume: np.ndarray, affine: np.ndarray, grid: Grid, motion: np.ndarray | None = None
 ) -> np.ndarray:
-    """Noise-free intensities (x, y, z) of a contrast on the anatomy's grid."""
-    values = np.array(INTENSITIES[contrast]) * (1 + 0.03 * rng.standard_normal(len(TISSUES)))
-    fractions = anatomy.fractions
-    volume = np.tensordot(values.astype(np.float32), fractions, 1)
-    for kind, fraction in lesions.fractions.items():
-        value = LESIONS[contrast][kind] * (1 + 0.04 * rng.standard_normal())
-        volume += fraction * (value - volume)
-    texture = ndimage.gaussian_filter(rng.standard_normal(volume.shape).astype(np.float32), 1.2)
-    volume *= 1 + 0.02 * texture / texture.std()
-    return volume if head else volume * anatomy.brain
+    """A volume seen by a scanner's grid (float32): each voxel is the mean over its own extent.
 
+    Averaging over the slice's thickness, and not point sampling, gives partial volume.
 
-def acquire(
-    rng: np.random.Generator,
-    volume: np.ndarray,
-    anatomy: Anatomy,
-    grid: Grid,
-    motion: np.ndarray,
-    *,
-    bias: float,
-    noise: float,
-) -> np.ndarray:
-    """Sample a volume on a scanner's grid (int16), through thick slices, with bias and noise."""
-    blur = np.sqrt(np.maximum((grid.voxel / anatomy.spacing) ** 2 - 1, 0)) * 0.4
-    sampled = resample(ndimage.gaussian_filter(volume, blur), anatomy, grid, motion, order=1)
-    if bias:
-        coarse = ndimage.zoom(rng.standard_normal((4, 4, 4)), 5, order=3).astype(np.float32)
-        factors = np.diag([19 / (n - 1) for n in grid.shape])
-        field = ndimage.affine_transform(coarse, factors, output_shape=grid.shape, order=1)
-        sampled = sampled * np.exp(bias * field / max(field.std(), 1e-9) * 0.5)
-    if noise:
-        real = sampled + noise * rng.standard_normal(grid.shape)
-        rician = np.hypot(real, noise * rng.standard_normal(grid.shape))
-        sampled = rician
-    return np.clip(np.round(sampled * SCALE), 0, 32767).astype(np.int16)
-
-
-def resample(
-    volume: np.ndarray, anatomy: Anatomy, grid: Grid, motion: np.ndarray, order: int
-) -> np.ndarray:
-    """Values of a volume on the anatomy's grid at the voxels of a scanner's grid."""
-    matrix = np.linalg.inv(anatomy.affine) @ motion @ grid.affine
-    return ndimage.affine_transform(
-        volume, matrix[:3, :3], matrix[:3, 3], output_shape=grid.shape, order=order
+    Parameters
+    ----------
+    volume, affine : what is scanned (x, y, z), and its isotropic grid.
+    motion : world-to-world (4, 4) of the head for this scan.
+    """
+    motion = np.eye(4) if motion is None else motion
+    spacing = float(np.sqrt((affine[:3, :3] ** 2).sum(axis=0)).min())
+    parts = np.maximum(1, np.ceil(grid.voxel / spacing - 0.3)).astype(int)
+    fine = np.eye(4)
+    fine[:3, :3] = np.diag(1 / parts)
+    fine[:3, 3] = (1 / parts - 1) / 2
+    matrix = np.linalg.inv(affine) @ motion @ grid.affine @ fine
+    shape = tuple(int(n * k) for n, k in zip(grid.shape, parts))
+    dense = ndimage.affine_transform(
+        volume, matrix[:3, :3], matrix[:3, 3], output_shape=shape, order=1, output=np.float32
     )
+    for axis, count in enumerate(parts):
+        if count > 1:
+            split = (*dense.shape[:axis], -1, count, *dense.shape[axis + 1 :])
+            dense = dense.reshape(split).mean(axis=axis + 1)
+    return dense
 
 
-def _rotation(angles: np.ndarray) -> np.ndarray:
-    a, b, c = angles
+def bias_field(rng: np.random.Generator, shape: tuple[int, ...], strength: float) -> np.ndarray:
+    """Smooth factors (x, y, z) between exp(-strength) and exp(strength) with a mean log of 0."""
+    coarse = ndimage.zoom(rng.standard_normal((4, 4, 4)), 6, order=3, mode="nearest")
+    coarse -= coarse.mean()
+    coarse /= np.abs(coarse).max()
+    steps = [(c - 1) / max(n - 1, 1) for c, n in zip(coarse.shape, shape)]
+    field = resized(coarse, steps, shape)
+    return np.exp(np.float32(strength) * field)
+
+
+def rician(rng: np.random.Generator, clean: np.ndarray, noise: float) -> np.ndarray:
+    """Magnitude (x, y, z) of the signal with complex Gaussian noise of deviation ``noise``."""
+    draw = rng.standard_normal((2, *clean.shape), dtype=np.float32) * np.float32(noise)
+    return np.hypot(clean + draw[0], draw[1])
+
+
+def stored(volume: np.ndarray, inside: np.ndarray | None) -> np.ndarray:
+    """Integers (int16) as a scanner stores them; outside of ``inside`` zero, inside above it."""
+    counts = np.clip(np.rint(volume * SCALE), 0, 32767).astype(np.int16)
+    return counts if inside is None else np.where(inside, np.maximum(counts, 1), 0).astype(np.int16)
+
+
+def rotation(degrees: np.ndarray) -> np.ndarray:
+    """Rotation (3, 3) about x, then y, then z."""
+    a, b, c = np.radians(degrees)
     rx = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
     ry = np.array([[np.cos(b), 0, np.sin(b)], [0, 1, 0], [-np.sin(b), 0, np.cos(b)]])
     rz = np.array([[np.cos(c), -np.sin(c), 0], [np.sin(c), np.cos(c), 0], [0, 0, 1]])

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from normscan.cohorts.simulation import lesions as lesion_kinds
 from normscan.cohorts.simulation.anatomy import Anatomy, subject_anatomy
-from normscan.cohorts.simulation.lesions import (
-    Lesions,
-    ms_lesions,
-    place_tumour,
-    stroke_lesions,
-    tumour_lesions,
-)
+from normscan.cohorts.simulation.contrasts import INTENSITIES, contrast_volume
+from normscan.cohorts.simulation.lesions import Lesions, Tumour, labelled, place_tumour
+from normscan.cohorts.simulation.noise import stream
 from normscan.cohorts.simulation.scanner import (
     Grid,
-    acquire,
-    contrast_volume,
-    moved,
-    resample,
+    bias_field,
+    head_motion,
+    rician,
+    sampled,
     scanner_grid,
+    stored,
 )
+from normscan.errors import ConfigError
 from normscan.files import save_nifti, write_json
 
 SETTINGS = {
@@ -34,12 +34,13 @@ SETTINGS = {
     "spacing": None,
     "oblique": True,
     "deformation": 2.5,
-    "bias": 0.15,
+    "bias": 0.2,
     "noise": 0.02,
 }
-# A T1w volume and thick-slice T2w and FLAIR, as in clinical protocols.
-VOXELS = {"T1w": (1.5, 1.5, 1.5), "T1ce": (1.5, 1.5, 1.5)}
-THICK = (1.3, 1.3, 3.0)
+KINDS = ("ms", "tumour", "stroke")
+FINEST_MM = 1.5  # grid of the anatomy; the bundled maps are an average and no sharper than this
+# Voxels in mm as in clinical protocols: a nearly isotropic T1w, thick slices else.
+VOLUMETRIC, THICK = (1.4, 1.4, 1.6), (1.2, 1.2, 3.0)
 
 
 def simulate_scan(
@@ -49,94 +50,133 @@ def simulate_scan(
     cohort: str,
     seed: int = 0,
     lesion: str = "none",
-    contrasts: list[str] | tuple[str, ...] = ("T1w", "T2w", "FLAIR"),
+    contrasts: Sequence[str] = ("T1w", "T2w", "FLAIR"),
     head: bool = True,
-    spacing: float | None = None,
+    spacing: Any = None,
     oblique: bool = True,
     deformation: float = 2.5,
-    bias: float = 0.15,
+    bias: float = 0.2,
     noise: float = 0.02,
 ) -> None:
     """Write a simulated subject into a BIDS folder.
 
     Writes ``sub-X/anat/sub-X_T1w.nii.gz`` and the like, the true brain mask (grid of the first
     contrast) and, with a lesion, its labels (grid of FLAIR, or of the first contrast) below
-    ``derivatives/truth``. The random stream depends on seed, cohort and subject alone.
+    ``derivatives/truth``. Equal arguments give equal bytes; random streams depend on seed,
+    cohort, subject and contrast alone.
 
     Parameters
     ----------
+    subject : label without ``sub-``.
     lesion : none, ms, tumour, stroke, or mixed (in turn by the subject's number).
-    head : with skull, scalp and face; False: brain only.
-    spacing : isotropic voxel size in mm of every contrast; None: clinical grids.
-    oblique : turned grids and motion between contrasts.
-    deformation : strength of the random anatomy, mm.
-    bias, noise : of the scanner; noise relative to white matter on T1w.
+    contrasts : of T1w, T1ce, T2w, FLAIR, PD, DWI.
+    head : with skull, scalp and face; False: brain only, zero outside of it.
+    spacing : voxel size in mm: one number, three numbers, or either by contrast; None: clinical
+        grids (T1w and T1ce 1.4 x 1.4 x 1.6, others 1.2 x 1.2 x 3).
+    oblique : turned grids, and motion of the head between contrasts; the first one is at rest.
+    deformation : strength of the random local deformation, mm.
+    bias : largest logarithm of the bias field.
+    noise : standard deviation of the noise, relative to white matter on T1w.
+
+    Raises
+    ------
+    ConfigError : for a lesion, a contrast or a voxel size that cannot be.
     """
-    digest = hashlib.sha256(f"{seed}|{cohort}|{subject}".encode()).digest()
-    rng = np.random.default_rng(np.frombuffer(digest, np.uint32))
-    if lesion == "mixed":
-        lesion = ("ms", "tumour", "stroke")[int(subject) % 3]
-    working = max(1.5, spacing or 0)
-    tumour = place_tumour(rng, working) if lesion == "tumour" else None
-    anatomy = subject_anatomy(rng, working, deformation, tumour.push if tumour else None)
-    lesions = _lesions(rng, anatomy, lesion, tumour)
+    kind = _lesion_kind(lesion, subject)
+    voxels = _voxels(spacing, contrasts)
+    working = max(FINEST_MM, min(min(voxel) for voxel in voxels.values()))
+    anatomy, lesions = _patient(seed, cohort, subject, kind, working, deformation, head)
+    extent = anatomy.fractions.sum(axis=0) > 0.3
     grids: dict[str, tuple[Grid, np.ndarray]] = {}
     for contrast in contrasts:
-        voxel = (spacing,) * 3 if spacing else VOXELS.get(contrast, THICK)
-        grid = scanner_grid(rng, anatomy, voxel, oblique)
-        motion = moved(rng, grid) if oblique else np.eye(4)
-        volume = contrast_volume(rng, anatomy, lesions, contrast, head)
-        data = acquire(rng, volume, anatomy, grid, motion, bias=bias, noise=noise if head else 0)
-        if not head:
-            data = _brain_noise(rng, data, noise)
-        name = f"sub-{subject}_{contrast}.nii.gz"
-        save_nifti(folder / f"sub-{subject}" / "anat" / name, data, grid.affine)
+        rng = stream(seed, cohort, subject, contrast)
+        grid = scanner_grid(rng, extent, anatomy.affine, voxels[contrast], oblique)
+        motion = head_motion(rng) if oblique and grids else np.eye(4)
         grids[contrast] = grid, motion
-    _write_truth(folder, subject, anatomy, lesions, grids)
+        volume = contrast_volume(rng, anatomy, lesions, contrast)
+        clean = sampled(volume, anatomy.affine, grid, motion)
+        clean *= bias_field(rng, grid.shape, bias)
+        data = stored(rician(rng, clean, noise), None if head else _brain(anatomy, grid, motion))
+        name = f"sub-{subject}_{contrast}.nii.gz"
+        save_nifti(Path(folder) / f"sub-{subject}" / "anat" / name, data, grid.affine)
+    _write_truth(Path(folder), subject, anatomy, lesions, grids)
 
 
 def write_description(folder: Path) -> None:
-    """``dataset_description.json`` of a simulated BIDS folder."""
-    write_json(
-        folder / "dataset_description.json",
-        {
-            "Name": "Simulated heads (normscan)",
-            "BIDSVersion": "1.9.0",
-            "DatasetType": "raw",
-            "GeneratedBy": [{"Name": "normscan", "Description": "simulated from ICBM152"}],
-        },
-    )
+    """Write ``dataset_description.json`` of a simulated BIDS folder and of its truth."""
+    made_by = [{"Name": "normscan", "Description": "simulated from the ICBM 152 2009a maps"}]
+    for place, name, kind in (
+        (Path(folder), "Simulated heads", "raw"),
+        (Path(folder) / "derivatives" / "truth", "Truth of simulated heads", "derivative"),
+    ):
+        content = {"Name": name, "BIDSVersion": "1.9.0", "DatasetType": kind}
+        write_json(place / "dataset_description.json", content | {"GeneratedBy": made_by})
 
 
-def _lesions(rng, anatomy: Anatomy, lesion: str, tumour) -> Lesions:
-    if lesion == "ms":
-        return ms_lesions(rng, anatomy)
-    if lesion == "tumour":
-        return tumour_lesions(rng, anatomy, tumour)
-    if lesion == "stroke":
-        return stroke_lesions(rng, anatomy)
-    return Lesions()
+def _lesion_kind(lesion: str, subject: str) -> str:
+    if lesion == "mixed":
+        digits = "".join(letter for letter in subject if letter.isdigit())
+        return KINDS[(int(digits or 1) - 1) % len(KINDS)]
+    if lesion not in ("none", *KINDS):
+        allowed = ", ".join(("none", *KINDS, "mixed"))
+        raise ConfigError(f"simulation.lesion: found '{lesion}'; allowed: {allowed}")
+    return lesion
 
 
-def _brain_noise(rng, data: np.ndarray, noise: float) -> np.ndarray:
-    """Noise inside the brain only: skull-stripped scans are zero outside."""
-    from normscan.cohorts.simulation.scanner import SCALE
+def _voxels(spacing: Any, contrasts: Sequence[str]) -> dict[str, tuple[float, float, float]]:
+    """Voxel size by contrast."""
+    unknown = [contrast for contrast in contrasts if contrast not in INTENSITIES]
+    if unknown or not contrasts:
+        allowed = ", ".join(INTENSITIES)
+        raise ConfigError(f"simulation.contrasts: found {list(contrasts)}; allowed: {allowed}")
+    found = {}
+    for contrast in contrasts:
+        given = spacing.get(contrast) if isinstance(spacing, dict) else spacing
+        if given is None:
+            given = VOLUMETRIC if contrast.startswith("T1") else THICK
+        voxel = given if isinstance(given, (list, tuple)) else (given,) * 3
+        numbers = [size for size in voxel if isinstance(size, (int, float))]
+        if len(voxel) != 3 or len(numbers) != 3 or not all(0.5 <= size <= 10 for size in numbers):
+            raise ConfigError(
+                f"simulation.spacing: found {given!r} for {contrast}; must be one or three voxel "
+                "sizes between 0.5 and 10 mm"
+            )
+        found[contrast] = tuple(float(size) for size in voxel)
+    return found
 
-    noisy = np.hypot(
-        data + noise * SCALE * rng.standard_normal(data.shape),
-        noise * SCALE * rng.standard_normal(data.shape),
-    )
-    return np.where(data > 0.03 * SCALE, np.maximum(np.round(noisy), 1), 0).astype(np.int16)
+
+def _patient(
+    seed: int, cohort: str, subject: str, kind: str, working: float, deformation: float, head: bool
+) -> tuple[Anatomy, Lesions]:
+    """Anatomy and lesions of a subject on an isotropic grid of ``working`` mm."""
+    rng = stream(seed, cohort, subject, "lesion")
+    tumour: Tumour | None = place_tumour(rng, working) if kind == "tumour" else None
+    own = stream(seed, cohort, subject, "anatomy")
+    anatomy = subject_anatomy(own, working, deformation, head=head, tumour=tumour)
+    if kind == "none":
+        return anatomy, Lesions()
+    if tumour is not None:
+        return anatomy, lesion_kinds.tumour_lesions(rng, anatomy, tumour)
+    make = {"ms": lesion_kinds.ms_lesions, "stroke": lesion_kinds.stroke_lesions}[kind]
+    return anatomy, make(rng, anatomy)
+
+
+def _brain(anatomy: Anatomy, grid: Grid, motion: np.ndarray) -> np.ndarray:
+    return sampled(anatomy.brain.astype(np.float32), anatomy.affine, grid, motion) > 0.5
 
 
 def _write_truth(folder: Path, subject: str, anatomy: Anatomy, lesions: Lesions, grids) -> None:
     truth = folder / "derivatives" / "truth" / f"sub-{subject}" / "anat"
     grid, motion = next(iter(grids.values()))
-    brain = resample(anatomy.brain.astype(np.float32), anatomy, grid, motion, order=1) > 0.5
+    brain = _brain(anatomy, grid, motion)
     path = truth / f"sub-{subject}_desc-brain_mask.nii.gz"
     save_nifti(path, brain, grid.affine, np.uint8)
     if lesions.fractions:
         grid, motion = grids.get("FLAIR") or next(iter(grids.values()))
-        labels = resample(lesions.labels(anatomy.brain.shape), anatomy, grid, motion, order=0)
+        seen = {
+            kind: sampled(fraction, anatomy.affine, grid, motion)
+            for kind, fraction in lesions.fractions.items()
+        }
+        labels = labelled(seen) * _brain(anatomy, grid, motion)
         path = truth / f"sub-{subject}_label-lesion_dseg.nii.gz"
         save_nifti(path, labels, grid.affine, np.uint8)
