@@ -10,6 +10,10 @@ pixels. A model with Gaussian p(x|z) fixes its standard deviation to 1/sqrt(2) t
 image, which makes it the sum of squared errors (You et al., end of section 2.2); a model with an L1
 likelihood has no such parameter. :mod:`normscan.detectors.variation` says which TV.
 
+Repeated runs give the same bits. Batches of another size round otherwise, and where neighbours of
+the residual are almost equal rounding decides the sign of a step of the TV: the residual then
+jitters by up to ``4 * tv_weight * step_size``, as it does in any implementation of this loop.
+
 Departures of the published codes from the papers, not followed here: clipped gradients, updates
 only inside the brain, steps of 5e-3 and 2e-3 (You et al.); TV of the image minus its
 *reconstruction*, which does not hold on to the input at all, and 150 steps (Baur et al.).

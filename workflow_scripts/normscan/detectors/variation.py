@@ -5,18 +5,12 @@ over all contrasts. The code published with You et al. 2019 has this form; the p
 which. Its natural sub-gradient, 0 where neighbours are equal, is what a restoration that starts at
 the input needs (its residual is 0 everywhere at first). The isotropic form would need a smoothing
 constant there, which no paper gives.
-
-Neighbours count as equal when they differ by less than 1e-6: intensities are around 1 and known to
-1e-7 in float32, and rounding, which depends on the size of a batch, must not decide on a sign.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import hardshrink
-
-EQUAL = 1e-6
 
 
 def total_variation(images: Tensor) -> Tensor:
@@ -28,7 +22,7 @@ def total_variation(images: Tensor) -> Tensor:
 def variation_gradient(images: Tensor) -> Tensor:
     """A sub-gradient of the sum of :func:`total_variation`, the same shape, in {-4, ..., 4}."""
     down, right = differences(images)
-    return -divergence(hardshrink(down, EQUAL).sign_(), hardshrink(right, EQUAL).sign_())
+    return -divergence(down.sign_(), right.sign_())
 
 
 def differences(images: Tensor) -> tuple[Tensor, Tensor]:
