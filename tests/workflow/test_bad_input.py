@@ -72,7 +72,7 @@ def test_the_same_scan_in_training_and_test(workflow):
     }
     workflow.write()
     output = workflow.fails("all")
-    assert "same file content" in output
+    assert "the same content as" in output
     assert "twin/sub-01" in output and "ms/sub-01" in output
 
 
