@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 COARSE_MM = 6.0  # grid of the velocity field
 SQUARINGS = 6
 CENTRE_MM = np.array([0.0, -18.0, 4.0])  # of the brain: what scales and ventricles refer to
-FOLDING = 0.7  # how much cortical folds differ between subjects, in log units of the fractions
+FOLDING = 0.45  # how much cortical folds differ between subjects, in log units of the fractions
 SHARPNESS = 1.8  # exponent that undoes some of the average template's blur
 
 
@@ -62,7 +62,7 @@ def random_displacement(rng: np.random.Generator, strength: float) -> np.ndarray
     parts = []
     for _ in range(3):
         wide, narrow = (smooth_noise(rng, shape, sigma / COARSE_MM) for sigma in (24.0, 11.0))
-        parts.append((0.9 * wide + 0.43 * narrow) * strength)
+        parts.append((0.75 * wide + 0.32 * narrow) * strength)
     step = np.stack(parts) / COARSE_MM / 2**SQUARINGS
     points = np.indices(shape).astype(float)
     for _ in range(SQUARINGS):

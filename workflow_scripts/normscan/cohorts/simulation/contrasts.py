@@ -49,9 +49,9 @@ def contrast_volume(
     coarse = 3.0
     shape = [int(np.ceil(n * anatomy.spacing / coarse)) + 1 for n in volume.shape]
     texture = resized(smooth_noise(rng, shape, 0.8), anatomy.spacing / coarse, volume.shape)
-    volume *= 1 + np.float32(0.025) * texture
+    volume *= 1 + np.float32(0.015) * texture
     for kind, fraction in lesions.fractions.items():
         value = LESIONS[contrast][kind] * (1 + 0.04 * rng.standard_normal())
-        uneven = np.float32(value) * (1 + np.float32(0.05) * texture)
+        uneven = np.float32(value) * (1 + np.float32(0.03) * texture)
         volume += np.float32(REPLACED.get(kind, 1.0)) * fraction * (uneven - volume)
     return volume

@@ -59,7 +59,7 @@ def head_fractions(inside: np.ndarray, affine: np.ndarray, spacing: float) -> di
         for name, value in code.items()
     }
     # Fat lies between the muscles in strands.
-    strands = np.clip(0.25 + 0.3 * _patches(rng, inside.shape, spacing, 2.2), 0, 0.75)
+    strands = np.clip(0.25 + 0.14 * _patches(rng, inside.shape, spacing, 2.2), 0, 0.75)
     deep = found["muscle"] * np.where(skin > 6, strands, 0)
     found["fat"] += deep
     found["muscle"] -= deep

@@ -111,10 +111,10 @@ def tumour_lesions(rng: np.random.Generator, anatomy: Anatomy, tumour: Tumour) -
     """Necrotic core, enhancing rim, and oedema that spreads in fingers along white matter."""
     distance = np.sqrt(_squared_distance(anatomy.origin, tumour.centre))
     wobble, ragged, inner = (_patches(rng, anatomy, size) for size in (10.0, 4.0, 7.0))
-    relative = distance / tumour.radius + 0.16 * wobble + 0.05 * ragged
-    core = _below(relative + 0.12 * inner, rng.uniform(0.55, 0.70), 0.05)
+    relative = distance / tumour.radius + 0.11 * wobble + 0.03 * ragged
+    core = _below(relative + 0.07 * inner, rng.uniform(0.55, 0.70), 0.05)
     solid = _below(relative, rng.uniform(0.85, 0.95), 0.05)
-    spread = distance / tumour.radius + 0.30 * wobble + 0.15 * ragged
+    spread = distance / tumour.radius + 0.20 * wobble + 0.09 * ragged
     reach = _below(spread, rng.uniform(1.5, 2.0), 0.1)
     white = ndimage.gaussian_filter(anatomy.tissue("wm"), 0.8 / anatomy.spacing)
     oedema = reach * np.clip((white - 0.35) * 3, 0, 1)
@@ -146,8 +146,8 @@ def stroke_lesions(rng: np.random.Generator, anatomy: Anatomy) -> Lesions:
     along = sum(np.float32(direction[i]) * away[i] for i in range(3))
     angle = np.degrees(np.arccos(np.clip(along / np.maximum(distance, 1), -1, 1)))
     wobble, ragged = (_patches(rng, anatomy, size) for size in (10.0, 3.5))
-    wedge = _below(angle + 9 * wobble + 6 * ragged, rng.uniform(22, 38), 2.0)
-    wedge *= _below(-distance - 2 * ragged, -rng.uniform(4, 9), 1.0)
+    wedge = _below(angle + 6 * wobble + 3 * ragged, rng.uniform(22, 38), 2.0)
+    wedge *= _below(-distance - ragged, -rng.uniform(4, 9), 1.0)
     # What lies beside the midline is another artery's territory.
     wedge *= _below(-side * anatomy.origin[0], -14.0, 1.5)
     tissue = np.clip(1 - 1.3 * anatomy.tissue("csf"), 0, 1) * anatomy.brain
@@ -187,5 +187,5 @@ def _add_ellipsoid(total, centre, radii, axis, seed: int, spacing: float) -> Non
     parts = [sum(row[i] * offsets[i] for i in range(3)) for row in frame]
     relative = np.sqrt(sum((part / radius) ** 2 for part, radius in zip(parts, radii)))
     rough = smooth_noise(np.random.default_rng(seed), relative.shape, max(2.2 / spacing, 0.5))
-    relative *= 1 + 0.16 * np.clip(rough, -2, 2)
+    relative *= 1 + 0.09 * np.clip(rough, -2, 2)
     total[box] = np.maximum(total[box], _below(relative, 1.0, 0.07))

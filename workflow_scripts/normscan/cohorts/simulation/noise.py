@@ -28,8 +28,8 @@ def smooth_noise(rng: np.random.Generator, shape: Sequence[int], sigma: float) -
     field = ndimage.gaussian_filter(rng.standard_normal(tuple(shape)), sigma, mode="reflect")
     alone = np.zeros(2 * int(4 * sigma + 1) + 1)
     alone[len(alone) // 2] = 1
-    gain = (ndimage.gaussian_filter1d(alone, sigma, mode="constant") ** 2).sum() ** 1.5
-    return field / np.sqrt(gain)
+    weights = ndimage.gaussian_filter1d(alone, sigma, mode="constant")
+    return field / np.sqrt((weights**2).sum() ** len(shape))
 
 
 def resized(
