@@ -112,6 +112,12 @@ def test_configuration_errors_name_the_key(workflow, key, value, parts):
             {"model": "ae", "detector": "restoration"},
             ["approaches.ae.model", "cannot elbo"],
         ),
+        (
+            "approaches",
+            "ae",
+            {"model": "ae", "detector": "montecarlo"},
+            ["cannot sample", "models.ae.dropout"],
+        ),
         ("approaches", "ae", {"model": "nope", "detector": "reconstruction"}, ["nope", "ae, vae"]),
         ("approaches", "ae", {"model": "ae", "detector": "recon"}, ["detector", "recon"]),
     ],

@@ -19,6 +19,8 @@ from normscan.networks.devices import seeded
 from normscan.networks.unified import UnifiedDecoder, UnifiedEncoder
 
 CAPABILITIES = {"reconstruct", "sample"}
+# Without dropout there is nothing random to sample.
+CONDITIONS = {"sample": "dropout"}
 SETTINGS = {
     "network": "unified",
     "bottleneck": "dense",

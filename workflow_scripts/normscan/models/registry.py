@@ -23,7 +23,8 @@ def describe(family: str) -> dict[str, Any]:
 
     Returns
     -------
-    description : ``capabilities`` (set of words) and ``settings`` (name -> default).
+    description : ``capabilities`` (set of words), ``conditions`` (capability -> the setting that
+        must not be 0 for it) and ``settings`` (name -> default).
 
     Raises
     ------
@@ -31,7 +32,11 @@ def describe(family: str) -> dict[str, Any]:
     """
     require_known(family, families(), "model family", "family")
     found = literals(FOLDER / f"{family}.py")
-    return {"capabilities": set(found["CAPABILITIES"]), "settings": dict(found["SETTINGS"])}
+    return {
+        "capabilities": set(found["CAPABILITIES"]),
+        "conditions": dict(found.get("CONDITIONS", {})),
+        "settings": dict(found["SETTINGS"]),
+    }
 
 
 def settings(family: str, given: dict[str, Any], where: str = "") -> dict[str, Any]:

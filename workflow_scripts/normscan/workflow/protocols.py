@@ -222,8 +222,15 @@ def _model_problem(model: str, known: dict[str, Model], needs: set[str], where: 
         return ""
     if model not in known:
         return wrong_value(where, model, known)
-    able = models.describe(known[model].family)["capabilities"]
+    described = models.describe(known[model].family)
+    able = described["capabilities"]
     lacking = needs - able
+    for capability, setting in described["conditions"].items():
+        if capability in needs and not known[model].settings[setting]:
+            return (
+                f"{where}: model '{model}' cannot {capability} with {setting} 0, which the "
+                f"detector needs; set models.{model}.{setting} above 0"
+            )
     if lacking:
         return (
             f"{where}: model '{model}' (family '{known[model].family}') cannot {_list(lacking)}, "
