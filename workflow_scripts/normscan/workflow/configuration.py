@@ -40,7 +40,7 @@ class Study:
     on_bad_scan: str
     device: str
     threads: int
-    shard_size: int
+    shard_size: dict[str, int]
     split: dict[str, Any]
     cohorts: dict[str, Cohort]
     validation: dict[str, float]
@@ -82,7 +82,10 @@ def load_study(config: dict[str, Any], base: Path, protocol_folder: Path) -> Stu
         on_bad_scan=values["on_bad_scan"],
         device=values["device"],
         threads=values["threads"],
-        shard_size=values["shard_size"],
+        shard_size={
+            name: entry.get("shard_size", values["shard_size"])
+            for name, entry in config["cohorts"].items()
+        },
         split=split,
         cohorts=cohorts,
         validation={

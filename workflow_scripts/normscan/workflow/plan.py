@@ -72,7 +72,8 @@ class Plan:
         self.chain: dict[str, str] = {}
         self.pack: dict[str, str] = {}
         self.shards: dict[str, dict[str, list[Scan]]] = {
-            name: shard_of(cohort.scans, study.shard_size) for name, cohort in study.cohorts.items()
+            name: shard_of(cohort.scans, study.shard_size[name])
+            for name, cohort in study.cohorts.items()
         }
         for protocol in study.protocols.values():
             self._add(protocol, slice_defaults)
