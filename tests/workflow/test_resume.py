@@ -74,7 +74,7 @@ def test_killed_jobs_resume_and_end_with_the_same_result(workflow, tmp_path_fact
     workflow.run("--unlock")
 
     workflow.run(*arguments)
-    log = only(workflow.results / "logs", "vae/seed-0.log").read_text()
+    log = only(workflow.results / "logs" / "train", "seed-0.log").read_text()
     assert "going on after epoch" in log
 
     # The same study in another folder, undisturbed.

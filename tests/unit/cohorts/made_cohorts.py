@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+from scipy import ndimage
 
 from normscan.cohorts.scans import Scan
 
@@ -14,9 +15,10 @@ AFFINE = np.array([[-1.0, 0, 0, 4], [0, 1.2, 0, -5], [0, 0, 3.0, 7], [0, 0, 0, 1
 
 
 def image(path: Path, seed: int = 0, shape=SHAPE, affine=AFFINE, data=None) -> str:
-    """A volume of noise, different for every seed, or the given data."""
+    """A smooth volume, different for every seed, or the given data."""
     if data is None:
-        data = np.random.default_rng(seed).random(shape, dtype=np.float32)
+        noise = np.random.default_rng(seed).random(shape, dtype=np.float32)
+        data = ndimage.gaussian_filter(noise, 1.5)
     path.parent.mkdir(parents=True, exist_ok=True)
     nibabel.save(nibabel.Nifti1Image(data, affine), path)
     return str(path)
