@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from normscan.files import read_json, write_json
+from normscan.preprocessing.naming import write_dataset_description
 from normscan.preprocessing.shards import process_shard
 from normscan.preprocessing.volumes import Prepared
 
@@ -28,4 +29,6 @@ def run_step(snakemake, step: Callable[..., Prepared], **context) -> None:
         step=snakemake.wildcards.step,
         contrasts=params.contrasts,
     )
+    title = f"{snakemake.wildcards.cohort} after {', '.join(manifest['chain'][1:])}"
+    write_dataset_description(output.parent, title)
     write_json(output, manifest)

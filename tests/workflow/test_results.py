@@ -127,6 +127,15 @@ def test_a_bundle_refuses_scans_that_were_preprocessed_otherwise(finished):
         config.write_text(before)
 
 
+def test_volumes_stand_in_bids_derivatives_folders(finished):
+    folders = [one for one in (finished.results / "preprocessed").glob("raw+*/*") if one.is_dir()]
+    assert folders
+    for folder in folders:
+        description = json.loads((folder / "dataset_description.json").read_text())
+        assert description["DatasetType"] == "derivative"
+        assert description["GeneratedBy"][0]["Name"] == "normscan"
+
+
 def test_every_job_left_a_log_and_a_benchmark(finished):
     for kind in ("logs", "benchmarks"):
         rules = {path.name for path in (finished.results / kind).iterdir()}

@@ -12,6 +12,8 @@ import pytest
 
 pytestmark = pytest.mark.workflow
 
+REGISTERED = "raw+register-rigid-robex-6mm/ms/*/record.json"
+
 
 def start(workflow, *arguments: str) -> subprocess.Popen:
     return subprocess.Popen(
@@ -45,7 +47,7 @@ def only(folder: Path, pattern: str) -> Path:
 
 def test_killed_jobs_resume_and_end_with_the_same_result(workflow, tmp_path_factory):
     workflow.protocol["models"] = {
-        "vae": {"family": "vae", "max_epochs": 40, "patience": 40, "batch_size": 16, "latent": 8}
+        "vae": {"family": "vae", "max_epochs": 200, "patience": 200, "batch_size": 16, "latent": 8}
     }
     workflow.protocol["approaches"] = {
         "vae": {"model": "vae", "detector": "reconstruction"},
@@ -57,10 +59,10 @@ def test_killed_jobs_resume_and_end_with_the_same_result(workflow, tmp_path_fact
     # Killed while a scan of a shard is registered and another is done.
     process = start(workflow, *arguments)
     records = workflow.results / "preprocessed"
-    wait_for(lambda: list(records.rglob("register*/ms/*/record.json")), process)
+    wait_for(lambda: list(records.glob(REGISTERED)), process)
     kill(process)
     assert not target.exists()
-    done = {path: path.stat().st_mtime_ns for path in records.rglob("register*/ms/*/record.json")}
+    done = {path: path.stat().st_mtime_ns for path in records.glob(REGISTERED)}
     workflow.run("--unlock")
 
     # Killed in the middle of training.
