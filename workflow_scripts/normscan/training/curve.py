@@ -16,7 +16,8 @@ def history_table(history: list[dict[str, Any]]) -> pandas.DataFrame:
     """
     table = pandas.DataFrame(history)
     first = [name for name in FIRST if name in table.columns]
-    return table[[*first, *[name for name in table.columns if name not in first]]]
+    # Sorted: a history that went through a checkpoint has its keys in another order.
+    return table[[*first, *sorted(name for name in table.columns if name not in first)]]
 
 
 def best_epochs(history: list[dict[str, Any]]) -> dict[str, int]:
