@@ -119,15 +119,23 @@ def tuned_settings(wildcards):
     return {}
 
 
+def model_modules(model):
+    """What a model's code is made of besides what its training or detection script imports."""
+    if model == "none":
+        return []
+    found = PLAN.model(model)
+    network = found.settings.get("network")
+    parts = [f"normscan.networks.{network}"] if network else []
+    return [f"normscan.models.{found.family}", *parts]
+
+
 def detector_code(script):
     """Fingerprint of a detection script with the model's and the detector's own modules."""
 
     def of(wildcards):
         approach = PLAN.approach(wildcards.approach)
-        modules = [f"normscan.detectors.{approach.detector}"]
-        if approach.model != "none":
-            modules.append(f"normscan.models.{PLAN.model(approach.model).family}")
-        return code(script, *modules)
+        detector = f"normscan.detectors.{approach.detector}"
+        return code(script, detector, *model_modules(approach.model))
 
     return of
 

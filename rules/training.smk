@@ -32,6 +32,6 @@ rule train:
         settings=lambda w: PLAN.model(w.model).settings,
         device=STUDY.device,
         checkpoints=PLAN.path("checkpoints"),
-        code=lambda w: code("train.py", f"normscan.models.{PLAN.model(w.model).family}"),
+        code=lambda w: code("train.py", *model_modules(w.model)),
     script:
         "../workflow_scripts/train.py"

@@ -46,19 +46,3 @@ def test_dashes_and_underscores_are_the_same(tmp_path, monkeypatch):
     (tmp_path / "latent_search.py").write_text("NEEDS = set()\nSETTINGS = {}\nSIGNED = True\n")
     monkeypatch.setattr(registry, "FOLDER", tmp_path)
     assert registry.describe("latent-search") == registry.describe("latent_search")
-
-
-def test_settings_are_completed_and_all_problems_named():
-    assert registry.settings("restoration", {"tv_weight": 1.8})["steps"] == 500
-    assert registry.settings("restoration", {"tv_weight": "auto"})["tv_weight"] == "auto"
-    with pytest.raises(ConfigError) as error:
-        registry.settings("restoration", {"step": 5, "steps": "many"}, "here")
-    assert "here.step: unknown key (did you mean 'steps'?)" in str(error.value)
-    assert "here.steps: found 'many'" in str(error.value)
-
-
-def test_requirements_are_told():
-    assert registry.requires({"elbo"}, {"elbo", "sample"}) == ""
-    assert registry.requires(set(), set()) == ""
-    message = registry.requires({"elbo", "sample"}, {"reconstruct"})
-    assert "elbo, sample" in message and "this one can reconstruct" in message

@@ -7,6 +7,7 @@ from torch import nn
 from normscan.errors import ConfigError
 from normscan.models import registry
 from normscan.networks import devices
+from normscan.networks import registry as networks
 from normscan.networks.folding import fold_batch_norms
 from normscan.networks.memory import tune_allocator
 from normscan.networks.normalisation import BatchNorm
@@ -51,6 +52,40 @@ def test_sizes_that_do_not_fit_name_the_key_and_what_does(size):
 def test_unknown_bottlenecks_are_refused():
     with pytest.raises(ConfigError, match="bottleneck: found 'flat'; allowed: dense, spatial"):
         UnifiedEncoder(1, 16, bottleneck="flat")
+
+
+@pytest.mark.parametrize("name", networks.names())
+@pytest.mark.parametrize(("size", "contrasts"), [(16, 1), (32, 3)])
+def test_every_network_codes_and_decodes(name, size, contrasts):
+    has, module = networks.describe(name), networks.load(name)
+    slices = torch.rand(2, contrasts, size, size)
+    for bottleneck in has["bottlenecks"]:
+        codes = module.make_encoder(contrasts, size, 4, bottleneck, codes=2)(slices)
+        decoder = module.make_decoder(contrasts, size, 4, bottleneck)
+        assert len(codes) == 2 and codes[0].shape == codes[1].shape
+        assert codes[0].shape[1] == 4 and codes[0].ndim == (2 if bottleneck == "dense" else 4)
+        assert decoder(codes[0]).shape == slices.shape
+    assert hasattr(module, "make_critic") is has["critic"]
+    if has["critic"]:
+        critic = module.make_critic(contrasts, size)
+        assert critic(slices).shape == (2,) and len(critic.features(slices)) == 2
+        # Each slice is judged on its own.
+        torch.testing.assert_close(critic(slices)[:1], critic(slices[:1]))
+
+
+@pytest.mark.parametrize("name", [name for name in networks.names() if name != "unified"])
+def test_sizes_that_a_network_cannot_take_are_named(name):
+    usual = networks.describe(name)["bottlenecks"][0]
+    with pytest.raises(ConfigError, match="slices.size: found 18.*multiples of"):
+        networks.load(name).make_encoder(1, 18, 4, usual)
+
+
+def test_table_3_of_you_et_al():
+    network = networks.load("you2019")
+    encoder = network.make_encoder(1, 32, 1, "spatial", codes=4)
+    strides = [m.stride[0] for m in encoder.stages if isinstance(m, nn.Conv2d)]
+    assert strides == [2, 1, 1, 2, 1, 1]
+    assert encoder(torch.rand(1, 1, 32, 32))[3].shape == (1, 1, 8, 8)
 
 
 def test_running_statistics_are_plain_means_at_first():

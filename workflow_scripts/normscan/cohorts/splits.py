@@ -45,17 +45,10 @@ def assign_splits(
     """
     rest = SPLITS[role]
     subjects = list(dict.fromkeys(subjects))
-    wanted = 0 if role == "unlabelled" else _count(validation, len(subjects))
-    if role == "healthy":
-        wanted = max(wanted, 1)
-    if len(subjects) < wanted + 1:
-        raise CohortError(
-            cohort,
-            [
-                f"{len(subjects)} usable subject(s) are not enough for {wanted} validation "
-                f"subject(s) and at least one for '{rest}'; add subjects or lower 'validation'"
-            ],
-        )
+    wanted = validation_count(len(subjects), role, validation)
+    problem = too_few(len(subjects), role, validation)
+    if problem:
+        raise CohortError(cohort, [problem])
     allowed = (rest, "validation") if role != "unlabelled" else (rest,)
     known = {one: previous[one] for one in subjects if previous.get(one) in allowed}
     missing = wanted - sum(split == "validation" for split in known.values())
@@ -72,6 +65,24 @@ def assign_splits(
                 ],
             )
     return {subject: known[subject] for subject in subjects}
+
+
+def validation_count(subjects: int, role: str, validation: float) -> int:
+    """How many of so many subjects are validation subjects; ConfigError as of the splits."""
+    if role == "unlabelled":
+        return 0
+    return max(_count(validation, subjects), 1 if role == "healthy" else 0)
+
+
+def too_few(subjects: int, role: str, validation: float) -> str:
+    """Why so many subjects cannot be split; empty when they can."""
+    wanted = validation_count(subjects, role, validation)
+    if subjects > wanted:
+        return ""
+    return (
+        f"{subjects} usable subject(s) are not enough for {wanted} validation subject(s) and at "
+        f"least one for '{SPLITS[role]}'; add subjects or lower 'validation'"
+    )
 
 
 def subset(subjects: Sequence[str], share: float, seed: int) -> list[str]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from normscan.errors import ConfigError
-from normscan.plugins import complete_settings, literals, plugin_names, require_known
+from normscan.plugins import literals, plugin_names, require_known
 
 FOLDER = Path(__file__).resolve().parent
 
@@ -41,33 +39,6 @@ def describe(name: str) -> dict[str, Any]:
         "settings": dict(found["SETTINGS"]),
         "signed": found["SIGNED"],
     }
-
-
-def settings(name: str, given: dict[str, Any], where: str = "") -> dict[str, Any]:
-    """All settings of a detector: ``given`` over the defaults.
-
-    Parameters
-    ----------
-    where : the configuration key that errors name; default ``detectors.{name}``.
-
-    Raises
-    ------
-    ConfigError : unknown settings or values of a wrong type, all of them at once.
-    """
-    defaults = describe(name)["settings"]
-    complete, problems = complete_settings(given, defaults, where or f"detectors.{name}")
-    if problems:
-        raise ConfigError("\n".join(problems))
-    return complete
-
-
-def requires(needs: Iterable[str], capabilities: Iterable[str]) -> str:
-    """Why a model with these capabilities cannot serve a detector; empty when it can."""
-    lacking = sorted(set(needs) - set(capabilities))
-    if not lacking:
-        return ""
-    able = ", ".join(sorted(capabilities)) or "nothing"
-    return f"the detector needs a model that can {', '.join(lacking)}; this one can {able}"
 
 
 def load(name: str) -> ModuleType:

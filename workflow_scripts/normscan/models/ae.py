@@ -1,8 +1,8 @@
-"""Autoencoder on the unified network. Source: Baur et al. 2021, II-A Eq. 1 and III-B.
+"""Autoencoder. Source: Baur et al. 2021, II-A Eq. 1 and III-B.
 
-L1 error, summed over a slice's pixels and averaged over slices. ``bottleneck: spatial`` is the
-study's AE (spatial). With ``dropout`` above 0 the code loses entries at random, in training and,
-for a Bayesian AE, when reconstructions are sampled (section II-B, Monte Carlo methods).
+L1 error. ``bottleneck: spatial`` is the study's AE (spatial). With ``dropout`` above 0 the code loses
+entries at random, in training and, for a Bayesian AE, when reconstructions are sampled (section
+II-B, Monte Carlo methods).
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from normscan.errors import ConfigError
-from normscan.models.base import NeuralModel, adam
-from normscan.networks.devices import seeded
-from normscan.networks.unified import UnifiedDecoder, UnifiedEncoder
+from normscan.models.coding import CodingModel, absolute_errors, build_model
 
 CAPABILITIES = {"reconstruct", "sample"}
 # Without dropout there is nothing random to sample.
@@ -34,39 +32,22 @@ SETTINGS = {
 }
 
 
-class Model(NeuralModel):
+class Model(CodingModel):
     """Encoder, dropout on the code, decoder."""
 
-    def __init__(
-        self,
-        contrasts: int,
-        size: int,
-        *,
-        bottleneck: str = "dense",
-        latent: int = 128,
-        dropout: float = 0.0,
-        learning_rate: float = 1e-4,
-    ):
-        super().__init__(contrasts, size)
+    def __init__(self, contrasts: int, size: int, *, dropout: float = 0.0, **settings: Any):
+        super().__init__(contrasts, size, **settings)
         if not 0 <= dropout < 1:
             raise ConfigError(f"dropout: found {dropout}; must be at least 0 and below 1")
-        self.dropout, self.learning_rate = dropout, learning_rate
-        self.encoder = UnifiedEncoder(contrasts, size, latent, bottleneck)
-        self.decoder = UnifiedDecoder(contrasts, size, latent, bottleneck)
-
-    def optimisers(self, phase: str) -> dict[str, torch.optim.Optimizer]:
-        return {"main": adam(self.parameters(), self.learning_rate)}
+        self.dropout = dropout
 
     def losses(self, batch: Tensor) -> dict[str, Tensor]:
         code = functional.dropout(self.encode(batch), self.dropout, self.training)
-        error = (batch - self.decoder(code)).abs().flatten(1)
-        return {"loss": error.sum(dim=1).mean(), "reconstruction": error.mean()}
-
-    def reconstruct(self, slices: Tensor) -> Tensor:
-        return self.decoder(self.encode(slices))
+        error = absolute_errors(batch, self.decoder(code)).mean()
+        return {"loss": error, "reconstruction": error / batch[0].numel()}
 
     def encode(self, slices: Tensor) -> Tensor:
-        """Code (n, latent), or (n, latent, 8, 8) of a spatial bottleneck."""
+        """Code (n, latent), or (n, latent, h, w) of a spatial bottleneck."""
         return self.encoder(slices)[0]
 
     def decode_sample(self, code: Tensor, generator: torch.Generator) -> Tensor:
@@ -87,9 +68,4 @@ class Model(NeuralModel):
 
 def build(contrasts: int, size: int, seed: int = 0, **settings: Any) -> Model:
     """An AE with weights that follow from ``seed``; settings as in ``SETTINGS``."""
-    chosen = {**SETTINGS, **settings}
-    if chosen["network"] != "unified":
-        raise ConfigError(f"network: found '{chosen['network']}'; allowed: unified")
-    names = ("bottleneck", "latent", "dropout", "learning_rate")
-    with seeded(seed):
-        return Model(contrasts, size, **{name: chosen[name] for name in names})
+    return build_model(Model, SETTINGS, contrasts, size, seed, settings)

@@ -8,7 +8,8 @@ from types import ModuleType
 from typing import Any
 
 from normscan.errors import ConfigError
-from normscan.plugins import complete_settings, literals, plugin_names, require_known
+from normscan.networks import registry as networks
+from normscan.plugins import literals, plugin_names, require_known
 
 FOLDER = Path(__file__).resolve().parent
 
@@ -24,7 +25,8 @@ def describe(family: str) -> dict[str, Any]:
     Returns
     -------
     description : ``capabilities`` (set of words), ``conditions`` (capability -> the setting that
-        must not be 0 for it) and ``settings`` (name -> default).
+        must not be 0 for it), ``settings`` (name -> default), and what its network must have:
+        ``needs_critic``, ``needs_dense`` (bool).
 
     Raises
     ------
@@ -36,25 +38,41 @@ def describe(family: str) -> dict[str, Any]:
         "capabilities": set(found["CAPABILITIES"]),
         "conditions": dict(found.get("CONDITIONS", {})),
         "settings": dict(found["SETTINGS"]),
+        "needs_critic": bool(found.get("NEEDS_CRITIC", False)),
+        "needs_dense": bool(found.get("NEEDS_DENSE", False)),
     }
 
 
-def settings(family: str, given: dict[str, Any], where: str = "") -> dict[str, Any]:
-    """All settings of a family: ``given`` over the defaults.
+def network_problems(family: str, settings: dict[str, Any], where: str) -> list[str]:
+    """Why a family cannot be built on the network that its settings name; empty when it can.
 
     Parameters
     ----------
-    where : the configuration key that errors name; default ``models.{family}``.
-
-    Raises
-    ------
-    ConfigError : unknown settings or values of a wrong type, all of them at once.
+    settings : complete settings of the family.
+    where : the configuration key that problems are reported under.
     """
-    defaults = describe(family)["settings"]
-    complete, problems = complete_settings(given, defaults, where or f"models.{family}")
-    if problems:
-        raise ConfigError("\n".join(problems))
-    return complete
+    if "network" not in settings:
+        return []
+    network, bottleneck = settings["network"], settings["bottleneck"]
+    try:
+        has, needs = networks.describe(network), describe(family)
+    except ConfigError as error:
+        return [f"{where}.{error}"]
+    problems = []
+    if bottleneck not in has["bottlenecks"]:
+        allowed = ", ".join(has["bottlenecks"])
+        problems.append(
+            f"{where}.bottleneck: found '{bottleneck}'; network {network} has: {allowed}"
+        )
+    if needs["needs_dense"] and bottleneck != "dense":
+        problems.append(f"{where}.bottleneck: found '{bottleneck}'; family {family} needs: dense")
+    if needs["needs_critic"] and not has["critic"]:
+        able = [name for name in networks.names() if networks.describe(name)["critic"]]
+        problems.append(
+            f"{where}.network: found '{network}', which has no critic; family {family} needs one "
+            f"of: {', '.join(able)}"
+        )
+    return problems
 
 
 def load(family: str) -> ModuleType:

@@ -1,4 +1,4 @@
-"""Variational autoencoder on the unified network. Source: Baur et al. 2021, II-A, III-B, Table II.
+"""Variational autoencoder. Source: Baur et al. 2021, II-A, III-B, Table II.
 
 The loss is the negative evidence lower bound with an L1 likelihood: absolute errors summed over a
 slice's pixels plus ``kl_weight`` times the divergence summed over the code's dimensions, averaged
@@ -13,11 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from normscan.errors import ConfigError
-from normscan.models.base import NeuralModel, adam
+from normscan.models.coding import CodingModel, absolute_errors, build_model
 from normscan.models.gaussian import draw, kl_to_standard
-from normscan.networks.devices import seeded
-from normscan.networks.unified import UnifiedDecoder, UnifiedEncoder
 
 CAPABILITIES = {"reconstruct", "elbo", "sample"}
 SETTINGS = {
@@ -33,43 +30,27 @@ SETTINGS = {
 }
 
 
-class Model(NeuralModel):
+class Model(CodingModel):
     """Encoder to mean and log variance of a code, decoder."""
 
-    def __init__(
-        self,
-        contrasts: int,
-        size: int,
-        *,
-        bottleneck: str = "dense",
-        latent: int = 128,
-        kl_weight: float = 1.0,
-        learning_rate: float = 1e-4,
-    ):
-        super().__init__(contrasts, size)
-        self.kl_weight, self.learning_rate = kl_weight, learning_rate
-        self.encoder = UnifiedEncoder(contrasts, size, latent, bottleneck, codes=2)
-        self.decoder = UnifiedDecoder(contrasts, size, latent, bottleneck)
+    codes = 2
 
-    def optimisers(self, phase: str) -> dict[str, torch.optim.Optimizer]:
-        return {"main": adam(self.parameters(), self.learning_rate)}
+    def __init__(self, contrasts: int, size: int, *, kl_weight: float = 1.0, **settings: Any):
+        super().__init__(contrasts, size, **settings)
+        self.kl_weight = kl_weight
 
     def losses(self, batch: Tensor) -> dict[str, Tensor]:
         mean, log_variance = self.encode(batch)
-        error = (batch - self.decoder(draw(mean, log_variance))).abs().flatten(1)
+        error = absolute_errors(batch, self.decoder(draw(mean, log_variance))).mean()
         divergence = kl_to_standard(mean, log_variance).mean()
         return {
-            "loss": error.sum(dim=1).mean() + self.kl_weight * divergence,
-            "reconstruction": error.mean(),
+            "loss": error + self.kl_weight * divergence,
+            "reconstruction": error / batch[0].numel(),
             "kl": divergence,
         }
 
-    def reconstruct(self, slices: Tensor) -> Tensor:
-        """Decode the mean of the code."""
-        return self.decoder(self.encode(slices)[0])
-
     def encode(self, slices: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log variance of the code, each (n, latent) or (n, latent, 8, 8)."""
+        """Mean and log variance of the code, each (n, latent) or (n, latent, h, w)."""
         mean, log_variance = self.encoder(slices)
         return mean, log_variance
 
@@ -84,15 +65,10 @@ class Model(NeuralModel):
         slices through input and target alike (Baur et al. 2021, Eq. 4; You et al. 2019).
         """
         mean, log_variance = self.encode(slices)
-        error = (slices - self.decoder(mean)).abs().flatten(1).sum(dim=1)
+        error = absolute_errors(slices, self.decoder(mean))
         return error + self.kl_weight * kl_to_standard(mean, log_variance)
 
 
 def build(contrasts: int, size: int, seed: int = 0, **settings: Any) -> Model:
     """A VAE with weights that follow from ``seed``; settings as in ``SETTINGS``."""
-    chosen = {**SETTINGS, **settings}
-    if chosen["network"] != "unified":
-        raise ConfigError(f"network: found '{chosen['network']}'; allowed: unified")
-    names = ("bottleneck", "latent", "kl_weight", "learning_rate")
-    with seeded(seed):
-        return Model(contrasts, size, **{name: chosen[name] for name in names})
+    return build_model(Model, SETTINGS, contrasts, size, seed, settings)

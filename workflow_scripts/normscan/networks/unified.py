@@ -3,7 +3,7 @@
 Source: Baur et al. 2021, section III-B and Fig. 4. Not given in the paper: the slope of the leaky
 ReLU (0.3, the default of the library the study was made with), the output's activation (none) and
 the initial weights (Glorot uniform as in that library, but the last layer's a tenth of it: training
-starts from nearly empty images instead of from loud noise, and ends at a third of the error).
+starts from nearly empty images instead of from loud noise; an AE then ends at a third of the error).
 """
 
 from __future__ import annotations
@@ -12,8 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from normscan.errors import ConfigError
+from normscan.networks.layers import full_precision, initialise
 from normscan.networks.normalisation import BatchNorm
 
+# Bottlenecks that there are; with a critic, adversarial models can use this network.
+BOTTLENECKS = ["dense", "spatial"]
+CRITIC = True
 COARSEST = 8
 SLOPE = 0.3
 NARROW = 16
@@ -177,9 +181,43 @@ class UnifiedDecoder(nn.Module):
         return full_precision(self.stages(self.features(code)))
 
 
-def full_precision(tensor: Tensor) -> Tensor:
-    """Half precision, as networks compute under autocast, to float32, so that losses are exact."""
-    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+class UnifiedCritic(nn.Module):
+    """Slices -> one number each; the features are those of the last stage (section III-B).
+
+    "A replica of the encoder", without its batch norms: they would make the gradient penalty, which
+    is meant for each slice on its own, one of the whole batch (Gulrajani et al. 2017, section 4).
+    """
+
+    def __init__(self, contrasts: int, size: int):
+        super().__init__()
+        layers: list[nn.Module] = []
+        channels = contrasts
+        for filters in encoder_filters(size):
+            layers += [nn.Conv2d(channels, filters, 5, stride=2, padding=2), nn.LeakyReLU(SLOPE)]
+            channels = filters
+        self.features = nn.Sequential(*layers)
+        self.judge = nn.Linear(channels * COARSEST**2, 1)
+        self.apply(initialise)
+
+    def forward(self, slices: Tensor) -> Tensor:
+        return self.judge(self.features(slices).flatten(1)).squeeze(1)
+
+
+def make_encoder(
+    contrasts: int, size: int, latent: int, bottleneck: str, codes: int = 1
+) -> UnifiedEncoder:
+    """The encoder; parameters as of :class:`UnifiedEncoder`."""
+    return UnifiedEncoder(contrasts, size, latent, bottleneck, codes)
+
+
+def make_decoder(contrasts: int, size: int, latent: int, bottleneck: str) -> UnifiedDecoder:
+    """The decoder; parameters as of :class:`UnifiedDecoder`."""
+    return UnifiedDecoder(contrasts, size, latent, bottleneck)
+
+
+def make_critic(contrasts: int, size: int) -> UnifiedCritic:
+    """The critic."""
+    return UnifiedCritic(contrasts, size)
 
 
 def check_bottleneck(bottleneck: str) -> str:
@@ -187,11 +225,3 @@ def check_bottleneck(bottleneck: str) -> str:
     if bottleneck not in ("dense", "spatial"):
         raise ConfigError(f"bottleneck: found '{bottleneck}'; allowed: dense, spatial")
     return bottleneck
-
-
-def initialise(module: nn.Module) -> None:
-    """Glorot uniform weights and zero biases of convolutions and dense layers."""
-    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
-        nn.init.xavier_uniform_(module.weight)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)

@@ -11,6 +11,7 @@ import yaml
 
 from normscan.cohorts.load import load_cohort
 from normscan.cohorts.scans import Cohort
+from normscan.cohorts.splits import too_few
 from normscan.errors import CohortError, ConfigError
 from normscan.workflow.protocols import NO_MODEL, Protocol, parse_protocol
 from normscan.workflow.schema import nearest, schema_problems, wrong_value
@@ -106,7 +107,7 @@ def load_study(config: dict[str, Any], base: Path, protocol_folder: Path) -> Stu
         excluded=excluded,
         source=config,
     )
-    problems = _conflicts(study) + _role_problems(study)
+    problems = _conflicts(study) + _role_problems(study) + _split_problems(study)
     if problems:
         raise ConfigError(_report(problems))
     return study
@@ -232,6 +233,20 @@ def _conflicts(study: Study) -> list[str]:
                         f"protocol '{protocol.name}'.{kind}.{name}: differs from the one of the "
                         f"same name in protocol '{first}'; give it another name"
                     )
+    return problems
+
+
+def _split_problems(study: Study) -> list[str]:
+    """Cohorts with fewer subjects than their split needs."""
+    problems = []
+    for name, cohort in study.cohorts.items():
+        subjects = len({scan.subject for scan in cohort.scans})
+        try:
+            problem = too_few(subjects, cohort.role, study.validation[name])
+        except ConfigError as error:
+            problem = str(error)
+        if problem:
+            problems.append(f"config.cohorts.{name}: {problem}")
     return problems
 
 

@@ -184,7 +184,7 @@ def _models(entries: dict[str, dict], where: str, problems: list[str]) -> dict[s
             continue
         given = {one: value for one, value in entry.items() if one != "family"}
         settings, wrong = complete_settings(given, models.describe(family)["settings"], key)
-        problems += wrong
+        problems += wrong + models.network_problems(family, settings, key)
         found[name] = Model(name, family, settings)
     return found
 

@@ -1,0 +1,235 @@
+"""The comparative study's other families: their losses against what they are defined as."""
+
+import pytest
+import torch
+from torch import nn
+from torch.distributions import Independent, Normal, kl_divergence
+
+from normscan.models import registry
+from normscan.models.adversarial import critic_losses, gradient_penalty
+from normscan.models.base import Updates
+from normscan.models.gaussian import kl_to_standard
+from normscan.models.masking import paint_squares
+
+
+def made(family, **settings):
+    return registry.load(family).build(1, 16, **{"latent": 8, **settings}).eval()
+
+
+@pytest.fixture
+def slices():
+    return torch.rand(5, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+
+
+def errors(slices, expected):
+    return (slices - expected).abs().sum(dim=(1, 2, 3))
+
+
+def weights(module):
+    return {name: value.clone() for name, value in module.state_dict().items()}
+
+
+def changed(module, before):
+    return any(not torch.equal(value, before[name]) for name, value in module.state_dict().items())
+
+
+# Painted squares
+
+
+def test_squares_are_painted_inside_the_range_of_the_slice():
+    torch.manual_seed(0)
+    slices = torch.rand(50, 2, 32, 32) + torch.arange(50).view(-1, 1, 1, 1)
+    painted = paint_squares(slices, 3, 0.5)
+    differ = painted != slices
+    # All contrasts of a slice at the same places, three squares of a quarter of the side on average.
+    assert torch.equal(differ[:, 0], differ[:, 1])
+    assert 0.05 < differ.float().mean() < 0.4
+    assert (painted.amin((1, 2, 3)) >= slices.amin((1, 2, 3))).all()
+    assert (painted.amax((1, 2, 3)) <= slices.amax((1, 2, 3))).all()
+
+
+def test_no_square_is_larger_than_allowed():
+    torch.manual_seed(0)
+    differ = paint_squares(torch.rand(200, 1, 32, 32), 1, 0.25) != torch.rand(())
+    painted = paint_squares(torch.zeros(1, 1, 8, 8), 3, 0.5)
+    assert differ.any() and painted.shape == (1, 1, 8, 8)
+    slices = torch.rand(200, 1, 32, 32)
+    differ = (paint_squares(slices, 1, 0.25) != slices)[:, 0]
+    assert differ.any(dim=2).sum(dim=1).max() <= 8 and differ.any(dim=1).sum(dim=1).max() <= 8
+
+
+def test_a_context_ae_is_compared_with_the_slice_before_painting(slices):
+    model = made("context_ae")
+    torch.manual_seed(3)
+    loss = model.losses(slices)["loss"]
+    torch.manual_seed(3)
+    painted = paint_squares(slices, 3, 0.5)
+    torch.testing.assert_close(loss, errors(slices, model.reconstruct(painted)).mean())
+    assert made("context_ae", squares=1, largest_square=0.0).losses(slices)["loss"] > 0
+
+
+def test_a_context_vae_adds_the_branch_without_divergence(slices):
+    model = made("context_vae", context_weight=2.0)
+    torch.manual_seed(3)
+    found = model.losses(slices)
+    torch.manual_seed(3)
+    plain = type(model).__mro__[1].losses(model, slices)
+    painted = paint_squares(slices, 3, 0.5)
+    context = errors(slices, model.reconstruct(painted)).mean()
+    torch.testing.assert_close(found["loss"], plain["loss"] + 2 * context)
+
+
+# Code constraint
+
+
+def test_a_constrained_ae_compares_codes(slices):
+    model = made("constrained_ae", code_weight=3.0)
+    found = model.losses(slices)
+    code = model.encoder(slices)[0]
+    expected = model.decoder(code)
+    distance = (model.encoder(expected)[0] - code).square().sum(dim=1).mean()
+    torch.testing.assert_close(found["code"], distance)
+    torch.testing.assert_close(found["loss"], errors(slices, expected).mean() + 3 * distance)
+
+
+# GMVAE
+
+
+@pytest.mark.parametrize("bottleneck", ["dense", "spatial"])
+def test_one_standard_cluster_is_a_vae(slices, bottleneck):
+    model = made("gmvae", clusters=1, cluster_floor=0.0, bottleneck=bottleneck)
+    for layer in model.prior.layers:
+        if isinstance(layer, nn.Conv2d):
+            nn.init.zeros_(layer.weight)
+    codes = model.encoder(slices)
+    parts = model.divergences(codes, codes[0], codes[2])
+    torch.testing.assert_close(parts["z"], kl_to_standard(*codes[:2]))
+    torch.testing.assert_close(parts["w"], kl_to_standard(*codes[2:]))
+    torch.testing.assert_close(parts["cluster"], torch.zeros(5))
+
+
+def test_divergences_of_a_mixture_agree_with_torch_distributions(slices):
+    model = made("gmvae", clusters=3, cluster_floor=0.0).double()
+    codes = model.encoder(slices.double())
+    codes = tuple(code + torch.randn_like(code) for code in codes)
+    z, w = torch.randn(5, 8).double(), torch.randn(5, 8).double()
+    parts = model.divergences(codes, z, w)
+    mean, log_variance = (one[..., 0, 0] for one in model.prior(w[..., None, None]))
+    clusters = Independent(Normal(mean, (0.5 * log_variance).exp()), 1)
+    share = torch.softmax(clusters.log_prob(z[:, None]), dim=1)
+    posterior = Independent(Normal(codes[0][:, None], (0.5 * codes[1][:, None]).exp()), 1)
+    expected = (share * kl_divergence(posterior, clusters)).sum(dim=1)
+    torch.testing.assert_close(parts["z"], expected)
+    torch.testing.assert_close(parts["cluster"], (share * (share * 3).log()).sum(dim=1))
+
+
+def test_clusters_are_not_pushed_below_the_floor(slices):
+    dense = made("gmvae", cluster_floor=1.0)
+    codes = dense.encoder(slices)
+    assert (dense.divergences(codes, codes[0], codes[2])["cluster"] >= 1).all()
+    spatial = made("gmvae", cluster_floor=1.0, bottleneck="spatial")
+    codes = spatial.encoder(slices)
+    assert (spatial.divergences(codes, codes[0], codes[2])["cluster"] >= 64).all()
+
+
+@pytest.mark.parametrize("family", ["gmvae", "context_vae", "anovaegan"])
+def test_elbo_is_the_error_plus_divergences_and_differentiable(slices, family):
+    model = made(family).double()
+    slices = slices.double().requires_grad_()
+    found = model.elbo_loss(slices)
+    assert found.shape == (5,) and (found > errors(slices, model.reconstruct(slices))).all()
+    (gradient,) = torch.autograd.grad(found.sum(), slices)
+    direction = torch.randn(slices.shape, generator=torch.Generator().manual_seed(1)).double()
+    with torch.no_grad():
+        ahead, behind = (model.elbo_loss(slices + s * direction).sum() for s in (1e-6, -1e-6))
+    torch.testing.assert_close(
+        (gradient * direction).sum(), (ahead - behind) / 2e-6, rtol=1e-4, atol=1e-4
+    )
+
+
+# Adversarial losses
+
+
+class Slope(nn.Module):
+    """A critic with a known gradient."""
+
+    def __init__(self, *norms):
+        super().__init__()
+        self.norms = nn.Parameter(torch.tensor(norms))
+
+    def forward(self, slices):
+        weight = self.norms[:, None] * torch.full((1, slices[0].numel()), slices[0].numel() ** -0.5)
+        return (slices.flatten(1) * weight).sum(dim=1)
+
+
+def test_the_penalty_is_on_the_norm_of_each_sample():
+    """Norms 1 and 3: (1 - 1)^2 and (3 - 1)^2. Partial derivatives are all far from 1."""
+    real, fake = torch.rand(2, 1, 8, 8), torch.rand(2, 1, 8, 8)
+    critic = Slope(1.0, 3.0)
+    torch.testing.assert_close(gradient_penalty(critic, real, fake), torch.tensor(2.0))
+    (pull,) = torch.autograd.grad(gradient_penalty(critic, real, fake), critic.norms)
+    torch.testing.assert_close(pull, torch.tensor([0.0, 2.0]))
+
+
+def test_a_flat_critic_has_finite_gradients():
+    critic = Slope(0.0, 0.0)
+    penalty = gradient_penalty(critic, torch.rand(2, 1, 4, 4), torch.rand(2, 1, 4, 4))
+    assert penalty.item() == pytest.approx(1, abs=1e-4)
+    (pull,) = torch.autograd.grad(penalty, critic.norms)
+    assert pull.isfinite().all()
+
+
+def test_a_critic_tells_real_from_fake():
+    critic = nn.Sequential(nn.Flatten(), nn.Linear(16, 1), nn.Flatten(0))
+    optimiser = torch.optim.Adam(critic.parameters(), lr=0.05)
+    real, fake = torch.full((8, 1, 4, 4), 0.5), torch.zeros(8, 1, 4, 4)
+    for _ in range(300):
+        losses = critic_losses(critic, real, fake, 10.0)
+        optimiser.zero_grad()
+        losses["critic"].backward()
+        optimiser.step()
+    # The points are 2 apart; a critic of slope s maximises 2 s - 10 (s - 1)^2, at s = 1.1.
+    assert losses["wasserstein"].item() == pytest.approx(2.2, rel=1e-3)
+
+
+def test_phases_of_fanogan_change_their_own_parts_only(slices):
+    model = made("fanogan", critic_steps=1)
+    for phase, moving in (("gan", {"critic", "decoder"}), ("encoder", {"encoder"})):
+        parts = {name: getattr(model, name) for name in ("encoder", "decoder", "critic")}
+        before = {name: weights(part) for name, part in parts.items()}
+        update = Updates(model.optimisers(phase))
+        model.training_mode(phase)
+        model.training_step(phase, slices, update)
+        assert {name for name, part in parts.items() if changed(part, before[name])} == moving
+    assert model.validation_loss("gan", slices) is None
+    assert model.validation_loss("encoder", slices).shape == (5,)
+    assert model.limits("gan") == {"max_epochs": 100} and model.limits("encoder") == {}
+
+
+@pytest.mark.parametrize(("family", "critic"), [("fanogan", "gan"), ("anovaegan", "main")])
+def test_generators_step_after_some_steps_of_the_critic(slices, family, critic):
+    model = made(family, critic_steps=3)
+    update = Updates(model.optimisers(critic))
+    stepped = []
+    step = update.optimisers["generator"].step
+    update.optimisers["generator"].step = lambda: (stepped.append(update.step), step())
+    model.training_mode(critic)
+    for update.step in range(7):
+        losses = model.training_step(critic, slices, update)
+        assert {"critic", "wasserstein", "penalty"} <= set(losses)
+    assert stepped == [2, 5]
+
+
+def test_codes_of_a_constrained_aae_become_normal():
+    torch.manual_seed(0)
+    slices = torch.rand(64, 1, 16, 16)
+    model = made("constrained_aae", latent=2, learning_rate=2e-3, code_weight=0.0)
+    update = Updates({**model.optimisers("main"), "ae": torch.optim.SGD(model.parameters(), 0.0)})
+    model.encoder.code.dense.bias.data.fill_(3.0)
+    far = model.encoder(slices)[0].mean().item()
+    model.training_mode("main")
+    for update.step in range(150):
+        losses = model.training_step("main", slices, update)
+    near = model.encoder(slices)[0].mean().item()
+    assert far > 2 and abs(near) < 1
+    assert {"loss", "reconstruction", "code", "critic"} <= set(losses)

@@ -1,0 +1,54 @@
+"""Wasserstein losses with gradient penalty. Source: Gulrajani et al. 2017, section 4 and Alg. 1."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from normscan.models.base import adam
+
+# As in Gulrajani et al. and Schlegl et al. 2019.
+BETAS = (0.5, 0.9)
+
+
+def critic_losses(
+    critic: nn.Module, real: Tensor, fake: Tensor, penalty_weight: float
+) -> dict[str, Tensor]:
+    """What a critic minimises: ``critic`` = -``wasserstein`` + weight * ``penalty``.
+
+    Parameters
+    ----------
+    critic : (n, ...) -> (n,).
+    real, fake : equal shapes; no gradient goes through them.
+    """
+    real, fake = real.detach(), fake.detach()
+    distance = critic(real).mean() - critic(fake).mean()
+    penalty = gradient_penalty(critic, real, fake)
+    return {
+        "critic": penalty_weight * penalty - distance,
+        "wasserstein": distance,
+        "penalty": penalty,
+    }
+
+
+def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+    """Mean over samples of (|gradient of the critic| - 1)^2 between real and fake ones.
+
+    The norm is that of each sample's whole gradient. (The code published with Baur et al. 2021 takes
+    the norm over one axis of an image only.) In float32: squares of small gradients would vanish
+    in half precision.
+    """
+    shape = (len(real), *[1] * (real.ndim - 1))
+    place = torch.rand(shape, device=real.device, dtype=real.dtype)
+    between = (real + place * (fake - real)).requires_grad_()
+    with torch.autocast(real.device.type, enabled=False), torch.enable_grad():
+        judged = critic(between)
+        (gradient,) = torch.autograd.grad(judged.sum(), between, create_graph=True)
+        # The root's derivative has no limit at 0.
+        norm = (gradient.flatten(1).square().sum(dim=1) + 1e-12).sqrt()
+        return (norm - 1).square().mean()
+
+
+def adversarial_adam(parameters, learning_rate: float) -> torch.optim.Adam:
+    """Adam as Wasserstein GANs use it."""
+    return adam(parameters, learning_rate, BETAS)

@@ -1,0 +1,79 @@
+"""What most families share: an encoder, a code, a decoder, from any of the networks.
+
+Losses are sums over a slice's pixels, averaged over slices (Baur et al. 2021, II-A Eq. 1; the paper
+gives no reduction).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from normscan.errors import ConfigError
+from normscan.models.base import NeuralModel, adam
+from normscan.networks import registry as networks
+from normscan.networks.devices import seeded
+
+# Settings of the training loop rather than of the model.
+TRAINING = ("batch_size", "max_epochs", "patience", "precision")
+
+
+class CodingModel(NeuralModel):
+    """Encoder and decoder on a chosen network; ``codes`` tensors come out of the encoder.
+
+    Parameters
+    ----------
+    network, bottleneck : see :mod:`normscan.networks.registry`.
+    latent : length of the code; its channels where the bottleneck is spatial.
+    """
+
+    codes = 1
+
+    def __init__(
+        self,
+        contrasts: int,
+        size: int,
+        *,
+        network: str = "unified",
+        bottleneck: str = "dense",
+        latent: int = 128,
+        learning_rate: float = 1e-4,
+    ):
+        super().__init__(contrasts, size)
+        self.learning_rate = learning_rate
+        module, has = networks.load(network), networks.describe(network)["bottlenecks"]
+        if bottleneck not in has:
+            raise ConfigError(
+                f"bottleneck: found '{bottleneck}'; network {network} has: {', '.join(has)}"
+            )
+        self.encoder = module.make_encoder(contrasts, size, latent, bottleneck, self.codes)
+        self.decoder = module.make_decoder(contrasts, size, latent, bottleneck)
+
+    def optimisers(self, phase: str) -> dict[str, torch.optim.Optimizer]:
+        return {"main": adam(self.parameters(), self.learning_rate)}
+
+    def reconstruct(self, slices: Tensor) -> Tensor:
+        """Decode the code, or its mean."""
+        return self.decoder(self.encoder(slices)[0])
+
+
+def absolute_errors(slices: Tensor, expected: Tensor) -> Tensor:
+    """Absolute errors summed over each slice's pixels and contrasts (n,)."""
+    return (slices - expected).abs().flatten(1).sum(dim=1)
+
+
+def build_model(
+    model: type[NeuralModel],
+    defaults: dict[str, Any],
+    contrasts: int,
+    size: int,
+    seed: int,
+    settings: dict[str, Any],
+) -> NeuralModel:
+    """A model with weights that follow from ``seed``, from settings over their defaults."""
+    chosen = {**defaults, **settings}
+    own = {name: value for name, value in chosen.items() if name not in TRAINING}
+    with seeded(seed):
+        return model(contrasts, size, **own)

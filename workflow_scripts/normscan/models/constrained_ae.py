@@ -1,0 +1,57 @@
+"""Constrained AE: input and reconstruction must have the same code.
+
+Source: Baur et al. 2021, III-B, after Chen and Konukoglu 2018 (its reference [5]): to the L1 error
+comes the squared distance between the codes of a slice and of its reconstruction, weight 1. The
+distance is summed over the code as errors are over pixels (not given in the papers); it moves
+encoder and decoder.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from normscan.models.coding import CodingModel, absolute_errors, build_model
+
+CAPABILITIES = {"reconstruct"}
+SETTINGS = {
+    "network": "unified",
+    "bottleneck": "dense",
+    "latent": 128,
+    "code_weight": 1.0,
+    "learning_rate": 1e-4,
+    "batch_size": 64,
+    "max_epochs": 1000,
+    "patience": 5,
+    "precision": "auto",
+}
+
+
+class Model(CodingModel):
+    """An AE that also encodes its reconstructions in training."""
+
+    def __init__(self, contrasts: int, size: int, *, code_weight: float = 1.0, **settings: Any):
+        super().__init__(contrasts, size, **settings)
+        self.code_weight = code_weight
+
+    def losses(self, batch: Tensor) -> dict[str, Tensor]:
+        code = self.encoder(batch)[0]
+        expected = self.decoder(code)
+        error = absolute_errors(batch, expected).mean()
+        distance = code_distance(code, self.encoder(expected)[0]).mean()
+        return {
+            "loss": error + self.code_weight * distance,
+            "reconstruction": error / batch[0].numel(),
+            "code": distance,
+        }
+
+
+def code_distance(code: Tensor, other: Tensor) -> Tensor:
+    """Squared distance between two codes of each slice (n,)."""
+    return (code - other).square().flatten(1).sum(dim=1)
+
+
+def build(contrasts: int, size: int, seed: int = 0, **settings: Any) -> Model:
+    """A constrained AE with weights that follow from ``seed``; settings as in ``SETTINGS``."""
+    return build_model(Model, SETTINGS, contrasts, size, seed, settings)

@@ -1,0 +1,57 @@
+"""Context AE: fills in squares that were painted over. Source: Baur et al. 2021, II-A (Fig. 2e).
+
+The squares are those of Zimmerer et al. 2019 (its reference [7]); the L1 error is that of the whole
+slice against the slice before painting. (The published code compares with the painted slice, which
+teaches to copy the noise; the paper, "recover missing sections", is followed.) Trained models see
+slices as they are.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from normscan.models.coding import CodingModel, absolute_errors, build_model
+from normscan.models.masking import paint_squares
+
+CAPABILITIES = {"reconstruct"}
+# squares, largest_square: how many are painted over, and their largest side per slice side.
+SETTINGS = {
+    "network": "unified",
+    "bottleneck": "dense",
+    "latent": 128,
+    "squares": 3,
+    "largest_square": 0.5,
+    "learning_rate": 1e-4,
+    "batch_size": 64,
+    "max_epochs": 1000,
+    "patience": 5,
+    "precision": "auto",
+}
+
+
+class Model(CodingModel):
+    """An AE whose input has squares painted over in training."""
+
+    def __init__(
+        self,
+        contrasts: int,
+        size: int,
+        *,
+        squares: int = 3,
+        largest_square: float = 0.5,
+        **settings: Any,
+    ):
+        super().__init__(contrasts, size, **settings)
+        self.squares, self.largest_square = squares, largest_square
+
+    def losses(self, batch: Tensor) -> dict[str, Tensor]:
+        painted = paint_squares(batch, self.squares, self.largest_square)
+        error = absolute_errors(batch, self.reconstruct(painted)).mean()
+        return {"loss": error, "reconstruction": error / batch[0].numel()}
+
+
+def build(contrasts: int, size: int, seed: int = 0, **settings: Any) -> Model:
+    """A context AE with weights that follow from ``seed``; settings as in ``SETTINGS``."""
+    return build_model(Model, SETTINGS, contrasts, size, seed, settings)

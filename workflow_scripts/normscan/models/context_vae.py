@@ -1,0 +1,63 @@
+"""Context-encoding VAE. Source: Zimmerer et al. 2019, reference [7] of Baur et al. 2021, III-B.
+
+Two branches on the same weights: the VAE's (L1 error and divergence), and a context encoder's, which
+decodes the mean of the code of a slice with squares painted over, without divergence. Losses are
+added; the error of the second branch is against the slice before painting (the published code of
+the study compares with the painted slice; the paper, "recover missing sections", is followed).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from normscan.models.coding import absolute_errors, build_model
+from normscan.models.masking import paint_squares
+from normscan.models.vae import Model as VAE
+
+CAPABILITIES = {"reconstruct", "elbo", "sample"}
+SETTINGS = {
+    "network": "unified",
+    "bottleneck": "dense",
+    "latent": 128,
+    "kl_weight": 1.0,
+    "context_weight": 1.0,
+    "squares": 3,
+    "largest_square": 0.5,
+    "learning_rate": 1e-4,
+    "batch_size": 64,
+    "max_epochs": 1000,
+    "patience": 5,
+    "precision": "auto",
+}
+
+
+class Model(VAE):
+    """A VAE that also fills in squares in training."""
+
+    def __init__(
+        self,
+        contrasts: int,
+        size: int,
+        *,
+        context_weight: float = 1.0,
+        squares: int = 3,
+        largest_square: float = 0.5,
+        **settings: Any,
+    ):
+        super().__init__(contrasts, size, **settings)
+        self.context_weight = context_weight
+        self.squares, self.largest_square = squares, largest_square
+
+    def losses(self, batch: Tensor) -> dict[str, Tensor]:
+        losses = super().losses(batch)
+        painted = paint_squares(batch, self.squares, self.largest_square)
+        context = absolute_errors(batch, self.reconstruct(painted)).mean()
+        losses["loss"] = losses["loss"] + self.context_weight * context
+        return losses | {"context": context / batch[0].numel()}
+
+
+def build(contrasts: int, size: int, seed: int = 0, **settings: Any) -> Model:
+    """A context VAE with weights that follow from ``seed``; settings as in ``SETTINGS``."""
+    return build_model(Model, SETTINGS, contrasts, size, seed, settings)

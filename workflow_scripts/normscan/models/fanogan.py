@@ -1,0 +1,120 @@
+"""f-AnoGAN. Source: Schlegl et al. 2019, reference [17] of Baur et al. 2021, III-B.
+
+Phase ``gan``: a Wasserstein GAN with gradient penalty (weight 10) learns to draw healthy slices from
+codes z ~ N(0, 1). Every batch is one step of the critic, every fifth also one of the generator.
+Phase ``encoder``: with both frozen, an encoder learns to find the code of a slice; its loss is the
+squared error of image and of critic features, each a mean over its dimensions, with
+``feature_weight`` (kappa) 1 ("izi_f" of the paper). Early stopping goes by the reconstruction error,
+and so concerns the second phase; the first takes ``gan_epochs`` (not given in the study; some
+20,000 steps on its 110 subjects).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from normscan.models.adversarial import adversarial_adam, critic_losses
+from normscan.models.base import Updates
+from normscan.models.coding import CodingModel, build_model
+from normscan.networks import registry as networks
+
+CAPABILITIES = {"reconstruct"}
+NEEDS_CRITIC = True
+NEEDS_DENSE = True
+SETTINGS = {
+    "network": "unified",
+    "bottleneck": "dense",
+    "latent": 128,
+    "penalty_weight": 10.0,
+    "critic_steps": 5,
+    "feature_weight": 1.0,
+    "gan_epochs": 100,
+    "learning_rate": 1e-4,
+    "batch_size": 64,
+    "max_epochs": 1000,
+    "patience": 5,
+    "precision": "auto",
+}
+
+
+class Model(CodingModel):
+    """Generator (the decoder) and critic, then an encoder."""
+
+    phases = ("gan", "encoder")
+
+    def __init__(
+        self,
+        contrasts: int,
+        size: int,
+        *,
+        network: str = "unified",
+        latent: int = 128,
+        penalty_weight: float = 10.0,
+        critic_steps: int = 5,
+        feature_weight: float = 1.0,
+        gan_epochs: int = 100,
+        **settings: Any,
+    ):
+        super().__init__(contrasts, size, network=network, latent=latent, **settings)
+        self.latent, self.gan_epochs = latent, gan_epochs
+        self.penalty_weight, self.critic_steps = penalty_weight, critic_steps
+        self.feature_weight = feature_weight
+        self.critic = networks.load(network).make_critic(contrasts, size)
+
+    def optimisers(self, phase: str) -> dict[str, torch.optim.Optimizer]:
+        parts = {"critic": self.critic, "generator": self.decoder}
+        if phase == "encoder":
+            parts = {"encoder": self.encoder}
+        rate = self.learning_rate
+        return {name: adversarial_adam(part.parameters(), rate) for name, part in parts.items()}
+
+    def limits(self, phase: str) -> dict[str, int]:
+        return {"max_epochs": self.gan_epochs} if phase == "gan" else {}
+
+    def training_mode(self, phase: str) -> None:
+        self.eval()
+        for part in (self.critic, self.decoder) if phase == "gan" else (self.encoder,):
+            part.train()
+
+    def training_step(self, phase: str, batch: Tensor, update: Updates) -> dict[str, Tensor]:
+        if phase == "gan":
+            return self._gan_step(batch, update)
+        losses = self.losses(batch)
+        update("encoder", losses["loss"])
+        return losses
+
+    def _gan_step(self, batch: Tensor, update: Updates) -> dict[str, Tensor]:
+        with torch.no_grad():
+            fake = self._draw(batch)
+        losses = critic_losses(self.critic, batch, fake, self.penalty_weight)
+        update("critic", losses["critic"])
+        if (update.step + 1) % self.critic_steps == 0:
+            update("generator", -self.critic(self._draw(batch)).mean())
+        return losses
+
+    def _draw(self, batch: Tensor) -> Tensor:
+        """As many generated slices as there are in a batch."""
+        return self.decoder(torch.randn(len(batch), self.latent, device=batch.device))
+
+    def losses(self, batch: Tensor) -> dict[str, Tensor]:
+        expected = self.reconstruct(batch)
+        image = (batch - expected).square().mean()
+        features = self.critic.features(batch) - self.critic.features(expected)
+        feature = features.float().square().mean()
+        return {
+            "loss": image + self.feature_weight * feature,
+            "reconstruction": (batch - expected).abs().mean(),
+            "features": feature,
+        }
+
+    def validation_loss(self, phase: str, batch: Tensor) -> Tensor | None:
+        """L1 error per pixel (n,); none while there is no encoder."""
+        return None if phase == "gan" else super().validation_loss(phase, batch)
+
+
+def build(contrasts: int, size: int, seed: int = 0, **settings: Any) -> Model:
+    """An f-AnoGAN with weights that follow from ``seed``; settings as in ``SETTINGS``."""
+    return build_model(Model, SETTINGS, contrasts, size, seed, settings)
