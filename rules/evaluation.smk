@@ -5,6 +5,7 @@ rule evaluate:
     input:
         histograms=lambda w: PLAN.evaluated_histograms(w),
         scores=lambda w: PLAN.detected_scores(w),
+        froc=lambda w: PLAN.detected_scores(w, "-froc.tsv"),
         thresholds=PLAN.path(DETECTIONS, "thresholds.json"),
         subjects=PLAN.path("cohorts/{cohort}/subjects.tsv"),
     output:

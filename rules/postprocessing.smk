@@ -49,7 +49,8 @@ rule find_thresholds:
         patients=lambda w: PLAN.validation_histograms(w),
         subjects=lambda w: PLAN.calibration_subjects(w),
     output:
-        PLAN.path(DETECTIONS, "thresholds.json"),
+        rules=PLAN.path(DETECTIONS, "thresholds.json"),
+        froc=PLAN.path(DETECTIONS, "froc_thresholds.json"),
     log:
         log_file("find_thresholds", "{protocol}", "{variant}", "seed-{seed}"),
     benchmark:
@@ -74,9 +75,11 @@ rule segment:
         filtered=lambda w: PLAN.filtered_manifest(w),
         index=lambda w: PLAN.pack_index(w),
         thresholds=PLAN.path(DETECTIONS, "thresholds.json"),
+        froc=PLAN.path(DETECTIONS, "froc_thresholds.json"),
     output:
         manifest=PLAN.path(DETECTIONS, "detected/{cohort}/{shard}.json"),
         scores=PLAN.path(DETECTIONS, "detected/{cohort}/{shard}.tsv"),
+        froc=PLAN.path(DETECTIONS, "detected/{cohort}/{shard}-froc.tsv"),
     log:
         log_file("segment", "{protocol}", "{variant}", "seed-{seed}", "{cohort}", "{shard}"),
     benchmark:

@@ -50,6 +50,37 @@ rule draw_figures:
         "../workflow_scripts/draw_figures.py"
 
 
+rule compare_approaches:
+    input:
+        metrics=PLAN.path("metrics.tsv"),
+        maps=lambda w: PLAN.compared_maps(w.protocol),
+        models=lambda w: PLAN.compared_models(w.protocol),
+    output:
+        figures=PLAN.path("study/{protocol}/figures.json"),
+        patients=PLAN.path("study/{protocol}/patients.tsv"),
+        tests=PLAN.path("study/{protocol}/tests.tsv"),
+        correlations=PLAN.path("study/{protocol}/correlations.tsv"),
+        ranks=PLAN.path("study/{protocol}/published_ranks.tsv"),
+        beside=PLAN.path("study/{protocol}/published_beside.tsv"),
+    log:
+        log_file("compare_approaches", "{protocol}"),
+    benchmark:
+        benchmark_file("compare_approaches", "{protocol}")
+    conda:
+        "../envs/report.yaml"
+    resources:
+        mem_mb=memory(3000),
+        runtime=minutes(60),
+    params:
+        folder=PLAN.path("study/{protocol}"),
+        approaches=lambda w: PLAN.figure_approaches(w.protocol),
+        rule=lambda w: STUDY.protocols[w.protocol].rules[0].label,
+        published=lambda w: STUDY.protocols[w.protocol].citation == "baur2021",
+        code=code("compare_approaches.py"),
+    script:
+        "../workflow_scripts/compare_approaches.py"
+
+
 rule report:
     input:
         unpack(lambda w: PLAN.report_inputs()),

@@ -6,7 +6,7 @@ import numpy as np
 
 from job import run
 from normscan.figures.bars import metric_bars
-from normscan.figures.curves import pr_curves, roc_curves
+from normscan.figures.curves import froc_curves, pr_curves, roc_curves
 from normscan.figures.dice import dice_distributions
 from normscan.figures.residuals import residual_histograms
 from normscan.figures.slices import slice_rows
@@ -64,6 +64,20 @@ def main(snakemake) -> None:
         "ROC",
         seed_note + " Under heavy class imbalance ROC curves flatter; see precision and recall.",
     )
+    froc = {
+        name: (np.array(c["froc"]["false_positives"]), np.array(c["froc"]["recall"], float))
+        for name, c in curves.items()
+        if c["froc"]["threshold"]
+    }
+    if froc:
+        add(
+            froc_curves(froc),
+            "froc",
+            "Curves",
+            "free-response ROC",
+            "Lesions found (any voxel) against detections that touch none, at thresholds that "
+            "fixed shares of healthy voxels exceed.",
+        )
     add(
         metric_bars({w.cohort: areas(metrics)}, baselines=baseline(first)),
         "auprc",

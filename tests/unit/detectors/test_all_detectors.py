@@ -10,7 +10,11 @@ from fake_models import CPU, Convolutional, Linear
 from normscan.detectors import registry
 from normscan.models import ae, vae
 
-SETTINGS = {"restoration": {"steps": 4, "tv_weight": 0.7}, "montecarlo": {"samples": 23}}
+SETTINGS = {
+    "restoration": {"steps": 4, "tv_weight": 0.7},
+    "proximal_restoration": {"time": 0.1, "tv_weight": 0.7},
+    "montecarlo": {"samples": 23},
+}
 BATCHED = [name for name in registry.names() if "batch_size" in registry.describe(name)["settings"]]
 MODELS = {
     "linear": Linear,
@@ -66,7 +70,7 @@ def test_form_of_the_result_and_the_same_bits_again(detector, name):
 
 
 @pytest.mark.parametrize(
-    ("detector", "name"), [p for p in PAIRS if p[0] in ("reconstruction", "restoration")]
+    ("detector", "name"), [p for p in PAIRS if "restoration" in p[0] or p[0] == "reconstruction"]
 )
 def test_score_is_the_residual(detector, name):
     """Of one contrast and one reconstruction: input minus reconstruction."""

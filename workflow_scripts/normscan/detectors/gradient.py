@@ -15,8 +15,13 @@ import numpy as np
 import torch
 
 from normscan.detectors.base import Detection, empty_detection
-from normscan.detectors.inference import batch_size, batches, for_inference, signed_score
-from normscan.detectors.restoration import elbo_gradient
+from normscan.detectors.inference import (
+    batch_size,
+    batches,
+    elbo_and_gradient,
+    for_inference,
+    signed_score,
+)
 
 NEEDS = {"elbo", "reconstruct"}
 # residual: weight the residual by the gradient's magnitude; else the magnitude alone.
@@ -40,7 +45,7 @@ def detect(
     model = for_inference(model, device)
     detection = empty_detection(slices)
     for where, batch in batches(slices, batch_size(chosen["batch_size"], device), device):
-        weight = elbo_gradient(model, batch).abs()
+        weight = elbo_and_gradient(model, batch)[1].abs()
         with torch.no_grad():
             expected = model.reconstruct(batch)
             residual = batch - expected

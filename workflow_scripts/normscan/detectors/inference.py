@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -47,6 +47,15 @@ def batches(slices: np.ndarray, size: int, device: torch.device) -> Iterator[tup
 def count_batches(slices: np.ndarray, size: int) -> int:
     """How many batches :func:`batches` gives."""
     return -(-len(slices) // size)
+
+
+def elbo_and_gradient(model: Any, images: Tensor) -> tuple[Tensor, Tensor]:
+    """``elbo_loss`` of each slice (n,) and its gradient with respect to that slice (n, c, h, w)."""
+    with torch.enable_grad():
+        leaf = images.detach().requires_grad_()
+        value = model.elbo_loss(leaf)
+        (gradient,) = torch.autograd.grad(value.sum(), leaf)
+    return value.detach(), gradient
 
 
 def signed_score(residual: Tensor) -> Tensor:

@@ -22,23 +22,18 @@ only inside the brain, steps of 5e-3 and 2e-3 (You et al.); TV of the image minu
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from normscan.detectors.base import Detection, check_at_least, empty_detection
-from normscan.detectors.inference import (
-    batch_size,
-    batches,
-    count_batches,
-    for_inference,
-    signed_score,
-)
+from normscan.detectors.base import Detection, check_at_least
+from normscan.detectors.inference import elbo_and_gradient
+from normscan.detectors.restoring import Solver, restore, tune_tv_weight
 from normscan.detectors.variation import total_variation, variation_gradient
 from normscan.errors import ConfigError
-from normscan.progress import progress
 
 if TYPE_CHECKING:
     from normscan.slices.store import SliceStore
@@ -77,24 +72,39 @@ def detect(
         the restoration diverged.
     """
     chosen = {**SETTINGS, **settings}
-    steps, step_size = _descent(chosen)
-    if chosen["tv_weight"] == "auto":
-        raise ConfigError("tv_weight: is 'auto'; find it on healthy scans first, or give a number")
-    weight = check_at_least("tv_weight", chosen["tv_weight"], 0)
-    size = batch_size(chosen["batch_size"], device)
-    model = for_inference(model, device)
-    detection = empty_detection(slices)
-    parts = batches(slices, size, device)
-    for where, batch in progress(parts, "restoration", count_batches(slices, size)):
-        restored = descend(model, batch, tv_weight=weight, steps=steps, step_size=step_size)
-        if not restored.isfinite().all():
-            raise ConfigError(
-                f"step_size: found {step_size}, with which the restoration of slices "
-                f"{where.start} to {where.stop - 1} diverged; choose a smaller one"
-            )
-        detection.map[where] = signed_score(batch - restored).cpu().numpy()
-        detection.reconstruction[where] = restored.cpu().numpy()
-    return detection
+    return restore(
+        model,
+        slices,
+        _solver(chosen),
+        tv_weight=chosen["tv_weight"],
+        device=device,
+        slices_at_once=chosen["batch_size"],
+    )
+
+
+def tune(
+    model: Any, healthy: SliceStore, *, seed: int, device: torch.device, **settings: Any
+) -> tuple[dict[str, float], list[dict[str, float | None]]]:
+    """Settings that are found without labels, on healthy scans: the weight of the TV.
+
+    Parameters
+    ----------
+    healthy : slices of healthy validation scans; ``tv_slices`` of them are used, evenly spread.
+
+    Returns
+    -------
+    settings, table : ``{"tv_weight": ...}``, and the change under each candidate.
+    """
+    chosen = {**SETTINGS, **settings}
+    return tune_tv_weight(
+        model,
+        healthy,
+        _solver(chosen),
+        candidates=chosen["tv_candidates"],
+        count=chosen["tv_slices"],
+        device=device,
+        slices_at_once=chosen["batch_size"],
+    )
 
 
 def objective(model: Any, images: Tensor, inputs: Tensor, tv_weight: float) -> Tensor:
@@ -112,102 +122,17 @@ def descend(
     """
     images = inputs.clone()
     for _ in range(steps):
-        step = elbo_gradient(model, images)
+        step = elbo_and_gradient(model, images)[1]
         if tv_weight:
             step = step + tv_weight * variation_gradient(images - inputs)
         images = images - step_size * step
     return images
 
 
-def elbo_gradient(model: Any, images: Tensor) -> Tensor:
-    """Gradient of each slice's ``elbo_loss`` with respect to that slice (n, c, h, w)."""
-    with torch.enable_grad():
-        leaf = images.detach().requires_grad_()
-        (gradient,) = torch.autograd.grad(model.elbo_loss(leaf).sum(), leaf)
-    return gradient
-
-
-def tune(
-    model: Any, healthy: SliceStore, *, seed: int, device: torch.device, **settings: Any
-) -> tuple[dict[str, float], list[dict[str, float | None]]]:
-    """Settings that are found without labels, on healthy scans: the weight of the TV.
-
-    Parameters
-    ----------
-    healthy : slices of healthy validation scans; ``tv_slices`` of them are used, evenly spread.
-
-    Returns
-    -------
-    settings, table : ``{"tv_weight": ...}``, and the change under each candidate.
-    """
-    chosen = {**SETTINGS, **settings}
-    steps, step_size = _descent(chosen)
-    wanted = min(int(check_at_least("tv_slices", chosen["tv_slices"], 1)), len(healthy))
-    numbers = np.linspace(0, len(healthy) - 1, wanted).round().astype(int)
-    weight, table = choose_tv_weight(
-        model,
-        healthy.batch(numbers),
-        chosen["tv_candidates"],
-        device=device,
-        steps=steps,
-        step_size=step_size,
-        slices_at_once=chosen["batch_size"],
-    )
-    return {"tv_weight": weight}, table
-
-
-def choose_tv_weight(
-    model: Any,
-    healthy: np.ndarray,
-    candidates: Sequence[float],
-    *,
-    device: torch.device,
-    steps: int = 500,
-    step_size: float = 1e-3,
-    slices_at_once: int | None = None,
-) -> tuple[float, list[dict[str, float | None]]]:
-    """The candidate whose restoration changes healthy slices least (You et al. 2019, section 2.3).
-
-    Parameters
-    ----------
-    healthy : float32 (n, contrasts, height, width).
-    candidates : weights of the TV; of equally good ones the first is taken.
-
-    Returns
-    -------
-    weight, table : one row per candidate, ``tv_weight`` and ``mean_change``, the mean absolute
-        change of a pixel; None where the restoration diverged.
-
-    Raises
-    ------
-    ConfigError : no candidates, negative ones, or all diverge.
-    """
-    if not candidates:
-        raise ConfigError("tv_candidates: found none; give at least one")
-    weights = [check_at_least("tv_candidates", weight, 0) for weight in candidates]
-    size = batch_size(slices_at_once, device)
-    model = for_inference(model, device)
-    table: list[dict[str, float | None]] = []
-    for weight in progress(weights, "weight of the total variation"):
-        change = 0.0
-        for _, batch in batches(healthy, size, device):
-            restored = descend(model, batch, tv_weight=weight, steps=steps, step_size=step_size)
-            change += float((restored - batch).abs().sum(dtype=torch.float64))
-        mean = change / healthy.size
-        table.append({"tv_weight": weight, "mean_change": mean if np.isfinite(mean) else None})
-    usable = [row for row in table if row["mean_change"] is not None]
-    if not usable:
-        raise ConfigError(
-            f"step_size: found {step_size}, with which the restoration of healthy slices diverges "
-            "for every one of tv_candidates; choose a smaller one"
-        )
-    return min(usable, key=lambda row: row["mean_change"])["tv_weight"], table
-
-
-def _descent(chosen: dict[str, Any]) -> tuple[int, float]:
-    """Number and size of the steps, checked."""
+def _solver(chosen: dict[str, Any]) -> Solver:
+    """:func:`descend` with number and size of the steps, checked."""
     steps = int(check_at_least("steps", chosen["steps"], 1))
     size = check_at_least("step_size", chosen["step_size"], 0)
     if not 0 < size < np.inf:
         raise ConfigError(f"step_size: found {size}; must be above 0")
-    return steps, size
+    return partial(descend, steps=steps, step_size=size)

@@ -25,6 +25,41 @@ def variation_gradient(images: Tensor) -> Tensor:
     return -divergence(down.sign_(), right.sign_())
 
 
+def shrink_variation(
+    images: Tensor, weight: Tensor, steps: int, down: Tensor, right: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Proximal map of the total variation: argmin over r of |r - images|^2 / 2 + weight TV(r).
+
+    Source: Beck and Teboulle 2009, "Fast gradient-based algorithms for constrained total variation
+    image denoising and deblurring problems": accelerated projected gradient on the dual.
+
+    Parameters
+    ----------
+    images : (n, c, h, w).
+    weight : of each image (n,), at least 0.
+    steps : of the dual problem.
+    down, right : where to start in the dual, in [-1, 1]: (n, c, h-1, w) and (n, c, h, w-1).
+
+    Returns
+    -------
+    r, down, right : the minimiser up to the number of steps, and where the dual ended.
+    """
+    factor = weight.view(-1, 1, 1, 1)
+    # The norm of the differences is below sqrt(8).
+    length = 1 / (8 * factor.clamp(min=1e-8))
+    ahead_down, ahead_right, momentum = down, right, 1.0
+    for _ in range(steps):
+        vertical, horizontal = differences(images + factor * divergence(ahead_down, ahead_right))
+        new_down = (ahead_down + length * vertical).clamp_(-1, 1)
+        new_right = (ahead_right + length * horizontal).clamp_(-1, 1)
+        following = (1 + (1 + 4 * momentum**2) ** 0.5) / 2
+        pace = (momentum - 1) / following
+        ahead_down = new_down + pace * (new_down - down)
+        ahead_right = new_right + pace * (new_right - right)
+        down, right, momentum = new_down, new_right, following
+    return images + factor * divergence(down, right), down, right
+
+
 def differences(images: Tensor) -> tuple[Tensor, Tensor]:
     """Lower minus upper neighbour (n, c, h-1, w), right minus left (n, c, h, w-1)."""
     return images[..., 1:, :] - images[..., :-1, :], images[..., 1:] - images[..., :-1]

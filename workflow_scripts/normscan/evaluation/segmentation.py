@@ -38,9 +38,8 @@ def segmentation_scores(
     hit = int((detected & lesion).sum())
     found, true = int(detected.sum()), int(lesion.sum())
     truth, lesions = label(lesion)
-    parts, detections = label(detected)
-    touched = _count_labels(truth[detected])
-    right = _count_labels(parts[lesion])
+    touched, detections, false = lesion_counts(detected, lesion, truth)
+    right = detections - false
     nan = float("nan")
     return {
         "dice": 2 * hit / (found + true) if found + true else 1.0,
@@ -53,9 +52,23 @@ def segmentation_scores(
         "lesions": lesions,
         "detections": detections,
         "lesion_recall": touched / lesions if lesions else nan,
-        "false_positives": detections - right,
+        "false_positives": false,
         "lesion_precision": right / detections if detections else nan,
     }
+
+
+def lesion_counts(
+    detected: np.ndarray, lesion: np.ndarray, truth: np.ndarray
+) -> tuple[int, int, int]:
+    """Lesions found, detected components, and those of them that touch no lesion.
+
+    Parameters
+    ----------
+    detected, lesion : (x, y, z) bool.
+    truth : labelled components of ``lesion``.
+    """
+    parts, detections = label(detected)
+    return _count_labels(truth[detected]), detections, detections - _count_labels(parts[lesion])
 
 
 def _count_labels(labels: np.ndarray) -> int:

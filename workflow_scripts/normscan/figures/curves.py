@@ -61,6 +61,29 @@ def roc_curves(curves: Mapping[str, Curve], *, title: str = "") -> Figure:
     return figure
 
 
+@styled
+def froc_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], *, title: str = "") -> Figure:
+    """Share of lesions found over false alarms per scan.
+
+    Parameters
+    ----------
+    curves : approach -> (false positives per scan, share of lesions found in [0, 1]).
+    """
+    figure = new_figure(7.0, 4.2)
+    axes = figure.add_subplot()
+    # The legend's order: what finds most of the lesions over the whole range.
+    worth = {
+        name: (x, y, float(np.nanmean(y)) if len(y) else 0.0) for name, (x, y) in curves.items()
+    }
+    _draw(axes, worth, "default")
+    axes.set(xlabel="false-positive detections per scan", ylabel="lesions found", ylim=(0, 1.02))
+    axes.set_xscale("symlog", linthresh=1)
+    axes.set_xlim(left=0)
+    axes.set_title(title)
+    _legend(figure, axes, "mean share found")
+    return figure
+
+
 def _draw(axes, curves: Mapping[str, Curve], drawstyle: str) -> None:
     look = looks(curves)
     for name, (x, y, _) in sorted(curves.items(), key=lambda item: _worth(item[1][2])):

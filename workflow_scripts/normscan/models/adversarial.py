@@ -34,9 +34,9 @@ def critic_losses(
 def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
     """Mean over samples of (|gradient of the critic| - 1)^2 between real and fake ones.
 
-    The norm is that of each sample's whole gradient. (The code published with Baur et al. 2021 takes
-    the norm over one axis of an image only.) In float32: squares of small gradients would vanish
-    in half precision.
+    The norm is that of each sample's whole gradient. (The code published with Baur et al. 2021
+    takes the norm over one axis of an image only.) In float32: squares of small gradients would
+    vanish in half precision.
     """
     shape = (len(real), *[1] * (real.ndim - 1))
     place = torch.rand(shape, device=real.device, dtype=real.dtype)

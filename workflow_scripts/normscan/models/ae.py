@@ -1,8 +1,8 @@
 """Autoencoder. Source: Baur et al. 2021, II-A Eq. 1 and III-B.
 
-L1 error. ``bottleneck: spatial`` is the study's AE (spatial). With ``dropout`` above 0 the code loses
-entries at random, in training and, for a Bayesian AE, when reconstructions are sampled (section
-II-B, Monte Carlo methods).
+L1 error. ``bottleneck: spatial`` is the study's AE (spatial). With ``dropout`` above 0 the code
+loses entries at random, in training and, for a Bayesian AE, when reconstructions are sampled
+(section II-B, Monte Carlo methods).
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """AnoVAEGAN: a VAE whose decoder is also the generator of a Wasserstein GAN.
 
-Source: Baur et al. 2021, III-B, after Baur et al. 2018 (its reference [3]). Every batch is a step of
-the VAE and one of a critic that tells slices from their reconstructions (gradient penalty, weight
-10); every fifth batch is also a step of the decoder alone, towards what the critic takes for real.
-Steps of their own, as in the published code, need no weight between errors summed over pixels and
-the critic's value: Adam makes them equally long.
+Source: Baur et al. 2021, III-B, after Baur et al. 2018 (its reference [3]). Every batch is a step
+of the VAE and one of a critic that tells slices from their reconstructions (gradient penalty,
+weight 10); every fifth batch is also a step of the decoder alone, towards what the critic takes for
+real. Steps of their own, as in the published code, need no weight between errors summed over pixels
+and the critic's value: Adam makes them equally long.
 """
 
 from __future__ import annotations

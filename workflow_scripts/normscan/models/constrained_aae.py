@@ -1,8 +1,8 @@
 """Constrained adversarial AE: codes are normally distributed, and those of reconstructions agree.
 
 Source: Chen and Konukoglu 2018, reference [5] of Baur et al. 2021, III-B: the constrained AE, whose
-codes a critic compares with samples of N(0, 1). Every batch is a step of the AE, ``critic_steps`` of
-the critic (Wasserstein with gradient penalty, weight 10; layers of 400 and 200, as in the code
+codes a critic compares with samples of N(0, 1). Every batch is a step of the AE, ``critic_steps``
+of the critic (Wasserstein with gradient penalty, weight 10; layers of 400 and 200, as in the code
 published with the study) and one of the encoder, towards codes that the critic takes for samples.
 """
 

@@ -1,9 +1,9 @@
 """Context-encoding VAE. Source: Zimmerer et al. 2019, reference [7] of Baur et al. 2021, III-B.
 
-Two branches on the same weights: the VAE's (L1 error and divergence), and a context encoder's, which
-decodes the mean of the code of a slice with squares painted over, without divergence. Losses are
-added; the error of the second branch is against the slice before painting (the published code of
-the study compares with the painted slice; the paper, "recover missing sections", is followed).
+Two branches on the same weights: the VAE's (L1 error and divergence), and a context encoder's,
+which decodes the mean of the code of a slice with squares painted over, without divergence. Losses
+are added; the error of the second branch is against the slice before painting (the published code
+of the study compares with the painted slice; the paper, "recover missing sections", is followed).
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """f-AnoGAN. Source: Schlegl et al. 2019, reference [17] of Baur et al. 2021, III-B.
 
-Phase ``gan``: a Wasserstein GAN with gradient penalty (weight 10) learns to draw healthy slices from
-codes z ~ N(0, 1). Every batch is one step of the critic, every fifth also one of the generator.
-Phase ``encoder``: with both frozen, an encoder learns to find the code of a slice; its loss is the
-squared error of image and of critic features, each a mean over its dimensions, with
-``feature_weight`` (kappa) 1 ("izi_f" of the paper). Early stopping goes by the reconstruction error,
-and so concerns the second phase; the first takes ``gan_epochs`` (not given in the study; some
-20,000 steps on its 110 subjects).
+Phase ``gan``: a Wasserstein GAN with gradient penalty (weight 10) learns to draw healthy slices
+from codes z ~ N(0, 1). Every batch is one step of the critic, every fifth also one of the
+generator. Phase ``encoder``: with both frozen, an encoder learns to find the code of a slice; its
+loss is the squared error of image and of critic features, each a mean over its dimensions, with
+``feature_weight`` (kappa) 1 ("izi_f" of the paper). Early stopping goes by the reconstruction
+error, and so concerns the second phase; the first takes ``gan_epochs`` (not given in the study;
+some 20,000 steps on its 110 subjects).
 """
 
 from __future__ import annotations

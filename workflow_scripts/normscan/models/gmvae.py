@@ -1,9 +1,10 @@
-"""Gaussian mixture VAE. Source: You et al. 2019, section 2.1 and appendix A; Baur et al. 2021, III-B.
+"""Gaussian mixture VAE. Source: You et al. 2019, section 2.1, appendix A; Baur et al. 2021, III-B.
 
-After Dilokthanakul et al. 2016: w ~ N(0, 1); cluster c uniform; p(z|w, c) Gaussian, mean and variance
-of every cluster from a small network on w; x from z. The posteriors of z and w come from the
-encoder, that of c from Bayes' rule. The negative evidence lower bound has four parts, summed over
-pixels, over code dimensions and, where codes are spatial, over positions (each has its own cluster):
+After Dilokthanakul et al. 2016: w ~ N(0, 1); cluster c uniform; p(z|w, c) Gaussian, mean and
+variance of every cluster from a small network on w; x from z. The posteriors of z and w come from
+the encoder, that of c from Bayes' rule. The negative evidence lower bound has four parts, summed
+over pixels, over code dimensions and, where codes are spatial, over positions (each has its own
+cluster):
 
     L1 error  +  E_c KL(q(z|x) || p(z|w, c))  +  KL(q(w|x) || p(w))  +  KL(p(c|z, w) || uniform)
 

@@ -1,10 +1,10 @@
 """The network of Baur et al. 2018 for the spatial AE and the AnoVAEGAN: a wide code of 64 channels.
 
-Source: Baur et al. 2018, "Deep autoencoding models for unsupervised anomaly segmentation in brain MR
-images" (reference [3] of Baur et al. 2021): whole slices of 256x256 to a code of 16x16x64. The seed
-papers give no layer list; assumed are four stages of strided 5x5 convolutions with 64, 128, 256 and
-512 filters, batch norm and leaky ReLU (0.2), a 1x1 convolution to the code, a mirrored decoder, and
-a critic with the encoder's stages without batch norm.
+Source: Baur et al. 2018, "Deep autoencoding models for unsupervised anomaly segmentation in brain
+MR images" (reference [3] of Baur et al. 2021): whole slices of 256x256 to a code of 16x16x64. The
+seed papers give no layer list; assumed are four stages of strided 5x5 convolutions with 64, 128,
+256 and 512 filters, batch norm and leaky ReLU (0.2), a 1x1 convolution to the code, a mirrored
+decoder, and a critic with the encoder's stages without batch norm.
 """
 
 from __future__ import annotations

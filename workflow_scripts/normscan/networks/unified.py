@@ -3,7 +3,8 @@
 Source: Baur et al. 2021, section III-B and Fig. 4. Not given in the paper: the slope of the leaky
 ReLU (0.3, the default of the library the study was made with), the output's activation (none) and
 the initial weights (Glorot uniform as in that library, but the last layer's a tenth of it: training
-starts from nearly empty images instead of from loud noise; an AE then ends at a third of the error).
+starts from nearly empty images instead of from loud noise; an AE then ends at a third of the
+error).
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 Source: Zimmerer et al. 2019, "Context-encoding Variational Autoencoder for Unsupervised Anomaly
 Detection" (reference [7] of Baur et al. 2021): convolutions of 4x4 with stride 2 and 16, 64, 256
-and 1024 feature maps, leaky ReLUs, a code of 1024, and a mirrored decoder. Assumed: the code's layer
-covers the whole of the last feature map at any slice size (theirs were 64x64), and the output comes
-from a 3x3 convolution. Not given: slope (0.01) and weights (Glorot uniform).
+and 1024 feature maps, leaky ReLUs, a code of 1024, and a mirrored decoder. Assumed: the code's
+layer covers the whole of the last feature map at any slice size (theirs were 64x64), and the output
+comes from a 3x3 convolution. Not given: slope (0.01) and weights (Glorot uniform).
 """
 
 from __future__ import annotations

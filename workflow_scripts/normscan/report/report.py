@@ -31,7 +31,7 @@ def build_report(content: Mapping[str, Any]) -> str:
         overview (PNG), pictures [{scan, png}]}].
         ``leaderboards`` : [{cohort, protocol ("" = combined), rows (metrics.tsv rows of this
         cohort), titles, baseline, prior, postprocessing, split}].
-        ``published`` : [{title, table (pandas), note}].
+        ``statistics``, ``published`` : [{title, table (pandas), note}].
         ``figures`` : [{section, title, caption, png, svg, cohort}], PNG as bytes or path.
         ``benchmarks`` : pandas table stage, jobs, seconds, bytes.
         ``failures`` : [{what, why}].
@@ -54,7 +54,8 @@ def build_report(content: Mapping[str, Any]) -> str:
         excluded=sections.excluded(cohorts),
         quality=quality,
         boards=boards,
-        published=[sections.published(entry) for entry in content.get("published") or []],
+        statistics=[sections.noted_table(entry) for entry in content.get("statistics") or []],
+        published=[sections.noted_table(entry) for entry in content.get("published") or []],
         figures=sections.figures(content.get("figures") or []),
         benchmarks=sections.benchmarks(content.get("benchmarks")),
         failures=failures,

@@ -10,7 +10,16 @@ from normscan.report.embedding import picture
 from normscan.report.numbers import plain, size
 
 _PICTURE_LIMIT = 24
-_ORDER = ("Curves", "Dice", "Residuals", "Slices", "Training")
+_ORDER = (
+    "Study",
+    "Published and measured",
+    "Approaches side by side",
+    "Curves",
+    "Dice",
+    "Residuals",
+    "Slices",
+    "Training",
+)
 
 
 def cohort_table(cohorts: Sequence[Mapping[str, Any]]) -> dict:
@@ -81,8 +90,8 @@ def quality(entry: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def published(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """One table of published numbers."""
+def noted_table(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """One table with a note."""
     return {
         "title": str(entry["title"]),
         "note": str(entry.get("note") or ""),

@@ -162,11 +162,11 @@ class Inputs(Plan):
         job = Job(w.protocol, w.variant, w.seed)
         return self.filtered(job, w.cohort, self.study.cohorts[w.cohort].prior, ".npz")
 
-    def detected_scores(self, w) -> list[str]:
-        """Segmentation scores of a patient cohort."""
+    def detected_scores(self, w, suffix: str = ".tsv") -> list[str]:
+        """Segmentation scores of a patient cohort, or what else stands beside them."""
         folder = Job(w.protocol, w.variant, w.seed).folder
         return [
-            self.path("detections", folder, "detected", w.cohort, f"{shard}.tsv")
+            self.path("detections", folder, "detected", w.cohort, f"{shard}{suffix}")
             for shard in self.shards[w.cohort]
         ]
 
@@ -280,18 +280,24 @@ class Inputs(Plan):
 
     def figure_approaches(self, protocol: str) -> list[dict[str, Any]]:
         """Approaches in the order of the protocol, as figures label them."""
-        spec = self.study.protocols[protocol]
-        return [
-            {
-                "variant": job.variant,
-                "title": spec.approaches[variant_parts(job.variant)[0]].title,
-                "model": spec.approaches[variant_parts(job.variant)[0]].model,
-                "detector": spec.approaches[variant_parts(job.variant)[0]].detector,
-                "seed": job.seed,
-                "folder": job.folder,
-            }
-            for job in self.jobs(protocol)
-        ]
+        return [self._figure_approach(protocol, job) for job in self.jobs(protocol)]
+
+    def _figure_approach(self, protocol: str, job: Job) -> dict[str, Any]:
+        name, share = variant_parts(job.variant)
+        approach = self.study.protocols[protocol].approaches[name]
+        part = "" if share == 100 else f", {share:g} % of subjects"
+        settings = {} if approach.model == NO_MODEL else self.model(approach.model).settings
+        return {
+            "variant": job.variant,
+            "name": approach.title,
+            "share": share,
+            "title": approach.title + part,
+            "model": approach.model,
+            "network": settings.get("network", ""),
+            "detector": approach.detector,
+            "seed": job.seed,
+            "folder": job.folder,
+        }
 
     def figure_maps(self, protocol: str, cohort: str) -> list[str]:
         """Detections that rows of slices are drawn from: every variant by its first seed."""
@@ -301,6 +307,30 @@ class Inputs(Plan):
             for job in self.jobs(protocol)
             if job.seed == first
             for shard in self.shards[cohort]
+        ]
+
+    def compared_maps(self, protocol: str) -> list[str]:
+        """Detections of every cohort that approaches are shown side by side with."""
+        cohorts = self.evaluation_cohorts(protocol)
+        return [path for cohort in cohorts for path in self.figure_maps(protocol, cohort)]
+
+    def compared_models(self, protocol: str) -> list[str]:
+        """Descriptions of the models of a protocol, by their first seed."""
+        first = self.study.seeds[0]
+        folders = {
+            self.model_folder(job.protocol, job.variant, job.seed): None
+            for job in self.jobs(protocol)
+            if job.seed == first and self.approach(variant_parts(job.variant)[0]).model != NO_MODEL
+        }
+        return [f"{folder}/bundle.json" for folder in folders]
+
+    def studies(self, *names: str) -> list[str]:
+        """Comparisons of the approaches of every protocol that evaluates any cohort."""
+        return [
+            self.path("study", protocol, name)
+            for protocol in self.study.protocols
+            if self.evaluation_cohorts(protocol)
+            for name in names
         ]
 
     def report_inputs(self) -> dict[str, Any]:
@@ -323,6 +353,11 @@ class Inputs(Plan):
             "checks": self.path("cohorts/checked.json"),
             "subjects": [self.path("cohorts", name, "subjects.tsv") for name in used],
             "figures": [self.path("figures", p, c, "figures.json") for p, c in pairs],
+            "studies": self.studies("figures.json"),
+            "patients": self.studies("patients.tsv"),
+            "tests": self.studies("tests.tsv"),
+            "ranks": self.studies("published_ranks.tsv"),
+            "beside": self.studies("published_beside.tsv"),
             "quality": [
                 self.path("quality", p, name + ".json")
                 for p, spec in self.study.protocols.items()

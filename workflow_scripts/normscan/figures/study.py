@@ -1,0 +1,230 @@
+"""Figures of a whole study: what the single cohorts' figures cannot show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from normscan.figures.labels import metric_label
+from normscan.figures.style import GREY, looks, new_figure, styled
+
+_SHADES = "RdBu_r"
+
+
+@styled
+def correlation_matrices(matrices: Mapping[str, tuple[Sequence[str], np.ndarray]]) -> Figure:
+    """Correlations between measures over approaches, a panel per cohort (Fig. 10).
+
+    Parameters
+    ----------
+    matrices : cohort -> (measures, matrix in [-1, 1]; NaN stays white).
+    """
+    columns = min(2, max(1, len(matrices)))
+    rows = -(-max(1, len(matrices)) // columns)
+    figure = new_figure(4.6 * columns + 0.6, 3.9 * rows)
+    panels = figure.subplots(rows, columns, squeeze=False)
+    drawn = None
+    for axes, (cohort, (names, matrix)) in zip(panels.ravel(), matrices.items()):
+        drawn = axes.imshow(matrix, cmap=_SHADES, vmin=-1, vmax=1)
+        labels = [_short(name) for name in names]
+        axes.set_xticks(range(len(names)), labels, rotation=35, ha="right")
+        axes.set_yticks(range(len(names)), labels)
+        axes.grid(visible=False)
+        axes.set_title(cohort)
+        for row, column in np.argwhere(np.isfinite(matrix)):
+            value = matrix[row, column]
+            ink = "white" if abs(value) > 0.6 else "#222222"
+            text = f"{value:.2f}"
+            axes.text(column, row, text, ha="center", va="center", color=ink, fontsize=8)
+    for axes in panels.ravel()[len(matrices) :]:
+        axes.set_visible(False)
+    if drawn is not None:
+        figure.colorbar(drawn, ax=panels, label="Pearson correlation", shrink=0.8)
+    return figure
+
+
+@styled
+def training_shares(
+    values: Mapping[str, Mapping[str, Mapping[float, tuple[float, float]]]], *, label: str = "AUPRC"
+) -> Figure:
+    """A measure over the share of the healthy subjects trained on, a panel per cohort (Fig. 8).
+
+    Parameters
+    ----------
+    values : cohort -> approach -> share in per cent -> (mean, spread over seeds).
+    """
+    return _lines(values, "training subjects (%)", label, logarithmic=True)
+
+
+@styled
+def domain_shift(values: Mapping[str, Mapping[str, tuple[float, float]]]) -> Figure:
+    """Residual of normal voxels of every cohort: how foreign its scans are to each model.
+
+    Parameters
+    ----------
+    values : approach -> cohort -> (mean, spread over seeds).
+    """
+    names = list(values)
+    cohorts = list(dict.fromkeys(cohort for one in values.values() for cohort in one))
+    figure = new_figure(7.2, 1.1 + 0.26 * max(1, len(names)))
+    axes = figure.add_subplot()
+    markers = "osD^vP*X"
+    shades = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#222222"]
+    places = {name: place for place, name in enumerate(reversed(names))}
+    for number, cohort in enumerate(cohorts):
+        points = [(values[n][cohort], places[n]) for n in names if cohort in values[n]]
+        x = [mean for (mean, _), _ in points]
+        spread = [0.0 if np.isnan(std) else std for (_, std), _ in points]
+        y = [place for _, place in points]
+        axes.errorbar(
+            x, y, xerr=spread, linestyle="none", marker=markers[number % len(markers)],
+            color=shades[number % len(shades)], markersize=5, capsize=2, label=cohort,
+        )  # fmt: skip
+    axes.set_yticks(list(places.values()), list(places))
+    axes.set_xlabel("mean absolute residual of normal voxels")
+    axes.set_xlim(left=0)
+    figure.legend(loc="outside right upper", title="cohort", alignment="left")
+    return figure
+
+
+@styled
+def complexity(
+    values: Mapping[str, Mapping[str, tuple[int, float, float]]], *, label: str = "AUPRC"
+) -> Figure:
+    """A measure over the number of parameters: unified and published networks (Fig. 9).
+
+    Parameters
+    ----------
+    values : cohort -> approach -> (parameters, mean, spread over seeds).
+    """
+    look = looks(name for one in values.values() for name in one)
+    columns = min(2, max(1, len(values)))
+    rows = -(-max(1, len(values)) // columns)
+    figure = new_figure(4.4 * columns + 2.2, 3.4 * rows)
+    panels = figure.subplots(rows, columns, squeeze=False)
+    for axes, (cohort, entries) in zip(panels.ravel(), values.items()):
+        for name, (parameters, mean, spread) in entries.items():
+            error = None if np.isnan(spread) else spread
+            axes.errorbar(
+                parameters, mean, yerr=error, marker=look[name].marker, color=look[name].colour,
+                linestyle="none", markersize=6, capsize=2, label=name,
+            )  # fmt: skip
+        axes.set_xscale("log")
+        axes.set(xlabel="parameters of the model", ylabel=label)
+        axes.set_ylim(bottom=0)
+        axes.set_title(cohort)
+    for axes in panels.ravel()[len(values) :]:
+        axes.set_visible(False)
+    _legend_once(figure, panels)
+    return figure
+
+
+@styled
+def significance_matrix(
+    names: Sequence[str], difference: np.ndarray, p: np.ndarray, *, title: str = "", label: str = ""
+) -> Figure:
+    """Mean difference of every pair of approaches; those that hold after correction are marked.
+
+    Parameters
+    ----------
+    names : approaches, best first.
+    difference : (n, n), row minus column. p : (n, n) corrected p values; NaN where there is none.
+    """
+    side = 1.9 + 0.34 * len(names)
+    figure = new_figure(side + 1.3, side)
+    axes = figure.add_subplot()
+    limit = np.nanmax(np.abs(difference)) if np.isfinite(difference).any() else 1.0
+    shades = axes.imshow(difference, cmap=_SHADES, vmin=-(limit or 1), vmax=limit or 1)
+    for row, column in np.argwhere(p < 0.05):
+        axes.text(column, row, "*", ha="center", va="center", color="#111111", fontsize=11)
+    axes.set_xticks(range(len(names)), names, rotation=50, ha="right")
+    axes.set_yticks(range(len(names)), names)
+    axes.grid(visible=False)
+    axes.set_title(title)
+    figure.colorbar(shades, ax=axes, label=f"row minus column: {label}", shrink=0.7)
+    return figure
+
+
+@styled
+def rank_scatter(
+    pairs: Mapping[str, Mapping[str, tuple[float, float]]],
+    notes: Mapping[str, str],
+    *,
+    across: str = "published AUPRC",
+    up: str = "AUPRC of this run",
+) -> Figure:
+    """Published against measured values; axes of their own, since scans and training differ.
+
+    Parameters
+    ----------
+    pairs : panel -> approach -> (published, measured).
+    notes : panel -> text below its title.
+    """
+    look = looks(name for one in pairs.values() for name in one)
+    columns = min(2, max(1, len(pairs)))
+    rows = -(-max(1, len(pairs)) // columns)
+    figure = new_figure(4.2 * columns + 2.4, 3.5 * rows)
+    panels = figure.subplots(rows, columns, squeeze=False)
+    for axes, (panel, entries) in zip(panels.ravel(), pairs.items()):
+        for name, (x, y) in entries.items():
+            axes.plot(
+                x, y, marker=look[name].marker, color=look[name].colour, linestyle="none",
+                markersize=6, label=name,
+            )  # fmt: skip
+        axes.set(xlabel=across, ylabel=up)
+        axes.set_xlim(left=0)
+        axes.set_ylim(bottom=0)
+        axes.set_title(panel)
+        axes.annotate(
+            notes.get(panel, ""), (0.02, 0.97), xycoords="axes fraction", va="top", fontsize=7.5,
+            color=GREY,
+        )  # fmt: skip
+    for axes in panels.ravel()[len(pairs) :]:
+        axes.set_visible(False)
+    _legend_once(figure, panels)
+    return figure
+
+
+def _lines(values, across: str, label: str, logarithmic: bool) -> Figure:
+    look = looks(name for one in values.values() for name in one)
+    columns = min(2, max(1, len(values)))
+    rows = -(-max(1, len(values)) // columns)
+    figure = new_figure(4.2 * columns + 2.4, 3.3 * rows)
+    panels = figure.subplots(rows, columns, squeeze=False)
+    for axes, (cohort, entries) in zip(panels.ravel(), values.items()):
+        ticks = sorted({x for points in entries.values() for x in points})
+        for name, points in entries.items():
+            x = sorted(points)
+            means = [points[one][0] for one in x]
+            spread = [np.nan_to_num(points[one][1]) for one in x]
+            axes.errorbar(
+                x, means, yerr=spread, color=look[name].colour, linestyle=look[name].line,
+                marker=look[name].marker, capsize=2, label=name,
+            )  # fmt: skip
+        if logarithmic:
+            axes.set_xscale("log")
+        axes.set_xticks(ticks, [f"{one:g}" for one in ticks])
+        axes.minorticks_off()
+        axes.set(xlabel=across, ylabel=label)
+        axes.set_ylim(bottom=0)
+        axes.set_title(cohort)
+    for axes in panels.ravel()[len(values) :]:
+        axes.set_visible(False)
+    _legend_once(figure, panels)
+    return figure
+
+
+def _legend_once(figure: Figure, panels) -> None:
+    """One legend for all panels, outside on the right."""
+    found = {}
+    for axes in panels.ravel():
+        for handle, name in zip(*axes.get_legend_handles_labels()):
+            found.setdefault(name, handle)
+    if found:
+        figure.legend(found.values(), found.keys(), loc="outside right upper", alignment="left")
+
+
+def _short(measure: str) -> str:
+    return {"best_dice": "best Dice (oracle)"}.get(measure, metric_label(measure))

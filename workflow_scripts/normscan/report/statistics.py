@@ -1,0 +1,69 @@
+"""What was measured per patient, with its uncertainty, as one table of a report."""
+
+from __future__ import annotations
+
+import math
+
+import pandas
+
+from normscan.report.numbers import number
+
+MEASURES = {
+    "auprc": "AUPRC per patient",
+    "dice": "Dice",
+    "lesion_recall": "lesions found",
+    "false_positives": "false positives per scan",
+    "volume_error": "volume error (share)",
+}
+
+
+def patient_table(
+    patients: pandas.DataFrame, tests: pandas.DataFrame, baseline: str = ""
+) -> pandas.DataFrame:
+    """One row per approach: mean over patients, 95 % interval, spread over seeds; test.
+
+    Parameters
+    ----------
+    patients : of ``evaluation.study.patient_statistics``, of one cohort.
+    tests : paired tests of one measure (``evaluation.study.comparisons``).
+    baseline : the approach that all others are tested against; "": none.
+    """
+    order = patients[patients["metric"] == "auprc"].sort_values("mean", ascending=False)
+    names = list(dict.fromkeys([*order["approach"], *patients["approach"]]))
+    rows = []
+    for name in names:
+        own = patients[patients["approach"] == name].set_index("metric")
+        row = {"approach": name}
+        for measure, label in MEASURES.items():
+            row[label] = _interval(own.loc[measure]) if measure in own.index else "n/a"
+        if baseline:
+            row["difference of AUPRC to the baseline"] = _tested(tests, name, baseline)
+        rows.append(row)
+    return pandas.DataFrame(rows)
+
+
+def _interval(entry) -> str:
+    """``0.41 [0.30, 0.52], seeds ± 0.02``."""
+    if not math.isfinite(entry["mean"]):
+        return "n/a"
+    text = number(entry["mean"])
+    if math.isfinite(entry["low"]):
+        text += f" [{number(entry['low'])}, {number(entry['high'])}]"
+    if math.isfinite(entry["seeds_std"]):
+        text += f", seeds ±\u00a0{number(entry['seeds_std'])}"
+    return text
+
+
+def _tested(tests: pandas.DataFrame, name: str, baseline: str) -> str:
+    """Mean difference to the baseline with its corrected p value."""
+    if name == baseline:
+        return "baseline"
+    for first, second, sign in ((name, baseline, 1), (baseline, name, -1)):
+        found = tests[(tests["first"] == first) & (tests["second"] == second)]
+        if len(found):
+            entry = found.iloc[0]
+            if not math.isfinite(entry["difference"]):
+                return "n/a"
+            difference = f"{sign * entry['difference']:+.3f}".replace("-", "−")
+            return f"{difference} (p\u00a0=\u00a0{entry['p_holm']:.2g})"
+    return "n/a"
