@@ -18,6 +18,11 @@ def tree(tmp_path: Path) -> Path:
     (package / "models" / "ae.py").write_text("SIZE = 2\n")
     (package / "parts.py").write_text('def layer():\n    """Doc."""\n    return 1\n')
     (package / "models" / "extra" / "page.html").write_text("<p>")
+    (package / "models" / "ae").mkdir()
+    (package / "models" / "ae" / "table.tsv").write_text("a\n")
+    (package / "report" / "templates").mkdir(parents=True)
+    (package / "report" / "__init__.py").write_text("")
+    (package / "report" / "templates" / "report.html").write_text("<p>")
     (tmp_path / "train.py").write_text(
         '"""Train."""\nimport numpy\n\ndef main():\n    import normscan.models\n'
     )
@@ -46,6 +51,9 @@ def test_follows_imports_and_named_modules(tree):
         ("normscan/models/vae.py", "SIZE = 1", "SIZE = 3", True),
         ("normscan/models/ae.py", "SIZE = 2", "SIZE = 3", False),
         ("normscan/models/extra/page.html", "<p>", "<b>", True),
+        # Another module's table; a template of a room that is not imported.
+        ("normscan/models/ae/table.tsv", "a", "b", False),
+        ("normscan/report/templates/report.html", "<p>", "<b>", False),
         ("train.py", '"""Train."""', '"""Other."""', False),
         ("train.py", "import numpy", "import scipy", True),
     ],
@@ -73,3 +81,17 @@ def test_no_script_reaches_models_or_detectors_it_does_not_name():
         assert not families & set(found), script.name
         kinds = {f"normscan/detectors/{n}.py" for n in ("reconstruction", "restoration")}
         assert not kinds & set(found), script.name
+
+
+def test_the_look_of_the_report_counts_for_pages_only():
+    template = "normscan/report/templates/report.html"
+    using = {
+        script.name for script in SCRIPTS.glob("*.py") if template in reached_modules(script.name)
+    }
+    assert "report.py" in using
+    assert not using & {"simulate.py", "register.py", "train.py", "detect.py", "evaluate.py"}
+
+
+def test_a_public_layout_counts_for_planning_only():
+    for script in sorted(SCRIPTS.glob("*.py")):
+        assert "normscan/cohorts/layouts/ixi.yaml" not in reached_modules(script.name), script.name

@@ -117,12 +117,27 @@ def _file_of(module: str, scripts: Path) -> Path | None:
 
 
 def _data_files(modules: set[Path]) -> set[Path]:
-    """Templates, style sheets and tables beside imported modules (``report/templates/*``)."""
+    """Tables and templates of imported modules, which stand in their room or in folders there.
+
+    A folder ``x`` beside ``x.py`` belongs to that module, another one to all modules of the room;
+    rooms inside a room keep theirs.
+    """
     found: set[Path] = set()
-    for folder in {path.parent for path in modules if path.parent.name != "workflow_scripts"}:
-        for path in folder.rglob("*"):
-            owner = path.parent == folder or not (path.parent / "__init__.py").exists()
-            ignored = path.suffix in (".py", ".pyc") or "__pycache__" in path.parts
-            if path.is_file() and owner and not ignored and not path.name.startswith("."):
+    for module in modules:
+        folder = module.parent
+        if folder.name == "workflow_scripts":
+            continue
+        names = {path.stem for path in folder.glob("*.py")}
+        for path in folder.iterdir():
+            if path.is_dir():
+                room = (path / "__init__.py").exists()
+                if not room and (path.name == module.stem or path.name not in names):
+                    found.update(one for one in path.rglob("*") if _is_data(one))
+            elif _is_data(path):
                 found.add(path)
     return found
+
+
+def _is_data(path: Path) -> bool:
+    ignored = path.suffix in (".py", ".pyc") or "__pycache__" in path.parts
+    return path.is_file() and not ignored and not path.name.startswith(".")
