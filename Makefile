@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format bench lock clean_demo
+.PHONY: demo study test lint format bench lock clean_demo
 
 $(VENV)/.installed: envs/lock.txt
 	$(PYTHON) -m venv $(VENV)
@@ -17,6 +17,11 @@ demo: $(VENV)/.installed  ## simulate a cohort, run the workflow as shipped, scr
 	@echo "The report:    $(CURDIR)/results/report.html"
 	@echo "The metrics:   $(CURDIR)/results/metrics.tsv"
 	@echo "The screening: $(CURDIR)/results/screening/demo_new/index.html"
+
+study: $(VENV)/.installed  ## the whole comparative study on a simulated cohort
+	$(BIN)/snakemake --configfile configs/demo_study.yaml
+	@echo
+	@echo "The report: $(CURDIR)/results-study/report.html"
 
 test: $(VENV)/.installed  ## all tests
 	$(BIN)/python -m pytest tests

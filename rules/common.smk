@@ -3,11 +3,11 @@
 from normscan.errors import NormscanError
 from normscan.workflow.configuration import load_study
 from normscan.workflow.fingerprint import code_fingerprint as code
-from normscan.workflow.inputs import Inputs
+from normscan.workflow.report_inputs import ReportInputs
 
 try:
     STUDY = load_study(config, Path.cwd(), Path(workflow.basedir) / "protocols")
-    PLAN = Inputs(STUDY)
+    PLAN = ReportInputs(STUDY)
 except NormscanError as error:
     raise WorkflowError(str(error)) from None
 

@@ -280,9 +280,9 @@ def published(figures: Figures, of: Study) -> tuple[pandas.DataFrame, pandas.Dat
             found = study.rank_correlation(ours, theirs)
             ranks.append([cohort, dataset, *found.values()])
             both = {name: (theirs[name], ours[name]) for name in ours if name in theirs}
-            panel = f"{cohort} and published {dataset}"
+            panel = f"{cohort}, {dataset}"
             pairs[panel] = both
-            notes[panel] = f"rank correlation {found['rho']:.2f} ({found['approaches']} approaches)"
+            notes[panel] = f"rank correlation {found['rho']:.2f}, n = {found['approaches']}"
     for dataset, rows in table.groupby("dataset", sort=False):
         theirs = dict(zip(rows["approach"], rows["auprc"]))
         beside[f"published: {dataset}"] = [theirs.get(title, np.nan) for title in of.whole]

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.workflow
 
 SCRIPTS = "workflow_scripts/"
 LIBRARY = SCRIPTS + "normscan/"
-SUMMARY = {"collect_metrics": 1, "draw_figures": 1, "report": 1}
+SUMMARY = {"collect_metrics": 1, "compare_approaches": 1, "draw_figures": 1, "report": 1}
 AFTER_THRESHOLDS = {"segment": 6, "export_bundle": 3, "evaluate": 3, **SUMMARY}
 AFTER_FILTER = {"find_thresholds": 3, **AFTER_THRESHOLDS}
 AFTER_MAPS = {"filter_maps": 12, **AFTER_FILTER}
@@ -211,6 +211,10 @@ ROWS: dict[str, tuple[Change, dict[str, int]]] = {
         code(LIBRARY + "detectors/reconstruction.py", VALUE),
         ONE_APPROACH,
     ),
+    "look of the report": (
+        code(LIBRARY + "report/pages/report.html", "<!-- changed -->"),
+        {"report": 1},
+    ),
     "code of the report": (code(LIBRARY + "report/leaderboard.py", VALUE), {"report": 1}),
     "code of a step": (
         code(LIBRARY + "preprocessing/denoise.py", VALUE),
@@ -257,6 +261,7 @@ ROWS: dict[str, tuple[Change, dict[str, int]]] = {
             "segment": 6,
             "evaluate": 3,
             "collect_metrics": 1,
+            "compare_approaches": 1,
             "draw_figures": 2,
             "report": 1,
         },

@@ -84,7 +84,7 @@ def test_no_script_reaches_models_or_detectors_it_does_not_name():
 
 
 def test_the_look_of_the_report_counts_for_pages_only():
-    template = "normscan/report/templates/report.html"
+    template = "normscan/report/pages/report.html"
     using = {
         script.name for script in SCRIPTS.glob("*.py") if template in reached_modules(script.name)
     }

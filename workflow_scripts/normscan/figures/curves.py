@@ -67,21 +67,27 @@ def froc_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], *, title: s
 
     Parameters
     ----------
-    curves : approach -> (false positives per scan, share of lesions found in [0, 1]).
+    curves : approach -> (false positives per scan, share of lesions found in [0, 1]). Drawn is
+        what can be found with at most so many false positives: as thresholds fall, false alarms
+        also grow together, so that their number may fall again.
     """
     figure = new_figure(7.0, 4.2)
     axes = figure.add_subplot()
     # The legend's order: what finds most of the lesions over the whole range.
-    worth = {
-        name: (x, y, float(np.nanmean(y)) if len(y) else 0.0) for name, (x, y) in curves.items()
-    }
-    _draw(axes, worth, "default")
+    worth = {name: (*_envelope(x, y), float(np.mean(y))) for name, (x, y) in curves.items()}
+    _draw(axes, worth, "steps-post")
     axes.set(xlabel="false-positive detections per scan", ylabel="lesions found", ylim=(0, 1.02))
     axes.set_xscale("symlog", linthresh=1)
     axes.set_xlim(left=0)
     axes.set_title(title)
     _legend(figure, axes, "mean share found")
     return figure
+
+
+def _envelope(false: np.ndarray, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Largest share found with at most so many false positives."""
+    order = np.lexsort((found, false))
+    return np.asarray(false)[order], np.maximum.accumulate(np.asarray(found)[order])
 
 
 def _draw(axes, curves: Mapping[str, Curve], drawstyle: str) -> None:

@@ -163,9 +163,9 @@ def rank_scatter(
     notes : panel -> text below its title.
     """
     look = looks(name for one in pairs.values() for name in one)
-    columns = min(2, max(1, len(pairs)))
+    columns = min(4, max(1, len(pairs)))
     rows = -(-max(1, len(pairs)) // columns)
-    figure = new_figure(4.2 * columns + 2.4, 3.5 * rows)
+    figure = new_figure(2.9 * columns + 2.2, 2.9 * rows)
     panels = figure.subplots(rows, columns, squeeze=False)
     for axes, (panel, entries) in zip(panels.ravel(), pairs.items()):
         for name, (x, y) in entries.items():
@@ -174,11 +174,12 @@ def rank_scatter(
                 markersize=6, label=name,
             )  # fmt: skip
         axes.set(xlabel=across, ylabel=up)
-        axes.set_xlim(left=0)
-        axes.set_ylim(bottom=0)
-        axes.set_title(panel)
+        axes.set_xlim(0, 1.12 * max((x for x, _ in entries.values()), default=1.0))
+        # Room above the points for the note.
+        axes.set_ylim(0, 1.3 * max((y for _, y in entries.values()), default=1.0))
+        axes.set_title(panel, fontsize=9)
         axes.annotate(
-            notes.get(panel, ""), (0.02, 0.97), xycoords="axes fraction", va="top", fontsize=7.5,
+            notes.get(panel, ""), (0.03, 0.97), xycoords="axes fraction", va="top", fontsize=7.5,
             color=GREY,
         )  # fmt: skip
     for axes in panels.ravel()[len(pairs) :]:

@@ -10,7 +10,7 @@ from typing import Any
 from normscan.files import read_json
 from normscan.report.numbers import listing
 
-REFERENCES = Path(__file__).parent / "references.json"
+REFERENCES = Path(__file__).parent / "citations" / "references.json"
 
 # {key} is replaced by the number of the reference.
 MODELS = {

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from normscan.errors import NormscanError
 from normscan.report.numbers import count, listing, number, plain, size
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent / "pages"
 
 
 def render(template: str, **values) -> str:
