@@ -14,7 +14,24 @@ from normscan.training.bundle import load_bundle, save_bundle
 from normscan.training.loop import train
 
 make_deterministic()
-SMALL = {"latent": 8, "learning_rate": 2e-3, "batch_size": 8, "max_epochs": 12}
+SMALL = {
+    "latent": 8,
+    "learning_rate": 2e-3,
+    "batch_size": 8,
+    "max_epochs": 12,
+    "gan_epochs": 25,
+}
+# Families on the networks they were published with.
+PUBLISHED = [
+    ("vae", "you2019", "spatial"),
+    ("gmvae", "you2019", "spatial"),
+    ("vae", "zimmerer2019", "dense"),
+    ("context_vae", "zimmerer2019", "dense"),
+    ("fanogan", "schlegl2019", "dense"),
+    ("constrained_aae", "chen2018", "dense"),
+    ("ae", "baur2018", "spatial"),
+    ("anovaegan", "baur2018", "spatial"),
+]
 FEW = {"steps": 30, "step_size": 0.02, "samples": 4, "tv_weight": 0.0}
 
 
@@ -84,3 +101,27 @@ def test_it_learns_resumes_is_bundled_and_detects(tmp_path, family):
         )
         assert found.map.shape == truth.shape and np.isfinite(found.map).all()
         assert roc_auc_score(truth[brain], np.abs(found.map)[brain]) > 0.6, name
+
+
+@pytest.mark.parametrize(("family", "network", "bottleneck"), PUBLISHED)
+def test_published_networks_learn_and_are_bundled(tmp_path, family, network, bottleneck):
+    settings = small_settings(family) | {
+        "network": network,
+        "bottleneck": bottleneck,
+        "latent": 2,
+        "learning_rate": 1e-3,
+    }
+    settings |= {"gan_epochs": 1} if "gan_epochs" in settings else {}
+    assert registry.network_problems(family, settings, "models.m") == []
+    model = registry.load(family).build(contrasts=1, size=16, seed=1, **settings)
+    options = {"batch_size": 8, "max_epochs": 6, "patience": 9, "precision": "float32"}
+    history = train(model, MadeStore(), MadeStore(6, seed=1), seed=1, **options)
+    errors = [row["validation"] for row in history if row["validation"] is not None]
+    assert min(errors[1:]) < 0.98 * errors[0]
+    files = tmp_path / "weights.safetensors", tmp_path / "bundle.json"
+    facts = {"contrasts": ["FLAIR"], "size": 16, "fingerprint": {}, "scans": {}, "seed": 1}
+    save_bundle(*files, model, family=family, settings=settings, history=history, **facts)
+    loaded, _ = load_bundle(*files)
+    slices = torch.from_numpy(MadeStore(3, seed=2).slices)
+    with torch.no_grad():
+        assert torch.equal(loaded.reconstruct(slices), model.reconstruct(slices))
