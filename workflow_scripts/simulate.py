@@ -17,11 +17,27 @@ def main(snakemake) -> None:
     for subject in progress(snakemake.params.scans, f"simulating {cohort}"):
         key = value_digest([snakemake.params.code, cohort, subject, settings])
         record = folder / f"sub-{subject}" / ".simulated.json"
-        if not (record.exists() and read_json(record)["key"] == key):
+        if not is_kept(record, key, folder):
             simulate_scan(folder, subject, cohort=cohort, **settings)
-            write_json(record, {"key": key})
+            write_json(record, {"key": key, "files": written(folder, subject)})
         done[subject] = key
     write_json(snakemake.output[0], done)
+
+
+def is_kept(record: Path, key: str, folder: Path) -> bool:
+    """Whether a subject was simulated like this before, and all of its files are still there."""
+    if not record.exists():
+        return False
+    content = read_json(record)
+    files = content.get("files")
+    return content["key"] == key and bool(files) and all((folder / one).is_file() for one in files)
+
+
+def written(folder: Path, subject: str) -> list[str]:
+    """A subject's volumes, relative to the folder."""
+    roots = (folder, folder / "derivatives" / "truth")
+    found = [path for root in roots for path in (root / f"sub-{subject}").rglob("*.nii.gz")]
+    return sorted(str(path.relative_to(folder)) for path in found)
 
 
 run(snakemake, main)

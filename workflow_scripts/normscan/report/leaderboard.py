@@ -9,21 +9,10 @@ from typing import Any
 import numpy as np
 
 from normscan.errors import NormscanError
+from normscan.evaluation.metrics import COLUMNS, ORACLE
 from normscan.figures.labels import rule_label
 from normscan.report.numbers import count, listing, number
 
-COLUMNS = [
-    "cohort",
-    "approach",
-    "seed",
-    "split",
-    "level",
-    "subject",
-    "threshold_rule",
-    "metric",
-    "value",
-]
-ORACLE = "oracle"
 _SAME = {"dice_mean": "dice", "best_possible_dice": "best_dice"}
 _FIXED = [
     ("auprc", "AUPRC", "area under the precision-recall curve", "higher"),

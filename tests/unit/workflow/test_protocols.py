@@ -1,0 +1,91 @@
+"""The protocols that are shipped, and what is said of broken ones."""
+
+import copy
+
+import pytest
+import yaml
+
+from normscan.report.published import load_published
+from normscan.workflow.fingerprint import SCRIPTS
+from normscan.workflow.protocols import parse_protocol
+
+FOLDER = SCRIPTS.parent / "protocols"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def content(name):
+    return yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shipped_protocols_are_sound(name):
+    protocol, problems = parse_protocol(name, content(name))
+    assert problems == [] and protocol.name == name
+    assert {one.model for one in protocol.approaches.values()} <= {"none", *protocol.models}
+    assert set(protocol.models) <= {one.model for one in protocol.approaches.values()}
+
+
+@pytest.mark.parametrize("name", ["comparative_study", "demo_study"])
+def test_the_study_has_all_published_approaches_and_the_baseline(name):
+    titles = {one["title"] for one in content(name)["approaches"].values()}
+    published = set(load_published("baur2021")["approach"])
+    assert titles == published | {"FLAIR intensity"} and len(published) == 17
+
+
+def test_values_of_the_study_are_those_of_the_paper():
+    protocol, _ = parse_protocol("comparative_study", content("comparative_study"))
+    vae = protocol.models["vae"].settings
+    assert (vae["learning_rate"], vae["kl_weight"], vae["patience"]) == (1e-4, 1.0, 5)
+    assert protocol.models["ae_dropout"].settings["dropout"] == 0.2
+    assert protocol.approaches["bayesian_vae"].settings["samples"] == 100
+    restoration = protocol.approaches["vae_restoration"].settings
+    assert (restoration["steps"], restoration["step_size"]) == (500, 1e-3)
+    assert protocol.postprocessing == {"erosion": 2, "median": 5, "minimum_voxels": 8}
+    assert protocol.slices["size"] == 128
+
+
+@pytest.mark.parametrize("name", ["training_subjects", "original_networks"])
+def test_parts_of_the_study_share_its_models_and_preprocessing(name):
+    whole, _ = parse_protocol("comparative_study", content("comparative_study"))
+    part, _ = parse_protocol(name, content(name))
+    assert part.steps == whole.steps and part.slices == whole.slices
+    assert part.postprocessing == whole.postprocessing
+    common = set(part.models) & set(whole.models)
+    assert len(common) >= 6
+    assert all(part.models[one].settings == whole.models[one].settings for one in common)
+    common = set(part.approaches) & set(whole.approaches)
+    assert all(part.approaches[one] == whole.approaches[one] for one in common)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "expected"),
+    [
+        (("models", "vae", "family"), "vea", ["models.vae.family", "did you mean 'vae'"]),
+        (("models", "vae", "latent"), "many", ["models.vae.latent", "'many'"]),
+        (("models", "vae", "network"), "resnet", ["models.vae.network", "unified"]),
+        (("approaches", "ae", "detector"), "gradient", ["approaches.ae.model", "cannot elbo"]),
+        (("approaches", "ae", "model"), "a", ["approaches.ae.model", "'a'"]),
+        (("slices", "sise"), 64, ["slices.sise", "did you mean 'size'"]),
+        (("contrasts",), ["FLARE"], ["contrasts", "FLARE"]),
+        (("postprocessing", "median"), 0, ["postprocessing.median"]),
+    ],
+)
+def test_problems_name_the_key(place, value, expected):
+    broken = copy.deepcopy(content("comparative_study"))
+    inner = broken
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    _, problems = parse_protocol("study", broken)
+    assert problems
+    text = "\n".join(problems)
+    assert all(part in text for part in expected), text
+
+
+def test_all_problems_come_at_once():
+    broken = content("comparative_study")
+    broken["models"]["vae"]["latnt"] = 3
+    broken["approaches"]["ae"]["detector"] = "reconstructoin"
+    broken["threshold_rules"].append({"best_dise": {}})
+    _, problems = parse_protocol("study", broken)
+    assert len(problems) >= 3
