@@ -26,38 +26,48 @@ def variation_gradient(images: Tensor) -> Tensor:
 
 
 def shrink_variation(
-    images: Tensor, weight: Tensor, steps: int, down: Tensor, right: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Proximal map of the total variation: argmin over r of |r - images|^2 / 2 + weight TV(r).
+    images: Tensor,
+    centre: Tensor,
+    length: Tensor,
+    weight: float,
+    steps: int,
+    dual: tuple[Tensor, Tensor, Tensor],
+) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+    """argmin over r of |r - images|^2 / (2 length) + sum |r - centre| + weight TV(r).
 
     Source: Beck and Teboulle 2009, "Fast gradient-based algorithms for constrained total variation
     image denoising and deblurring problems": accelerated projected gradient on the dual.
 
     Parameters
     ----------
-    images : (n, c, h, w).
-    weight : of each image (n,), at least 0.
+    images, centre : (n, c, h, w).
+    length : of each image (n,), above 0.
+    weight : of the total variation.
     steps : of the dual problem.
-    down, right : where to start in the dual, in [-1, 1]: (n, c, h-1, w) and (n, c, h, w-1).
+    dual : where to start in the dual, in [-1, 1]: (n, c, h-1, w), (n, c, h, w-1), (n, c, h, w).
 
     Returns
     -------
-    r, down, right : the minimiser up to the number of steps, and where the dual ended.
+    r, dual : the minimiser up to the number of steps, and where the dual ended.
     """
-    factor = weight.view(-1, 1, 1, 1)
-    # The norm of the differences is below sqrt(8).
-    length = 1 / (8 * factor.clamp(min=1e-8))
-    ahead_down, ahead_right, momentum = down, right, 1.0
+    size = length.view(-1, 1, 1, 1)
+    # Squared norm of the dual's operator: differences stay below sqrt(8).
+    pace = 1 / (size * (8 * weight**2 + 1))
+
+    def primal(down: Tensor, right: Tensor, off: Tensor) -> Tensor:
+        return images + size * (weight * divergence(down, right) - off)
+
+    ahead, momentum = dual, 1.0
     for _ in range(steps):
-        vertical, horizontal = differences(images + factor * divergence(ahead_down, ahead_right))
-        new_down = (ahead_down + length * vertical).clamp_(-1, 1)
-        new_right = (ahead_right + length * horizontal).clamp_(-1, 1)
+        found = primal(*ahead)
+        vertical, horizontal = differences(found)
+        gradient = (weight * vertical, weight * horizontal, found - centre)
+        new = tuple((a + pace * g).clamp_(-1, 1) for a, g in zip(ahead, gradient))
         following = (1 + (1 + 4 * momentum**2) ** 0.5) / 2
-        pace = (momentum - 1) / following
-        ahead_down = new_down + pace * (new_down - down)
-        ahead_right = new_right + pace * (new_right - right)
-        down, right, momentum = new_down, new_right, following
-    return images + factor * divergence(down, right), down, right
+        inertia = (momentum - 1) / following
+        ahead = tuple(n + inertia * (n - old) for n, old in zip(new, dual))
+        dual, momentum = new, following
+    return primal(*dual), dual
 
 
 def differences(images: Tensor) -> tuple[Tensor, Tensor]:

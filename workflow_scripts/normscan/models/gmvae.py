@@ -123,12 +123,11 @@ class Model(CodingModel):
         """Decode a z drawn from the posterior."""
         return self.decoder(draw(*code, generator))
 
-    def elbo_loss(self, slices: Tensor) -> Tensor:
-        """The four parts of each slice (n,), at the means of z and w: deterministic."""
+    def elbo_parts(self, slices: Tensor) -> tuple[Tensor, Tensor]:
+        """The decoded mean of z, and the weighted divergences (n,) at the means of z and w."""
         codes = self.encoder(slices)
         parts = self.divergences(codes, codes[0], codes[2])
-        error = absolute_errors(slices, self.decoder(codes[0]))
-        return error + self.kl_weight * sum(parts.values())
+        return self.decoder(codes[0]), self.kl_weight * sum(parts.values())
 
 
 def _image(code: Tensor) -> Tensor:

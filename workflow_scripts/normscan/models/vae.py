@@ -58,15 +58,14 @@ class Model(CodingModel):
         """Decode a code drawn from the posterior."""
         return self.decoder(draw(*code, generator))
 
-    def elbo_loss(self, slices: Tensor) -> Tensor:
-        """Absolute errors summed over pixels plus the weighted divergence, of each slice (n,).
+    def elbo_parts(self, slices: Tensor) -> tuple[Tensor, Tensor]:
+        """The decoded mean of the code, and the weighted divergence of each slice (n,).
 
-        The mean of the code is decoded, so that the value is deterministic and depends on the
-        slices through input and target alike (Baur et al. 2021, Eq. 4; You et al. 2019).
+        The mean is decoded, so that the bound is deterministic and depends on the slices through
+        input and target alike (Baur et al. 2021, Eq. 4; You et al. 2019).
         """
         mean, log_variance = self.encode(slices)
-        error = absolute_errors(slices, self.decoder(mean))
-        return error + self.kl_weight * kl_to_standard(mean, log_variance)
+        return self.decoder(mean), self.kl_weight * kl_to_standard(mean, log_variance)
 
 
 def build(contrasts: int, size: int, seed: int = 0, **settings: Any) -> Model:

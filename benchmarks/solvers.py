@@ -1,0 +1,151 @@
+"""Restorations by the published loop and by the proximal solver, on patients of a finished run.
+
+For both: evaluations of the network per slice, time, mean objective, correlation of the residual
+with that of the published 500 steps, and AUPRC (voxels of the brain, no post-processing but the
+sign prior). The loop is also looked at on its way, since where it stops is part of the method.
+
+    python benchmarks/solvers.py --results results --bundle demo/vae/seed-0 --cohorts demo_ms
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import common
+import numpy as np
+import torch
+from sklearn.metrics import average_precision_score
+
+from normscan.detectors import proximal_restoration, restoration
+from normscan.detectors.inference import batches, elbo_and_gradient, for_inference
+from normscan.detectors.restoration import objective
+from normscan.detectors.variation import variation_gradient
+from normscan.files import load_nifti
+from normscan.slices.index import load_index, open_array
+from normscan.training.bundle import load_bundle
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", type=Path, default=Path("results"))
+    parser.add_argument("--bundle", default="demo/vae/seed-0")
+    parser.add_argument("--cohorts", nargs="+", default=["demo_ms", "demo_tumour"])
+    parser.add_argument("--positive", nargs="*", default=["demo_ms"], help="hyperintense prior")
+    parser.add_argument("--slices", type=int, default=24, help="of each cohort, evenly spread")
+    parser.add_argument("--weights", nargs="+", type=float, default=[0.6, 1.8])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--settings", nargs="*", default=["{}"], help="of the solver, as JSON")
+    return parser.parse_args()
+
+
+def cohort_slices(results: Path, fingerprint: dict, cohort: str, count: int):
+    """Slices with lesions first in number: inputs, brain and lesion masks of a cohort."""
+    found = []
+    for path in sorted(results.glob(f"slices/*/*/{cohort}/*.json")):
+        index, array = load_index(path), open_array(path)
+        for scan in index.scans:
+            own = np.array(array[scan.first : scan.first + scan.count])
+            masks = [load_nifti(file)[0] > 0 for file in (scan.brain, scan.lesions)]
+            found.append((own, *(scan.slices_of(mask) > 0 for mask in masks)))
+    inputs, brain, lesion = (np.concatenate(parts) for parts in zip(*found))
+    used = np.flatnonzero(lesion.any(axis=(1, 2)))
+    used = used[np.linspace(0, len(used) - 1, min(count, len(used))).round().astype(int)]
+    return inputs[used], brain[used], lesion[used]
+
+
+def auprc(inputs, restored, brain, lesion, positive: bool) -> float:
+    residual = (inputs - restored).mean(axis=1)
+    score = np.maximum(residual, 0) if positive else np.abs(residual)
+    return float(average_precision_score(lesion[brain], score[brain]))
+
+
+def loop_on_its_way(model, inputs, weight: float, stops: list[int]):
+    """(evaluations, restored) at some steps of the published loop."""
+    images = inputs.clone()
+    for step in range(1, max(stops) + 1):
+        gradient = elbo_and_gradient(model, images)[1]
+        gradient = gradient + weight * variation_gradient(images - inputs)
+        images = images - 1e-3 * gradient
+        if step in stops:
+            yield step, images
+
+
+class Counted(torch.nn.Module):
+    """A model that counts how many slices it has evaluated."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model, self.count = model, 0
+
+    def elbo_parts(self, slices):
+        self.count += len(slices)
+        return self.model.elbo_parts(slices)
+
+
+def main() -> None:
+    given = arguments()
+    device = common.setup(given)
+    folder = given.results / "bundles" / given.bundle
+    model, _ = load_bundle(folder / "weights.safetensors", folder / "bundle.json")
+    model = for_inference(model, device)
+    for cohort in given.cohorts:
+        inputs, brain, lesion = cohort_slices(given.results, {}, cohort, given.slices)
+        positive = cohort in given.positive
+        parts = [batch for _, batch in batches(inputs, 16, device)]
+
+        def facts(restored, weight, parts=parts, inputs=inputs):
+            with torch.no_grad():
+                values = [objective(model, x, y, weight) for x, y in zip(restored.split(16), parts)]
+            return float(torch.cat(values).mean())
+
+        for weight in given.weights:
+            rows, reference = [], None
+            stops = [50, 125, 250, 375, 500]
+            start = time.perf_counter()
+            way = zip(*(loop_on_its_way(model, part, weight, stops) for part in parts))
+            for moment in way:
+                spent = time.perf_counter() - start
+                restored = torch.cat([images for _, images in moment])
+                reference = restored if moment[0][0] == 500 else reference
+                rows.append([f"loop, {moment[0][0]} steps", moment[0][0], spent, restored])
+            # Time of the whole loop without the looks.
+            start = time.perf_counter()
+            for part in parts:
+                restoration.descend(model, part, tv_weight=weight, steps=500, step_size=1e-3)
+            full = time.perf_counter() - start
+            for text in given.settings:
+                changes = json.loads(text)
+                names = ("time", "first_step", "shortest_step", "inner_steps")
+                usual = {name: proximal_restoration.SETTINGS[name] for name in names}
+                solve = partial(proximal_restoration.descend, **{**usual, **changes})
+                counted = Counted(model)
+                start = time.perf_counter()
+                found = torch.cat([solve(counted, part, tv_weight=weight) for part in parts])
+                spent = time.perf_counter() - start
+                rows.append([f"proximal {text}", counted.count / len(inputs), spent, found])
+            table = []
+            for name, evaluations, spent, restored in rows:
+                one = (inputs - restored.numpy()).ravel()
+                other = (inputs - reference.numpy()).ravel()
+                table.append(
+                    {
+                        "solver": name,
+                        "evaluations": float(evaluations),
+                        "times faster": full / spent,
+                        "objective": facts(restored, weight),
+                        "correlation": float(np.corrcoef(one, other)[0, 1]),
+                        "AUPRC": auprc(inputs, restored.numpy(), brain, lesion, positive),
+                    }
+                )
+            common.table(f"{cohort}, {len(inputs)} slices, tv_weight {weight:g}", table)
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
