@@ -136,7 +136,7 @@ def break_weights(files, kind):
         ("lacks key", "bundle.json: .*lacks family"),
         ("other format", "format 99"),
         ("unknown family", "unknown model family 'vea' .did you mean 'vae'"),
-        ("unknown setting", "cannot build the model: network: found 'other'"),
+        ("unknown setting", "cannot build the model: network: unknown network 'other'"),
     ],
 )
 def test_broken_bundles_are_refused(tmp_path, kind, message):
