@@ -92,6 +92,9 @@ def main() -> None:
     given = arguments()
     device = common.setup(given)
     folder = given.results / "bundles" / given.bundle
+    if not folder.is_dir():
+        print(f"{folder}: no finished run; `make demo` makes one")
+        return
     model, _ = load_bundle(folder / "weights.safetensors", folder / "bundle.json")
     model = for_inference(model, device)
     for cohort in given.cohorts:

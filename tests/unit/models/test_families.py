@@ -35,7 +35,7 @@ def test_the_registry_describes_families_without_importing_torch():
 
 
 def test_capabilities_are_methods_of_the_model():
-    methods = {"sample": "decode_sample", "elbo": "elbo_loss"}
+    methods = {"sample": "decode_sample", "elbo": "elbo_parts"}
     for family in registry.families():
         described = registry.describe(family)
         model = registry.load(family).Model

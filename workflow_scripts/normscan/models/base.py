@@ -4,7 +4,7 @@ A model family is one file of this room with three things that the workflow read
 
 ``CAPABILITIES``
     set of words, each a method below: ``reconstruct``, ``sample`` (``encode``, ``decode_sample``),
-    ``elbo`` (``elbo_loss``), ``energy``, ``embed``.
+    ``elbo`` (``elbo_parts``, ``elbo_loss``), ``energy``, ``embed``.
 ``SETTINGS``
     every setting with its default, as a literal.
 ``build(contrasts, size, seed=0, **settings)``
