@@ -124,7 +124,7 @@ def main() -> None:
             full = time.perf_counter() - start
             for text in given.settings:
                 changes = json.loads(text)
-                names = ("time", "first_step", "shortest_step", "inner_steps")
+                names = ("time", "longest_step", "shortest_step", "inner_steps")
                 usual = {name: proximal_restoration.SETTINGS[name] for name in names}
                 solve = partial(proximal_restoration.descend, **{**usual, **changes})
                 counted = Counted(model)
