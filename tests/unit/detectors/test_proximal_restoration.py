@@ -113,7 +113,8 @@ def test_the_objective_is_not_above_that_of_the_published_loop(weight):
     model = for_inference(vae.build(1, 16, latent=8, seed=1), CPU)
     inputs = torch.rand(4, 1, 16, 16)
     plain = plain_descend(model, inputs, tv_weight=weight, steps=500, step_size=1e-3)
-    found = descend(model, inputs, tv_weight=weight, **STEPS)
+    # Equal times; steps of noise under an untrained network hardly jitter.
+    found = descend(model, inputs, tv_weight=weight, **{**STEPS, "time": 0.5})
     with torch.no_grad():
         ours, theirs = (objective(model, x, inputs, weight) for x in (found, plain))
         before = objective(model, inputs, inputs, weight)
