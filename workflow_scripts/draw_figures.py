@@ -185,7 +185,7 @@ def example(files: dict, label: str, one: dict) -> dict:
     for name, key in {**keys, "reconstruction": "reconstruction"}.items():
         if key in files:
             row[name] = load_nifti(files[key])[0][:, :, z]
-    if one["detector"] == "restoration":
+    if "restoration" in one["detector"]:
         row["reconstruction_name"] = "restored"
     return row
 

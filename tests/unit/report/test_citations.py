@@ -4,7 +4,9 @@ import re
 
 import pytest
 
+from normscan.detectors import registry as detectors
 from normscan.files import read_json
+from normscan.models import registry as models
 from normscan.report.citations import DETECTORS, MODELS, REFERENCES, citation
 
 
@@ -74,3 +76,8 @@ def test_references_are_complete():
         year = re.search(r"\d{4}$", key)[0]
         assert year in entry["text"] and entry["text"].endswith("."), key
         assert entry.get("url", "https://").startswith("https://"), key
+
+
+def test_every_model_and_detector_is_cited():
+    assert set(MODELS) == set(models.families())
+    assert set(DETECTORS) == set(detectors.names())

@@ -20,13 +20,18 @@ MODELS = {
     "context_ae": "context-encoding autoencoders {zimmerer2018}",
     "context_vae": "context-encoding variational autoencoders {zimmerer2018}",
     "constrained_ae": "constrained autoencoders {chen2018}",
-    "constrained_aae": "constrained adversarial autoencoders {chen2018}",
-    "fanogan": "f-AnoGAN {schlegl2019}",
-    "anovaegan": "AnoVAEGAN {baur2018}",
+    "constrained_aae": "constrained adversarial autoencoders {chen2018} {gulrajani2017}",
+    "fanogan": "f-AnoGAN {schlegl2019} {gulrajani2017}",
+    "anovaegan": "AnoVAEGAN {baur2018} {gulrajani2017}",
 }
 DETECTORS = {
     "reconstruction": "the residual of the reconstruction {baur2021}",
     "restoration": "the residual of an image restoration under the model's prior {you2019}",
+    "proximal_restoration": (
+        "the residual of an image restoration under the model's prior {you2019}, solved by "
+        "proximal gradient descent {beck2009}"
+    ),
+    "gradient": "the residual weighted by the gradient of the evidence lower bound {zimmerer2018}",
     "montecarlo": "the mean residual of Monte Carlo reconstructions {pawlowski2018} {gal2016}",
     "intensity": "the training-free intensity baseline {meissen2021}",
 }
