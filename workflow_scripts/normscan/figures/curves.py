@@ -78,6 +78,7 @@ def froc_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], *, title: s
     _draw(axes, worth, "steps-post")
     axes.set(xlabel="false-positive detections per scan", ylabel="lesions found", ylim=(0, 1.02))
     axes.set_xscale("symlog", linthresh=1)
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.set_xlim(left=0)
     axes.set_title(title)
     _legend(figure, axes, "mean share found")
