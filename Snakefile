@@ -26,11 +26,13 @@ include: "rules/postprocessing.smk"
 include: "rules/evaluation.smk"
 include: "rules/screening.smk"
 include: "rules/report.smk"
+include: "rules/housekeeping.smk"
 
 
 localrules:
     all,
     screen,
+    clean_intermediates,
 
 
 rule all:

@@ -12,7 +12,7 @@ rule simulate:
         "../envs/imaging.yaml"
     resources:
         mem_mb=memory(3000),
-        runtime=minutes(30),
+        runtime=minutes(20, per_scan=1),
     params:
         scans=lambda w: [scan.subject for scan in PLAN.shards[w.cohort][w.shard]],
         settings=lambda w: PLAN.simulation_settings(w.cohort),
@@ -35,8 +35,8 @@ rule check_scans:
     conda:
         "../envs/imaging.yaml"
     resources:
-        mem_mb=memory(2000),
-        runtime=minutes(30),
+        mem_mb=memory(1000, per_file_mb=30),
+        runtime=minutes(10, per_scan=0.2),
     params:
         scans=lambda w: PLAN.scan_records(w.cohort, w.shard),
         role=lambda w: STUDY.cohorts[w.cohort].role,

@@ -2,14 +2,20 @@
 
 from normscan.errors import NormscanError
 from normscan.workflow.configuration import load_study
-from normscan.workflow.fingerprint import code_fingerprint as code
+from normscan.workflow.fingerprint import Code
+from normscan.workflow.housekeeping import remove_intermediates
 from normscan.workflow.report_inputs import ReportInputs
+from normscan.workflow.sizes import Sizes
 
 try:
     STUDY = load_study(config, Path.cwd(), Path(workflow.basedir) / "protocols")
     PLAN = ReportInputs(STUDY)
+    SIZES = Sizes(PLAN)
 except NormscanError as error:
     raise WorkflowError(str(error)) from None
+
+# Thousands of jobs share a few fingerprints, and one run is of one state of the code.
+code = Code().fingerprint
 
 # Folders by what determines their content.
 MODEL = "models/{chain}/{pack}/{training}/{model}/seed-{seed}"
@@ -45,14 +51,34 @@ def benchmark_file(rule, *parts):
     return PLAN.path("benchmarks", rule, *parts) + ".tsv"
 
 
-def memory(base_mb):
-    """Memory of a job in MB, half as much again with every retry."""
-    return lambda wildcards, attempt: int(base_mb * (1 + 0.5 * (attempt - 1)))
+# Most clusters have a day for one job. What takes longer goes on at its checkpoint when retried.
+LONGEST = 24 * 60
 
 
-def minutes(base):
-    """Run time of a job in minutes, doubled with every retry."""
-    return lambda wildcards, attempt: base * 2 ** (attempt - 1)
+def memory(base_mb, per_file_mb=0, packs=False):
+    """Memory of a job in MB, half as much again with every retry.
+
+    ``per_file_mb`` more for every MB of its largest scan file; with ``packs`` as much as its slice
+    packs have, which count as its own once they are mapped and read.
+    """
+
+    def of(wildcards, attempt):
+        size = base_mb + (SIZES.pack_mb(wildcards) if packs else 0)
+        if per_file_mb:
+            size += per_file_mb * SIZES.largest_file_mb(wildcards.cohort, wildcards.shard)
+        return int(size * (1 + 0.5 * (attempt - 1)))
+
+    return of
+
+
+def minutes(base, per_scan=0.0):
+    """Run time of a job in minutes, ``per_scan`` more for every scan, doubled with every retry."""
+
+    def of(wildcards, attempt):
+        time = base + per_scan * SIZES.scans(wildcards)
+        return min(int(time * 2 ** (attempt - 1)), LONGEST)
+
+    return of
 
 
 # A GPU is asked for unless the configuration says that there is none to use.

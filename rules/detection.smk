@@ -20,7 +20,7 @@ rule tune_detector:
     resources:
         gpu=GPU,
         mem_mb=memory(4000),
-        runtime=minutes(240),
+        runtime=minutes(120, per_scan=0.1),
     params:
         detector=lambda w: PLAN.approach(w.approach).detector,
         settings=lambda w: PLAN.approach(w.approach).settings,
@@ -66,8 +66,8 @@ rule detect:
     threads: STUDY.threads
     resources:
         gpu=lambda w: 0 if PLAN.approach(w.approach).model == "none" else GPU,
-        mem_mb=memory(4000),
-        runtime=minutes(240),
+        mem_mb=memory(4000, packs=True),
+        runtime=minutes(60, per_scan=5),
     params:
         detector=lambda w: PLAN.approach(w.approach).detector,
         settings=lambda w: PLAN.approach(w.approach).settings,

@@ -31,8 +31,8 @@ rule filter_maps:
     conda:
         "../envs/imaging.yaml"
     resources:
-        mem_mb=memory(2000),
-        runtime=minutes(120),
+        mem_mb=memory(1500),
+        runtime=minutes(20, per_scan=0.5),
     params:
         erosion=lambda w: STUDY.protocols[w.protocol].postprocessing["erosion"],
         median=lambda w: STUDY.protocols[w.protocol].postprocessing["median"],
@@ -88,7 +88,7 @@ rule segment:
         "../envs/imaging.yaml"
     resources:
         mem_mb=memory(3000),
-        runtime=minutes(120),
+        runtime=minutes(20, per_scan=1),
     params:
         prior=lambda w: STUDY.cohorts[w.cohort].prior,
         minimum_voxels=lambda w: STUDY.protocols[w.protocol].postprocessing["minimum_voxels"],

@@ -21,8 +21,8 @@ rule register:
     conda:
         "../envs/imaging.yaml"
     resources:
-        mem_mb=memory(4000),
-        runtime=minutes(240),
+        mem_mb=memory(2000, per_file_mb=100),
+        runtime=minutes(60, per_scan=5),
     params:
         settings=step_settings,
         contrasts=step_contrasts,
@@ -48,8 +48,8 @@ rule strip_skull:
     conda:
         "../envs/imaging.yaml"
     resources:
-        mem_mb=memory(3000),
-        runtime=minutes(240),
+        mem_mb=memory(2000, per_file_mb=100),
+        runtime=minutes(60, per_scan=5),
     params:
         settings=step_settings,
         contrasts=step_contrasts,
@@ -75,8 +75,8 @@ rule correct_bias:
     conda:
         "../envs/imaging.yaml"
     resources:
-        mem_mb=memory(3000),
-        runtime=minutes(120),
+        mem_mb=memory(1500, per_file_mb=50),
+        runtime=minutes(30, per_scan=2),
     params:
         settings=step_settings,
         contrasts=step_contrasts,
@@ -100,8 +100,8 @@ rule denoise:
     conda:
         "../envs/imaging.yaml"
     resources:
-        mem_mb=memory(2000),
-        runtime=minutes(60),
+        mem_mb=memory(1500, per_file_mb=50),
+        runtime=minutes(20, per_scan=0.5),
     params:
         settings=step_settings,
         contrasts=step_contrasts,
@@ -125,8 +125,8 @@ rule normalise:
     conda:
         "../envs/imaging.yaml"
     resources:
-        mem_mb=memory(2000),
-        runtime=minutes(60),
+        mem_mb=memory(1500, per_file_mb=50),
+        runtime=minutes(20, per_scan=0.5),
     params:
         settings=step_settings,
         contrasts=step_contrasts,
@@ -151,8 +151,8 @@ rule match_histogram:
     conda:
         "../envs/imaging.yaml"
     resources:
-        mem_mb=memory(2000),
-        runtime=minutes(60),
+        mem_mb=memory(1500, per_file_mb=50),
+        runtime=minutes(20, per_scan=0.5),
     params:
         settings=step_settings,
         contrasts=step_contrasts,

@@ -97,6 +97,7 @@ rule report:
         runtime=minutes(30),
     params:
         run=PLAN.run_record(config),
+        results=lambda w, output: str(Path(output[0]).parent),
         code=code("report.py"),
     script:
         "../workflow_scripts/report.py"

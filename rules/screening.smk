@@ -45,7 +45,7 @@ rule screen_scans:
     resources:
         gpu=GPU,
         mem_mb=memory(4000),
-        runtime=minutes(240),
+        runtime=minutes(60, per_scan=5),
     params:
         bundle=lambda w: PLAN.screening_bundle(w),
         bundle_digest=lambda w: PLAN.screening_bundle_digest(w),

@@ -14,8 +14,8 @@ rule pack_slices:
     conda:
         "../envs/imaging.yaml"
     resources:
-        mem_mb=memory(2000),
-        runtime=minutes(60),
+        mem_mb=memory(1500),
+        runtime=minutes(20, per_scan=0.2),
     params:
         contrasts=lambda w: list(PLAN.packs[w.chain, w.pack].contrasts),
         settings=lambda w: PLAN.packs[w.chain, w.pack].slices,

@@ -16,14 +16,13 @@ rule train:
         log_file("train", "{chain}", "{pack}", "{training}", "{model}", "seed-{seed}"),
     benchmark:
         benchmark_file("train", "{chain}", "{pack}", "{training}", "{model}", "seed-{seed}")
-    retries: 1
     conda:
         "../envs/learning.yaml"
     threads: STUDY.threads
     resources:
         gpu=GPU,
-        mem_mb=memory(6000),
-        runtime=minutes(720),
+        mem_mb=memory(4000, packs=True),
+        runtime=minutes(240, per_scan=1),
     params:
         cohorts=lambda w: PLAN.training_members(w.training)[0],
         share=lambda w: PLAN.training_members(w.training)[1],

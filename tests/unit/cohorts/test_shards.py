@@ -5,7 +5,7 @@ import random
 import pytest
 
 from normscan.cohorts.scans import Scan
-from normscan.cohorts.shards import shard_of
+from normscan.cohorts.shards import shard_count, shard_of
 
 
 def scans(*labels, sessions=("",)):
@@ -97,3 +97,8 @@ def test_every_scan_is_in_one_shard():
 
 def test_no_scans_no_shards():
     assert shard_of([], 4) == {}
+
+
+def test_automatic_shards_grow_before_they_become_many():
+    counts = {scans: shard_count(scans, "auto") for scans in (1, 8, 9, 256, 257, 5000, 8192, 8193)}
+    assert counts == {1: 1, 8: 1, 9: 2, 256: 32, 257: 32, 5000: 32, 8192: 32, 8193: 64}

@@ -157,11 +157,10 @@ def content(made=None) -> dict:
             }
         ],
         "figures": figures(made) if made else [],
-        "benchmarks": pd.DataFrame(
+        "storage": pd.DataFrame(
             {
                 "stage": ["preprocessing", "training"],
-                "jobs": [24, 6],
-                "seconds": [310.2, 151.0],
+                "files": [24, 6],
                 "bytes": [412_000_000, 14_200_000],
             }
         ),

@@ -9,14 +9,34 @@ from collections.abc import Sequence
 from normscan.cohorts.scans import Scan
 
 DIGITS = re.compile(r"\d+")
+AUTO = "auto"
+# Small cohorts are spread over the cores of one machine; in large ones a shard may be longer work,
+# so that a study of thousands does not become millions of jobs.
+AUTO_SIZES = (8, 256)
+AUTO_SHARDS = 32
 
 
-def shard_of(scans: Sequence[Scan], shard_size: int) -> dict[str, list[Scan]]:
+def shard_count(scans: int, shard_size: int | str) -> int:
+    """The power of two at or above ``scans / shard_size``.
+
+    ``auto`` aims at 8 scans per shard up to 32 shards, and then at 32 shards up to 256 scans each.
+    """
+    if shard_size == AUTO:
+        small, large = AUTO_SIZES
+        few = min(shard_count(scans, small), AUTO_SHARDS)
+        return max(few, shard_count(scans, large))
+    count = 1
+    while count * shard_size < scans:
+        count *= 2
+    return count
+
+
+def shard_of(scans: Sequence[Scan], shard_size: int | str) -> dict[str, list[Scan]]:
     """Divide scans into shards so that adding or removing one touches its own shard only.
 
     A subject's shard follows from its label and the number of shards alone; no state is stored.
-    The number of shards is the power of two at or above ``len(scans) / shard_size``, so shards hold
-    ``shard_size`` scans or fewer on average. Running numbers (01, 02, ...) are dealt in turn, which
+    The number of shards is that of :func:`shard_count`, so shards hold ``shard_size`` scans or
+    fewer on average. Running numbers (01, 02, ...) are dealt in turn, which
     gives shards of equal size; other labels fall where their hash says, so that single shards may
     be larger. All scans of a subject are in one shard.
 
@@ -27,15 +47,13 @@ def shard_of(scans: Sequence[Scan], shard_size: int) -> dict[str, list[Scan]]:
     Parameters
     ----------
     scans : scans of one cohort.
-    shard_size : scans per shard that are aimed at.
+    shard_size : scans per shard that are aimed at, or ``auto``.
 
     Returns
     -------
     shard name ("00", "01", ...) -> its scans in the order of their ids; empty shards are left out.
     """
-    buckets = 1
-    while buckets * shard_size < len(scans):
-        buckets *= 2
+    buckets = shard_count(len(scans), shard_size)
     width = max(2, len(str(buckets - 1)))
     found: dict[str, list[Scan]] = {}
     for scan in sorted(scans, key=lambda one: one.id):

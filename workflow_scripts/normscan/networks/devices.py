@@ -9,13 +9,14 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import torch
 
 from normscan.errors import ConfigError
+from normscan.networks.gpus import claim_gpu
 from normscan.networks.memory import tune_allocator
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def prepare_torch(device: str = "auto", threads: int = 1) -> torch.device:
-    """Everything to be set once, before the first tensor: allocator, threads, determinism.
+    """Everything to be set once, before the first tensor: allocator, threads, determinism, GPU.
 
     Parameters
     ----------
@@ -24,12 +25,19 @@ def prepare_torch(device: str = "auto", threads: int = 1) -> torch.device:
 
     Returns
     -------
-    device : the device to compute on.
+    device : the device to compute on; of several GPUs one that no other job computes on.
     """
     tune_allocator()
     torch.set_num_threads(threads)
     make_deterministic()
-    return choose_device(device)
+    chosen = choose_device(device)
+    if chosen.type == "cuda" and chosen.index is None:
+        count = torch.cuda.device_count()
+        uuids = [str(torch.cuda.get_device_properties(index).uuid) for index in range(count)]
+        # The device keeps its plain name: on which of several equal ones a training goes on after
+        # an interruption makes no difference.
+        torch.cuda.set_device(claim_gpu(uuids))
+    return chosen
 
 
 def make_deterministic() -> None:

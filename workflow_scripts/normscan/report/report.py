@@ -33,7 +33,7 @@ def build_report(content: Mapping[str, Any]) -> str:
         cohort), titles, baseline, prior, postprocessing, split}].
         ``statistics``, ``published`` : [{title, table (pandas), note}].
         ``figures`` : [{section, title, caption, png, svg, cohort}], PNG as bytes or path.
-        ``benchmarks`` : pandas table stage, jobs, seconds, bytes.
+        ``storage`` : pandas table stage, files, bytes.
         ``failures`` : [{what, why}].
 
     Raises
@@ -57,7 +57,7 @@ def build_report(content: Mapping[str, Any]) -> str:
         statistics=[sections.noted_table(entry) for entry in content.get("statistics") or []],
         published=[sections.noted_table(entry) for entry in content.get("published") or []],
         figures=sections.figures(content.get("figures") or []),
-        benchmarks=sections.benchmarks(content.get("benchmarks")),
+        storage=sections.storage(content.get("storage")),
         failures=failures,
     )
 

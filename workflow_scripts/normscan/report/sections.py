@@ -114,8 +114,8 @@ def figures(figures: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[dict[s
     return sorted(sections.items(), key=lambda item: place.get(item[0], len(_ORDER)))
 
 
-def benchmarks(frame) -> dict | None:
-    """Time and storage by stage."""
+def storage(frame) -> dict | None:
+    """How much each stage holds."""
     if frame is None or not len(frame):
         return None
     made = tables.frame_table(frame)

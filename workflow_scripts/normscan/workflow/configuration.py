@@ -21,9 +21,10 @@ DEFAULTS = {
     "results": "results",
     "seeds": [0],
     "on_bad_scan": "stop",
+    "intermediates": "keep",
     "device": "auto",
     "threads": 2,
-    "shard_size": 8,
+    "shard_size": "auto",
     "overrides": {},
     "atlases": {},
 }
@@ -39,9 +40,10 @@ class Study:
     results: Path
     seeds: tuple[int, ...]
     on_bad_scan: str
+    intermediates: str
     device: str
     threads: int
-    shard_size: dict[str, int]
+    shard_size: dict[str, int | str]
     split: dict[str, Any]
     cohorts: dict[str, Cohort]
     validation: dict[str, float]
@@ -81,6 +83,7 @@ def load_study(config: dict[str, Any], base: Path, protocol_folder: Path) -> Stu
         results=Path(values["results"]),
         seeds=tuple(values["seeds"]),
         on_bad_scan=values["on_bad_scan"],
+        intermediates=values["intermediates"],
         device=values["device"],
         threads=values["threads"],
         shard_size={

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -26,27 +27,48 @@ def code_fingerprint(script: str, *modules: str, scripts: Path = SCRIPTS) -> str
     modules : modules that the script loads by name at run time (``normscan.models.vae``).
     scripts : the folder that is on Python's path when a script runs.
     """
-    digest = hashlib.sha256()
-    for path in _reached(script, modules, scripts):
-        digest.update(path.relative_to(scripts).as_posix().encode())
-        digest.update(_content(path))
-    return digest.hexdigest()[:16]
+    return Code(scripts).fingerprint(script, *modules)
 
 
 def reached_modules(script: str, *modules: str, scripts: Path = SCRIPTS) -> list[str]:
     """Paths (relative to ``workflow_scripts``) that :func:`code_fingerprint` covers."""
-    return [path.relative_to(scripts).as_posix() for path in _reached(script, modules, scripts)]
+    return [path.relative_to(scripts).as_posix() for path in Code(scripts).reached(script, modules)]
 
 
-def _reached(script: str, modules: tuple[str, ...], scripts: Path) -> list[Path]:
-    reached: set[Path] = set()
-    waiting = [scripts / script, *(_file_of(module, scripts) for module in modules)]
-    while waiting:
-        path = waiting.pop()
-        if path and path not in reached:
-            reached.add(path)
-            waiting += _imports(path, scripts)
-    return sorted(reached | _data_files(reached))
+class Code:
+    """The project's code as it stands when it is first looked at; every file is read once.
+
+    Parameters
+    ----------
+    scripts : the folder that is on Python's path when a script runs.
+    """
+
+    def __init__(self, scripts: Path = SCRIPTS):
+        self.scripts = scripts
+        self.fingerprint = cache(self.fingerprint)
+        self._imports = cache(self._imports)
+
+    def fingerprint(self, script: str, *modules: str) -> str:
+        """See :func:`code_fingerprint`."""
+        digest = hashlib.sha256()
+        for path in self.reached(script, modules):
+            digest.update(path.relative_to(self.scripts).as_posix().encode())
+            digest.update(_content(path))
+        return digest.hexdigest()[:16]
+
+    def reached(self, script: str, modules: Iterable[str] = ()) -> list[Path]:
+        """Files that a script's fingerprint covers."""
+        reached: set[Path] = set()
+        waiting = [self.scripts / script, *(_file_of(name, self.scripts) for name in modules)]
+        while waiting:
+            path = waiting.pop()
+            if path and path not in reached:
+                reached.add(path)
+                waiting += self._imports(path)
+        return sorted(reached | _data_files(reached))
+
+    def _imports(self, path: Path) -> list[Path]:
+        return _imports(path, self.scripts)
 
 
 def _content(path: Path) -> bytes:

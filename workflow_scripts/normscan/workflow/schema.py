@@ -78,4 +78,6 @@ def _lines(error, where: str) -> list[str]:
         return [f"{path}: found keys {sorted(error.instance)}; exactly one is allowed here"]
     if rule == "uniqueItems":
         return [f"{path}: found {error.instance!r}; entries must differ"]
+    if rule == "anyOf" and error.schema.get("description"):
+        return [f"{path}: found {error.instance!r}; must be {error.schema['description']}"]
     return [f"{path}: {error.message}"]

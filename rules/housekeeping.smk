@@ -1,0 +1,24 @@
+"""Room: `snakemake clean_intermediates` removes what can be made again, and never a result."""
+
+
+rule clean_intermediates:
+    log:
+        log_file("clean_intermediates", "all"),
+    benchmark:
+        benchmark_file("clean_intermediates", "all")
+    conda:
+        "../envs/imaging.yaml"
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(30),
+    params:
+        results=PLAN.path(),
+        code=code("clean_intermediates.py"),
+    script:
+        "../workflow_scripts/clean_intermediates.py"
+
+
+onsuccess:
+    if STUDY.intermediates == "remove":
+        files, size = remove_intermediates(PLAN.path())
+        print(f"removed {files} intermediate files, {size / 1e6:.1f} MB")

@@ -1,0 +1,69 @@
+"""What housekeeping removes, and what it never touches."""
+
+import json
+
+from normscan.workflow.housekeeping import intermediates, remove_intermediates, stage_sizes
+
+CHAIN = "preprocessed/raw+register"
+MAPS = "maps/raw+register/FLAIR-64/healthy/vae/seed-0"
+FOUND = "detections/demo/vae/seed-0"
+GOES = [
+    f"{CHAIN}/ms/00.json",
+    f"{CHAIN}/ms/sub-1/record.json",
+    f"{CHAIN}/ms/sub-1/sub-1_FLAIR.nii.gz",
+    f"{MAPS}/ms/00.json",
+    f"{MAPS}/ms/sub-1/sub-1_map.nii.gz",
+    f"{FOUND}/detected/ms/00.json",
+    f"{FOUND}/filtered-none/ms/00.json",
+    f"{FOUND}/filtered-none/ms/sub-1/sub-1_desc-filtered_map.nii.gz",
+]
+STAYS = [
+    "report.html",
+    "metrics.tsv",
+    "preprocessed/raw/ms/00.json",
+    f"{CHAIN}/ms/dataset_description.json",
+    f"{CHAIN}/ms/sub-1/sub-1_transform.mat",
+    f"{CHAIN}/ms/sub-1/sub-1_label-brain_mask.nii.gz",
+    "slices/raw+register/FLAIR-64/ms/00.json",
+    "slices/raw+register/FLAIR-64/ms/00.npy",
+    "models/raw+register/FLAIR-64/healthy/vae/seed-0/bundle.json",
+    f"{MAPS}/tuned.json",
+    f"{FOUND}/thresholds.json",
+    f"{FOUND}/filtered-none/ms/00.npz",
+    f"{FOUND}/detected/ms/00.tsv",
+    f"{FOUND}/detected/ms/sub-1/sub-1_space-FLAIR_label-anomaly_dseg.nii.gz",
+    "simulated/ms/sub-1/anat/sub-1_FLAIR.nii.gz",
+]
+
+
+def made(folder):
+    for name in GOES + STAYS:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    image = folder / CHAIN / "ms/sub-1/sub-1_FLAIR.nii.gz"
+    # An image that an earlier step made belongs to that step's folder.
+    earlier = folder / "simulated/ms/sub-1/anat/sub-1_FLAIR.nii.gz"
+    record = {"entry": {"images": {"FLAIR": str(image), "T1w": str(earlier)}}}
+    (folder / CHAIN / "ms/sub-1/record.json").write_text(json.dumps(record))
+
+
+def test_intermediates_go_and_results_stay(tmp_path):
+    made(tmp_path)
+    found = list(intermediates(tmp_path))
+    assert {path.relative_to(tmp_path).as_posix() for path in found} == set(GOES)
+    # An interruption leaves no manifest that names a missing volume.
+    kinds = [path.name for path in found if path.is_relative_to(tmp_path / CHAIN)]
+    assert kinds == ["00.json", "record.json", "sub-1_FLAIR.nii.gz"]
+    size = sum(path.stat().st_size for path in found)
+    assert remove_intermediates(tmp_path) == (len(GOES), size)
+    left = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()}
+    assert left == set(STAYS)
+    assert remove_intermediates(tmp_path) == (0, 0)
+
+
+def test_sizes_of_stages(tmp_path):
+    made(tmp_path)
+    sizes = stage_sizes(tmp_path)
+    assert sizes["maps"] == (3, 3) and sizes["models"] == (1, 1)
+    assert stage_sizes(tmp_path / "nothing") == {}

@@ -1,0 +1,94 @@
+"""What can be made again takes room: how much each stage holds, and removing intermediates.
+
+Intermediates are volumes that only later stages read: images after each preprocessing step, anomaly
+maps, reconstructions, filtered maps. Their manifests go with them, so that Snakemake makes them
+again when, and only when, something asks for them. Everything else stays: transforms and masks,
+slice packs, models, score histograms, detections, tables, figures, bundles, reports.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from normscan.errors import NormscanError
+from normscan.files import read_json
+
+STAGES = ("simulated", "preprocessed", "slices", "models", "maps", "detections", "bundles")
+DESCRIPTION = "dataset_description.json"
+RECORD = "record.json"
+RAW = "raw"
+
+
+def stage_sizes(results: str | Path) -> dict[str, tuple[int, int]]:
+    """(files, bytes) of every stage that is there."""
+    found = {}
+    for stage in STAGES:
+        sizes = [size for size in _file_sizes(Path(results, stage))]
+        if sizes:
+            found[stage] = (len(sizes), sum(sizes))
+    return found
+
+
+def _file_sizes(folder: Path) -> Iterator[int]:
+    if not folder.is_dir():
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _file_sizes(Path(entry.path))
+            elif entry.is_file(follow_symlinks=False):
+                yield entry.stat(follow_symlinks=False).st_size
+
+
+def intermediates(results: str | Path) -> Iterator[Path]:
+    """Files that :func:`remove_intermediates` removes; manifests before what they name."""
+    results = Path(results)
+    yield from _detections(results / "detections")
+    yield from _maps(results / "maps")
+    yield from _preprocessed(results / "preprocessed")
+
+
+def remove_intermediates(results: str | Path) -> tuple[int, int]:
+    """Remove all intermediates of a results folder; (files, bytes) that went."""
+    files = size = 0
+    for path in intermediates(results):
+        size += path.lstat().st_size
+        files += 1
+        path.unlink()
+    return files, size
+
+
+def _detections(folder: Path) -> Iterator[Path]:
+    # {protocol}/{variant}/seed-{n}/detected|filtered-{prior}/{cohort}
+    for job in sorted(folder.glob("*/*/seed-*")):
+        # Lists of detections name the maps that figures are drawn from.
+        yield from sorted(job.glob("detected/*/*.json"))
+        for cohort in sorted(job.glob("filtered-*/*")):
+            yield from sorted(cohort.glob("*.json"))
+            yield from sorted(cohort.glob("*/*_desc-filtered_map.nii.gz"))
+
+
+def _maps(folder: Path) -> Iterator[Path]:
+    # {chain}/{pack}/{training}/{approach}/seed-{n}/{cohort}
+    for cohort in sorted(folder.glob("*/*/*/*/seed-*/*")):
+        if cohort.is_dir():
+            yield from sorted(cohort.glob("*.json"))
+            yield from sorted(cohort.glob("*/*.nii.gz"))
+
+
+def _preprocessed(folder: Path) -> Iterator[Path]:
+    # {chain}/{cohort}/{scan}
+    for cohort in sorted(folder.glob("*/*")):
+        if cohort.parent.name == RAW:
+            continue
+        yield from sorted(path for path in cohort.glob("*.json") if path.name != DESCRIPTION)
+        for record in sorted(cohort.glob(f"*/{RECORD}")):
+            try:
+                images = read_json(record)["entry"]["images"].values()
+            except (NormscanError, KeyError):
+                continue
+            yield record
+            own = [Path(path) for path in images if Path(path).parent == record.parent.absolute()]
+            yield from sorted(path for path in own if path.is_file())

@@ -1,0 +1,57 @@
+"""How large a job's work is, for the memory and time that rules ask for."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+
+from normscan.workflow.plan import Plan
+
+# A 3D slice pack has this many slices per scan or fewer (1 mm, a whole brain).
+SLICES_PER_SCAN = 160
+FLOAT_BYTES = 4
+
+
+class Sizes:
+    """Sizes of a plan's jobs; files are looked at, never opened.
+
+    Parameters
+    ----------
+    plan : the plan.
+    """
+
+    def __init__(self, plan: Plan):
+        self.plan = plan
+        self.largest_file_mb = cache(self.largest_file_mb)
+        self._counts = {
+            cohort: {shard: len(scans) for shard, scans in shards.items()}
+            for cohort, shards in plan.shards.items()
+        }
+
+    def scans(self, wildcards) -> int:
+        """Scans that a job works on: of its shard, of its cohort, of its training set, or all."""
+        if hasattr(wildcards, "cohort"):
+            counts = self._counts[wildcards.cohort]
+            return counts[wildcards.shard] if hasattr(wildcards, "shard") else sum(counts.values())
+        if hasattr(wildcards, "training"):
+            cohorts, share = self.plan.training_members(wildcards.training)
+            whole = sum(sum(self._counts[name].values()) for name in cohorts)
+            return max(round(whole * share / 100), 1)
+        return sum(sum(counts.values()) for counts in self._counts.values())
+
+    def largest_file_mb(self, cohort: str, shard: str) -> float:
+        """Size (MB on disk) of the largest file of a shard; 0 for scans that are simulated."""
+        if cohort in self.plan.study.simulation:
+            return 0.0
+        sizes = [
+            os.path.getsize(path)
+            for scan in self.plan.shards[cohort][shard]
+            for path in scan.images.values()
+        ]
+        return max(sizes, default=0) / 1e6
+
+    def pack_mb(self, wildcards) -> float:
+        """Size (MB) that the slice packs of a training set, cohort or shard have at most."""
+        slices = self.plan.packs[wildcards.chain, wildcards.pack]
+        pixels = slices.slices["size"] ** 2 * len(slices.contrasts)
+        return self.scans(wildcards) * SLICES_PER_SCAN * pixels * FLOAT_BYTES / 1e6
