@@ -93,6 +93,15 @@ class Workflow:
         for subject in ("01", "02", "03"):
             self.add_patient(subject)
 
+    def shrink(self) -> None:
+        """One model, one cohort of patients and one shard each: fewer jobs."""
+        self.protocol["approaches"] = {"ae": {"model": "ae", "detector": "reconstruction"}}
+        self.protocol["models"].pop("vae", None)
+        self.protocol["threshold_rules"] = [{"healthy_fpr": {"rate": 0.05}}]
+        self.config["cohorts"].pop("new", None)
+        self.config["shard_size"] = 4
+        self.write()
+
     def add_patient(self, subject: str) -> None:
         """Put a patient into the BIDS folder of the cohort ``ms``."""
         simulate_scan(

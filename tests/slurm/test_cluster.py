@@ -19,16 +19,6 @@ LONG = 400
 RULES = ("train", "detect", "register")
 
 
-def small(workflow) -> None:
-    """One model and one cohort of patients: fewer jobs."""
-    workflow.protocol["approaches"] = {"ae": {"model": "ae", "detector": "reconstruction"}}
-    del workflow.protocol["models"]["vae"]
-    workflow.protocol["threshold_rules"] = [{"healthy_fpr": {"rate": 0.05}}]
-    del workflow.config["cohorts"]["new"]
-    workflow.config["shard_size"] = 4
-    workflow.write()
-
-
 def running(cluster, rule: str) -> list[dict]:
     """Running jobs of a rule."""
     return [job for job in cluster.jobs() if job["state"] == "RUNNING" and rule in job["comment"]]
@@ -59,7 +49,7 @@ def undisturbed(tmp_path_factory, cluster):
     from conftest import SubmittedWorkflow
 
     workflow = SubmittedWorkflow(tmp_path_factory.mktemp("undisturbed"), cluster)
-    small(workflow)
+    workflow.shrink()
     before = len(cluster.seen())
     workflow.run("all")
     workflow.tasks = cluster.seen()[before:]
@@ -95,7 +85,7 @@ def test_nothing_is_to_be_done_afterwards_and_one_model_reruns_alone(undisturbed
 
 
 def test_equal_jobs_can_be_submitted_as_arrays(workflow, cluster, undisturbed):
-    small(workflow)
+    workflow.shrink()
     workflow.config["shard_size"] = 1
     workflow.write()
     known = {job["id"] for job in cluster.jobs()}
@@ -105,7 +95,7 @@ def test_equal_jobs_can_be_submitted_as_arrays(workflow, cluster, undisturbed):
 
 
 def test_a_training_beyond_its_time_limit_resumes_to_the_same_weights(workflow, cluster):
-    small(workflow)
+    workflow.shrink()
     # Long enough to be stopped once by a limit of one minute.
     workflow.protocol["models"]["ae"] |= {"max_epochs": 900, "patience": 900}
     workflow.write()
@@ -126,7 +116,7 @@ def test_a_training_beyond_its_time_limit_resumes_to_the_same_weights(workflow, 
 
 @pytest.mark.parametrize("how", ["scancel", "sigkill"])
 def test_a_job_that_was_stopped_from_outside_is_run_again(workflow, cluster, undisturbed, how):
-    small(workflow)
+    workflow.shrink()
     process = workflow.submit("all")
     wait_for(lambda: running(cluster, "register"), "a registration", 120)
     job = running(cluster, "register")[0]["id"]
@@ -147,7 +137,7 @@ def scripts_below(folder: Path) -> list[int]:
 
 
 def test_jobs_survive_a_restart_of_the_node(workflow, cluster, undisturbed):
-    small(workflow)
+    workflow.shrink()
     process = workflow.submit("all")
     wait_for(lambda: running(cluster, "register"), "a registration", 120)
     cluster.stop_node()
@@ -158,7 +148,7 @@ def test_jobs_survive_a_restart_of_the_node(workflow, cluster, undisturbed):
 
 
 def test_a_submission_that_was_killed_can_be_started_again(workflow, cluster, undisturbed):
-    small(workflow)
+    workflow.shrink()
     process = workflow.submit("all")
     wait_for(lambda: running(cluster, "register"), "a registration", 120)
     os.killpg(process.pid, signal.SIGKILL)
@@ -175,7 +165,7 @@ def test_two_studies_at_the_same_time(tmp_path, cluster, undisturbed):
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         workflow = SubmittedWorkflow(tmp_path / name, cluster)
-        small(workflow)
+        workflow.shrink()
         studies.append((workflow.submit("all"), workflow))
     for process, workflow in studies:
         finish(process, workflow)
