@@ -172,6 +172,17 @@ def touched(*files: str) -> Change:
     return change
 
 
+def both(first: Change, second: Change) -> Change:
+    """Two changes at once."""
+
+    def change(workflow) -> None:
+        first(workflow)
+        second(workflow)
+
+    change.files = list(dict.fromkeys([*first.files, *second.files]))
+    return change
+
+
 VALUE = "\nADDED = 1\n"
 ROWS: dict[str, tuple[Change, dict[str, int]]] = {
     "comment in a script": (code(SCRIPTS + "detect.py", "# a comment\n"), {}),
@@ -222,6 +233,10 @@ ROWS: dict[str, tuple[Change, dict[str, int]]] = {
     ),
     "network code": (code(LIBRARY + "networks/unified.py", VALUE), BOTH_MODELS),
     "patient added": (patient_added, PATIENTS_CHANGED),
+    "patient added and model setting": (
+        both(patient_added, protocol(lambda p: p["models"]["vae"].update(latent=16))),
+        {**PATIENTS_CHANGED, "train": 1, "tune_detector": 1, "detect": 6, "filter_maps": 6},
+    ),
     # Two patients fit into one shard, so the two shards become one.
     "patient removed": (
         config(lambda c: c["cohorts"]["ms"].update(exclude=["sub-03"])),
