@@ -35,12 +35,13 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=1
+JobAcctGatherParams=OverMemoryKill
 AccountingStorageType=accounting_storage/none
 SchedulerParameters=batch_sched_delay=0,sched_interval=1
 SlurmctldTimeout=30
 SlurmdTimeout=300
 KillWait=5
-MinJobAge=300
+MinJobAge=7200
 ReturnToService=2
 OverTimeLimit=0
 GresTypes=gpu

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import time
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -15,8 +15,14 @@ from cluster import wait_for
 
 pytestmark = pytest.mark.slurm
 
-LONG = 400
-RULES = ("train", "detect", "register")
+LONG = 600
+# Everything up to the slices: enough to see what a disturbance does to a job and to what follows.
+TO_SLICES = ["--until", "pack_slices"]
+
+
+def rule_of(job: dict) -> str:
+    """The rule of a job, from the comment that the executor gives it."""
+    return job["comment"].removeprefix("rule_").split("_wildcards_")[0]
 
 
 def running(cluster, rule: str) -> list[dict]:
@@ -32,15 +38,29 @@ def finish(process: subprocess.Popen, workflow) -> str:
     return output
 
 
-def products(workflow) -> dict[str, bytes]:
-    """What two equal runs have in common, byte by byte: weights, curves, metrics."""
-    found = [*workflow.results.glob("models/**/*.safetensors"), workflow.results / "metrics.tsv"]
+def products(workflow, *patterns: str) -> dict[str, bytes]:
+    """What two equal runs have in common, byte by byte."""
+    found = [path for pattern in patterns for path in workflow.results.glob(pattern)]
+    assert found, f"no {patterns} in {workflow.results}"
     return {str(path.relative_to(workflow.results)): path.read_bytes() for path in found}
 
 
+def slices(workflow) -> dict[str, bytes]:
+    return products(workflow, "slices/**/*.npy")
+
+
+def weights(workflow) -> dict[str, bytes]:
+    return products(workflow, "models/**/*.safetensors", "models/**/curve.tsv")
+
+
+def everything(workflow) -> dict[str, bytes]:
+    return {**slices(workflow), **weights(workflow), **products(workflow, "metrics.tsv")}
+
+
 def no_remains(workflow) -> bool:
-    """No temporary file stands where a result is looked for."""
-    return not [path for path in workflow.results.rglob("*.tmp*") if path.is_file()]
+    """No half-written file or folder stands where results are."""
+    left = [p for p in workflow.results.rglob(".*") if "benchmarks" not in p.parts]
+    return left == []
 
 
 @pytest.fixture(scope="module")
@@ -58,16 +78,14 @@ def undisturbed(tmp_path_factory, cluster):
 
 def test_gpu_rules_go_to_the_gpu_and_others_do_not(undisturbed, cluster):
     jobs = {job["id"]: job for job in cluster.jobs()}
-    placed = Counter()
+    placed = {}
     for job, partition, gpu in undisturbed.tasks:
-        comment = jobs[job]["comment"] if job in jobs else ""
-        rule = next(
-            (one for one in ("train", "detect", "register") if f"rule_{one}" in comment), ""
-        )
-        placed[rule, partition, gpu] += 1
-        assert (partition == "gpu") == (gpu == "0"), (job, comment, partition, gpu)
-    assert placed["train", "gpu", "0"] and placed["detect", "gpu", "0"]
-    assert placed["register", "cpu", "none"]
+        assert (partition == "gpu") == (gpu == "0"), (jobs[job], partition, gpu)
+        placed.setdefault(rule_of(jobs[job]), set()).add((partition, gpu))
+    assert placed["train"] == placed["detect"] == {("gpu", "0")}
+    others = [where for rule, where in placed.items() if rule not in ("train", "detect")]
+    assert all(where == {("cpu", "none")} for where in others)
+    assert {"register", "segment", "report"} <= set(placed)
 
 
 def test_nothing_is_to_be_done_afterwards_and_one_model_reruns_alone(undisturbed):
@@ -84,50 +102,73 @@ def test_nothing_is_to_be_done_afterwards_and_one_model_reruns_alone(undisturbed
     assert undisturbed.counts("all") == {}
 
 
-def test_equal_jobs_can_be_submitted_as_arrays(workflow, cluster, undisturbed):
+def test_equal_jobs_can_be_submitted_as_arrays(workflow, cluster):
     workflow.shrink()
     workflow.config["shard_size"] = 1
     workflow.write()
     known = {job["id"] for job in cluster.jobs()}
-    workflow.run("--slurm-array-jobs=all", "--until", "check_scans")
-    arrays = {job["id"] for job in cluster.jobs()} - known
-    assert any("_" in job for job in arrays), arrays
+    workflow.run("--slurm-array-jobs=check_scans", "--until", "check_scans")
+    new = [job for job in cluster.jobs() if job["id"] not in known]
+    arrays = {job["id"].split("_")[0] for job in new if "_" in job["id"]}
+    assert arrays and len(arrays) < sum("_" in job["id"] for job in new), new
+    assert len(list(workflow.results.glob("checks/*/*.json"))) == 6
 
 
-def test_a_training_beyond_its_time_limit_resumes_to_the_same_weights(workflow, cluster):
+def test_a_training_killed_for_time_goes_on_and_ends_with_the_same_weights(workflow, cluster):
     workflow.shrink()
-    # Long enough to be stopped once by a limit of one minute.
-    workflow.protocol["models"]["ae"] |= {"max_epochs": 900, "patience": 900}
+    workflow.run(*TO_SLICES)
+    workflow.protocol["models"]["ae"] |= {"max_epochs": 700, "patience": 700}
     workflow.write()
-    # The second attempt gets more time.
-    workflow.run("all", "--set-resources", "train:runtime=1 if attempt < 2 else 30")
-    states = Counter(job["state"] for job in cluster.jobs() if "train" in job["comment"])
-    assert states["TIMEOUT"] == 1
+    known = {job["id"] for job in cluster.jobs()}
+    # A second attempt gets more time than the first.
+    workflow.run("--until", "train", "--set-resources", "train:runtime=1 if attempt < 2 else 30")
+    states = [job["state"] for job in cluster.jobs() if job["id"] not in known]
+    assert states == ["TIMEOUT", "COMPLETED"]
     log = next(workflow.results.glob("logs/train/**/*.log")).read_text()
     assert "going on after epoch" in log
-    disturbed = products(workflow)
-    import shutil
-
+    disturbed = weights(workflow)
     shutil.rmtree(workflow.results / "models")
-    shutil.rmtree(workflow.results / "checkpoints", ignore_errors=True)
-    workflow.run("all")
-    assert products(workflow) == disturbed
+    assert not list(workflow.results.glob("checkpoints/*")), "checkpoints go with the last epoch"
+    workflow.run("--until", "train")
+    log = next(workflow.results.glob("logs/train/**/*.log")).read_text()
+    assert "going on after epoch" not in log
+    assert weights(workflow) == disturbed
 
 
-@pytest.mark.parametrize("how", ["scancel", "sigkill"])
+@pytest.mark.parametrize("how", ["scancel", "sigkill", "memory", "requeue", "node"])
 def test_a_job_that_was_stopped_from_outside_is_run_again(workflow, cluster, undisturbed, how):
     workflow.shrink()
-    process = workflow.submit("all")
-    wait_for(lambda: running(cluster, "register"), "a registration", 120)
+    more = []
+    if how == "memory":
+        more = ["--set-resources", "register:mem_mb=20 if attempt < 2 else 2000"]
+    process = workflow.submit(*TO_SLICES, *more)
+    known = {job["id"] for job in cluster.jobs()}
+    wait_for(lambda: running(cluster, "register"), "a registration", 180)
     job = running(cluster, "register")[0]["id"]
     if how == "scancel":
         cluster.call("scancel", job)
-    else:
+    elif how == "sigkill":
         wait_for(lambda: scripts_below(workflow.folder), "its process", 60)
         for pid in scripts_below(workflow.folder):
             os.kill(pid, signal.SIGKILL)
+    elif how == "requeue":
+        wait_for(lambda: scripts_below(workflow.folder), "its process", 60)
+        cluster.call("scontrol", "requeue", job)
+    elif how == "node":
+        cluster.stop_node()
+        time.sleep(3)
+        cluster.start_node()
     finish(process, workflow)
-    assert products(workflow) == products(undisturbed) and no_remains(workflow)
+    assert slices(workflow) == slices(undisturbed) and no_remains(workflow)
+    attempts = [
+        one["state"]
+        for one in cluster.jobs()
+        if one["id"] not in known and "register" in one["comment"]
+    ]
+    if how in ("scancel", "sigkill", "memory"):
+        assert len(attempts) > 2 and attempts.count("COMPLETED") == 2, attempts
+    else:
+        assert attempts == ["COMPLETED", "COMPLETED"]
 
 
 def scripts_below(folder: Path) -> list[int]:
@@ -136,26 +177,15 @@ def scripts_below(folder: Path) -> list[int]:
     return [int(pid) for pid in found.stdout.split()]
 
 
-def test_jobs_survive_a_restart_of_the_node(workflow, cluster, undisturbed):
-    workflow.shrink()
-    process = workflow.submit("all")
-    wait_for(lambda: running(cluster, "register"), "a registration", 120)
-    cluster.stop_node()
-    time.sleep(3)
-    cluster.start_node()
-    finish(process, workflow)
-    assert products(workflow) == products(undisturbed) and no_remains(workflow)
-
-
 def test_a_submission_that_was_killed_can_be_started_again(workflow, cluster, undisturbed):
     workflow.shrink()
-    process = workflow.submit("all")
-    wait_for(lambda: running(cluster, "register"), "a registration", 120)
+    process = workflow.submit(*TO_SLICES)
+    wait_for(lambda: running(cluster, "register"), "a registration", 180)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     workflow.run("--unlock")
-    workflow.run("all")
-    assert products(workflow) == products(undisturbed) and no_remains(workflow)
+    workflow.run(*TO_SLICES)
+    assert slices(workflow) == slices(undisturbed) and no_remains(workflow)
 
 
 def test_two_studies_at_the_same_time(tmp_path, cluster, undisturbed):
@@ -169,4 +199,4 @@ def test_two_studies_at_the_same_time(tmp_path, cluster, undisturbed):
         studies.append((workflow.submit("all"), workflow))
     for process, workflow in studies:
         finish(process, workflow)
-        assert products(workflow) == products(undisturbed)
+        assert everything(workflow) == everything(undisturbed)
