@@ -1,16 +1,18 @@
 """The checked configuration, the plan of paths, and small helpers that rules share."""
 
 from snakemake.dag import DAG
+from snakemake.scheduling.job_scheduler import JobScheduler
 
 from normscan.errors import NormscanError
-from normscan.workflow.ancient import respect_ancient
 from normscan.workflow.configuration import load_study
 from normscan.workflow.fingerprint import Code
 from normscan.workflow.housekeeping import remove_intermediates
+from normscan.workflow.mended_snakemake import respect_ancient, wait_once
 from normscan.workflow.report_inputs import ReportInputs
 from normscan.workflow.sizes import Sizes
 
 respect_ancient(DAG)
+wait_once(JobScheduler)
 
 try:
     STUDY = load_study(config, Path.cwd(), Path(workflow.basedir) / "protocols")
