@@ -1,0 +1,107 @@
+"""Faults of Snakemake that are mended here; a later version may need no mending."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+from snakemake.scheduling.job_scheduler import JobRateLimiter, JobScheduler
+from snakemake.settings.types import MaxJobsPerTimespan
+
+from normscan.workflow.fingerprint import SCRIPTS
+from normscan.workflow.mended_snakemake import wait_once
+
+MEND = f"""
+import sys
+sys.path.insert(0, {str(SCRIPTS)!r})
+from snakemake.dag import DAG
+from snakemake.scheduling.job_scheduler import JobScheduler
+from normscan.workflow.mended_snakemake import respect_ancient, wait_once
+respect_ancient(DAG)
+wait_once(JobScheduler)
+"""
+# `gate` has to run again because its parameter changes; `train` waits for it and has its own.
+GATED = """
+rule all:
+    input: "trained"
+rule gate:
+    output: "gate"
+    params: config["gate"]
+    shell: "sleep 0.01; touch {output}"
+rule train:
+    input: ancient("gate")
+    output: "trained"
+    params: config["train"]
+    shell: "touch {output}"
+"""
+MANY = """
+rule all:
+    input: expand("{n}.txt", n=range(30))
+rule one:
+    output: "{n}.txt"
+    shell: "touch {output}"
+onsuccess:
+    import threading
+    print("timers:", sum(isinstance(one, threading.Timer) for one in threading.enumerate()))
+"""
+
+
+def snakemake(folder, text, *arguments):
+    (folder / "Snakefile").write_text(MEND + text)
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout + done.stderr
+
+
+def test_jobs_behind_an_ancient_input_are_stale_for_their_own_reasons(tmp_path):
+    snakemake(tmp_path, GATED, "--config", "gate=1", "train=1")
+    for gate, train, expected in ((2, 1, {"gate"}), (1, 2, {"train"}), (2, 2, {"gate", "train"})):
+        plan = snakemake(tmp_path, GATED, "-n", "--config", f"gate={gate}", f"train={train}")
+        assert set(re.findall(r"^rule (\w+):", plan, re.M)) - {"all"} == expected
+
+
+def test_jobs_that_end_leave_no_timers_behind(tmp_path):
+    shown = snakemake(tmp_path, MANY)
+    assert int(re.search(r"timers: (\d+)", shown)[1]) == 0
+
+
+@pytest.mark.parametrize("limit, timers", [(10, 0), (1, 1)])
+def test_the_scheduler_looks_again_once_when_its_rate_limit_kept_jobs_back(
+    monkeypatch, limit, timers
+):
+    class Scheduler:
+        _schedule_reevalutation = JobScheduler._schedule_reevalutation
+        job_rate_limiter = JobRateLimiter(MaxJobsPerTimespan(limit, "1s"))
+
+    class Lock:
+        released = 0
+
+        def release(self):
+            Lock.released += 1
+
+    started = []
+
+    class Timer:
+        def __init__(self, delay, call):
+            self.call = call
+
+        def start(self):
+            started.append(self)
+
+    monkeypatch.setattr("normscan.workflow.mended_snakemake.threading.Timer", Timer)
+    wait_once(Scheduler)
+    scheduler = Scheduler()
+    scheduler._open_jobs = Lock()
+    scheduler.job_rate_limiter.register_jobs(1)
+    for _ in range(3):
+        scheduler._schedule_reevalutation(1)
+    assert len(started) == timers
+    for timer in started:
+        timer.call()
+    assert Lock.released == timers
