@@ -27,7 +27,7 @@ def rule_of(job: dict) -> str:
 
 def running(cluster, rule: str) -> list[dict]:
     """Running jobs of a rule."""
-    return [job for job in cluster.jobs() if job["state"] == "RUNNING" and rule in job["comment"]]
+    return [job for job in cluster.jobs() if job["state"] == "RUNNING" and rule_of(job) == rule]
 
 
 def finish(process: subprocess.Popen, workflow) -> str:
@@ -128,6 +128,7 @@ def test_a_training_killed_for_time_goes_on_and_ends_with_the_same_weights(workf
         limits = ["train:slurm_partition=gpu", "train:runtime=1 if attempt < 2 else 30"]
         workflow.run("--until", "train", "--set-resources", *limits)
         jobs = [job for job in cluster.jobs() if job["id"] not in known]
+        jobs.sort(key=lambda job: int(job["id"]))
         states = [job["state"] for job in jobs if rule_of(job) == "train"]
         if states != ["COMPLETED"]:
             break
@@ -171,7 +172,7 @@ def test_a_job_that_was_stopped_from_outside_is_run_again(workflow, cluster, und
     attempts = [
         one["state"]
         for one in cluster.jobs()
-        if one["id"] not in known and "register" in one["comment"]
+        if one["id"] not in known and rule_of(one) == "register"
     ]
     if how in ("scancel", "sigkill", "memory"):
         assert len(attempts) > 2 and attempts.count("COMPLETED") == 2, attempts

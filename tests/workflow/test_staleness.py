@@ -172,6 +172,32 @@ def touched(*files: str) -> Change:
     return change
 
 
+def more_patients(config: dict, prior: str) -> dict:
+    """Another cohort of patients, in two shards."""
+    healthy = config["cohorts"]["healthy"]
+    simulation = {**healthy["simulation"], "lesion": "stroke"}
+    return {**healthy, "role": "patients", "validation": 0, "prior": prior} | {
+        "simulation": simulation
+    }
+
+
+MORE_PATIENTS = {
+    **{rule: 2 * count for rule, count in ONE_SHARD.items()},
+    "simulate": 2,
+    "check_cohorts": 1,
+    "split_subjects": 1,
+    "check_quality": 1,
+    "detect": 6,
+    "filter_maps": 6,
+    "segment": 6,
+    "evaluate": 3,
+    "collect_metrics": 1,
+    "compare_approaches": 1,
+    "draw_figures": 2,
+    "report": 1,
+}
+
+
 def both(first: Change, second: Change) -> Change:
     """Two changes at once."""
 
@@ -259,26 +285,19 @@ ROWS: dict[str, tuple[Change, dict[str, int]]] = {
         },
     ),
     "patient cohort added": (
-        config(
-            lambda c: c["cohorts"].update(
-                more={**c["cohorts"]["healthy"], "role": "patients", "validation": 0}
-                | {"simulation": {**c["cohorts"]["healthy"]["simulation"], "lesion": "stroke"}}
-            )
-        ),
+        config(lambda c: c["cohorts"].update(more=more_patients(c, "hyperintense"))),
+        MORE_PATIENTS,
+    ),
+    # Healthy scans are filtered under the new prior, too, and thresholds are found for it.
+    "patient cohort with another prior added": (
+        config(lambda c: c["cohorts"].update(more=more_patients(c, "none"))),
         {
-            **{rule: 2 * count for rule, count in ONE_SHARD.items()},
-            "simulate": 2,
-            "check_cohorts": 1,
-            "split_subjects": 1,
-            "check_quality": 1,
-            "detect": 6,
-            "filter_maps": 6,
-            "segment": 6,
-            "evaluate": 3,
-            "collect_metrics": 1,
-            "compare_approaches": 1,
-            "draw_figures": 2,
-            "report": 1,
+            **MORE_PATIENTS,
+            "filter_maps": 12,
+            "find_thresholds": 3,
+            "export_bundle": 3,
+            "segment": 12,
+            "evaluate": 6,
         },
     ),
     "scan replaced": (replaced("data/ms/sub-03/anat/sub-03_FLAIR.nii.gz"), PATIENTS_CHANGED),
