@@ -18,7 +18,9 @@ rule clean_intermediates:
         "../workflow_scripts/clean_intermediates.py"
 
 
+# A run of some stages only leaves what the next ones read.
 onsuccess:
-    if STUDY.intermediates == "remove":
+    complete = Path(PLAN.path("report.html")).exists() and not workflow.dag_settings.until
+    if STUDY.intermediates == "remove" and complete:
         files, size = remove_intermediates(PLAN.path())
         print(f"removed {files} intermediate files, {size / 1e6:.1f} MB")

@@ -137,6 +137,18 @@ class Workflow:
             timeout=1000,
         )
 
+    def start(self, *arguments: str) -> subprocess.Popen:
+        """Start Snakemake and come back at once; what it prints goes to ``started.log``."""
+        with (self.folder / "started.log").open("w") as log:
+            return subprocess.Popen(
+                self.command(*arguments),
+                cwd=self.folder,
+                env=self.environment(),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
     def run(self, *arguments: str) -> str:
         """Run Snakemake and insist on success."""
         done = self.call(*arguments)

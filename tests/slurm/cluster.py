@@ -21,7 +21,8 @@ SlurmdUser=root
 SlurmctldPort={port}
 SlurmdPort={daemon_port}
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket
+# A requeued job waits until its credential has expired.
+AuthInfo=socket={folder}/munge.socket,cred_expire=15
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
 SlurmctldPidFile={folder}/slurmctld.pid
@@ -124,7 +125,8 @@ class Cluster:
     def start_node(self) -> None:
         """Start slurmd and wait for the node."""
         self._spawn("slurmd", "-D")
-        wait_for(lambda: "idle" in self.call("sinfo", "-h", "-o", "%T"), "the node")
+        ready = {"idle", "mixed", "allocated"}
+        wait_for(lambda: ready & set(self.call("sinfo", "-h", "-o", "%T").split()), "the node")
 
     def stop_node(self) -> None:
         """Stop slurmd; jobs go on."""

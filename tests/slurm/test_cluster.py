@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from cluster import wait_for
+from submitted import SubmittedWorkflow
 
 pytestmark = pytest.mark.slurm
 
 LONG = 600
-# Everything up to the slices: enough to see what a disturbance does to a job and to what follows.
-TO_SLICES = ["--until", "pack_slices"]
+# Enough to see what a disturbance does to a job and to what follows.
+TO_STRIPPED = ["--until", "strip_skull"]
 
 
 def rule_of(job: dict) -> str:
@@ -25,15 +26,37 @@ def rule_of(job: dict) -> str:
     return job["comment"].removeprefix("rule_").split("_wildcards_")[0]
 
 
-def running(cluster, rule: str) -> list[dict]:
-    """Running jobs of a rule."""
-    return [job for job in cluster.jobs() if job["state"] == "RUNNING" and rule_of(job) == rule]
+def running(cluster, rule: str, known: set[str] = frozenset()) -> list[str]:
+    """Running jobs of a rule that are not among the known ones."""
+    return [
+        job["id"]
+        for job in cluster.jobs()
+        if job["state"] == "RUNNING" and rule_of(job) == rule and job["id"] not in known
+    ]
+
+
+def one_running(cluster, rule: str) -> str:
+    """Wait for a job of a rule to run."""
+    wait_for(lambda: running(cluster, rule), f"a job of {rule}", 180)
+    return running(cluster, rule)[0]
+
+
+def attempts(cluster, rule: str, known: set[str]) -> list[str]:
+    """States of the jobs of a rule that are not among the known ones."""
+    jobs = [job for job in cluster.jobs() if job["id"] not in known and rule_of(job) == rule]
+    return [job["state"] for job in jobs]
+
+
+def scripts_below(folder: Path) -> list[int]:
+    """Processes that run a script of a study's jobs."""
+    found = subprocess.run(["pgrep", "-f", f"{folder}.*snakemake/scripts"], capture_output=True)
+    return [int(pid) for pid in found.stdout.split()]
 
 
 def finish(process: subprocess.Popen, workflow) -> str:
     """Wait for a submission and insist on success; what it printed."""
     process.wait(LONG)
-    output = (workflow.folder / "submit.log").read_text()
+    output = (workflow.folder / "started.log").read_text()
     assert process.returncode == 0, output[-6000:]
     return output
 
@@ -45,16 +68,13 @@ def products(workflow, *patterns: str) -> dict[str, bytes]:
     return {str(path.relative_to(workflow.results)): path.read_bytes() for path in found}
 
 
-def slices(workflow) -> dict[str, bytes]:
-    return products(workflow, "slices/**/*.npy")
+def stripped(workflow) -> dict[str, bytes]:
+    return products(workflow, "preprocessed/*strip_skull-given/**/*.nii.gz")
 
 
-def weights(workflow) -> dict[str, bytes]:
-    return products(workflow, "models/**/*.safetensors", "models/**/curve.tsv")
-
-
-def everything(workflow) -> dict[str, bytes]:
-    return {**slices(workflow), **weights(workflow), **products(workflow, "metrics.tsv")}
+def trained(workflow, model: str = "ae") -> dict[str, bytes]:
+    folder = f"models/**/{model}"
+    return products(workflow, f"{folder}/**/*.safetensors", f"{folder}/**/curve.tsv")
 
 
 def no_remains(workflow) -> bool:
@@ -67,8 +87,6 @@ def no_remains(workflow) -> bool:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory, cluster):
     """A study that ran on the cluster without any trouble."""
-    from conftest import SubmittedWorkflow
-
     workflow = SubmittedWorkflow(tmp_path_factory.mktemp("undisturbed"), cluster)
     workflow.shrink()
     before = len(cluster.seen())
@@ -115,13 +133,85 @@ def test_equal_jobs_can_be_submitted_as_arrays(workflow, cluster):
     assert len(list(workflow.results.glob("checks/*/*.json"))) == 6
 
 
-def test_a_training_killed_for_time_goes_on_and_ends_with_the_same_weights(workflow, cluster):
+def test_jobs_that_were_cancelled_or_killed_are_run_again(workflow, cluster, undisturbed):
     workflow.shrink()
-    workflow.run(*TO_SLICES)
+    known = {job["id"] for job in cluster.jobs()}
+    process = workflow.start(*TO_STRIPPED)
+    cancelled = one_running(cluster, "register")
+    cluster.call("scancel", cancelled)
+    wait_for(lambda: running(cluster, "register", known | {cancelled}), "another one", 180)
+
+    def one_failed() -> bool:
+        for pid in scripts_below(workflow.folder):
+            os.kill(pid, signal.SIGKILL)
+        return "FAILED" in attempts(cluster, "register", known)
+
+    wait_for(one_failed, "a killed job", 120)
+    finish(process, workflow)
+    assert stripped(workflow) == stripped(undisturbed) and no_remains(workflow)
+    states = attempts(cluster, "register", known)
+    assert states.count("COMPLETED") == 2, "one of each cohort"
+    assert set(states) == {"CANCELLED", "FAILED", "COMPLETED"}
+
+
+def test_a_job_that_was_killed_for_memory_gets_more(workflow, cluster, undisturbed):
+    workflow.shrink()
+    known = {job["id"] for job in cluster.jobs()}
+    workflow.run(*TO_STRIPPED, "--set-resources", "register:mem_mb=250 if attempt < 2 else 2000")
+    assert stripped(workflow) == stripped(undisturbed) and no_remains(workflow)
+    states = attempts(cluster, "register", known)
+    assert states.count("COMPLETED") == 2 and len(states) == 4, states
+
+
+def test_requeued_jobs_and_a_restarted_node(workflow, cluster, undisturbed):
+    workflow.shrink()
+    known = {job["id"] for job in cluster.jobs()}
+    process = workflow.start(*TO_STRIPPED)
+    requeued = one_running(cluster, "register")
+    wait_for(lambda: scripts_below(workflow.folder), "its process", 60)
+    cluster.call("scontrol", "requeue", requeued)
+    wait_for(lambda: running(cluster, "register", known | {requeued}), "another one", 180)
+    cluster.stop_node()
+    time.sleep(3)
+    cluster.start_node()
+    finish(process, workflow)
+    assert stripped(workflow) == stripped(undisturbed) and no_remains(workflow)
+    assert attempts(cluster, "register", known) == ["COMPLETED", "COMPLETED"], "no new submission"
+
+
+def test_a_submission_that_was_killed_can_be_started_again(workflow, cluster, undisturbed):
+    workflow.shrink()
+    process = workflow.start(*TO_STRIPPED)
+    one_running(cluster, "register")
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    workflow.run("--unlock")
+    workflow.run(*TO_STRIPPED)
+    assert stripped(workflow) == stripped(undisturbed) and no_remains(workflow)
+
+
+def test_two_studies_at_the_same_time(tmp_path, cluster, undisturbed):
+    studies = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        workflow = SubmittedWorkflow(tmp_path / name, cluster)
+        workflow.shrink()
+        studies.append((workflow.start("--until", "train"), workflow))
+    for process, workflow in studies:
+        finish(process, workflow)
+        assert stripped(workflow) == stripped(undisturbed)
+        assert trained(workflow) == trained(undisturbed)
+
+
+# Adds a model to the undisturbed study: the tests that look at that one come before.
+def test_a_training_killed_for_time_goes_on_and_ends_with_the_same_weights(undisturbed, cluster):
+    workflow = undisturbed
+    workflow.protocol["approaches"]["long"] = {"model": "long", "detector": "reconstruction"}
     states = []
     # A minute is the shortest limit there is, and machines differ in what they do in a minute.
     for epochs in (2000, 8000, 32000):
-        workflow.protocol["models"]["ae"] |= {"max_epochs": epochs, "patience": epochs}
+        long = {**workflow.protocol["models"]["ae"], "max_epochs": epochs, "patience": epochs}
+        workflow.protocol["models"]["long"] = long
         workflow.write()
         known = {job["id"] for job in cluster.jobs()}
         # A second attempt gets more time than the first.
@@ -133,79 +223,12 @@ def test_a_training_killed_for_time_goes_on_and_ends_with_the_same_weights(workf
         if states != ["COMPLETED"]:
             break
     assert states == ["TIMEOUT", "COMPLETED"]
-    log = next(workflow.results.glob("logs/train/**/*.log")).read_text()
-    assert "going on after epoch" in log
-    disturbed = weights(workflow)
-    shutil.rmtree(workflow.results / "models")
+    (log,) = workflow.results.glob("logs/train/**/long/*.log")
+    assert "going on after epoch" in log.read_text()
+    disturbed = trained(workflow, "long")
+    (folder,) = workflow.results.glob("models/**/long")
+    shutil.rmtree(folder)
     assert not list(workflow.results.glob("checkpoints/*")), "checkpoints go with the last epoch"
     workflow.run("--until", "train")
-    log = next(workflow.results.glob("logs/train/**/*.log")).read_text()
-    assert "going on after epoch" not in log
-    assert weights(workflow) == disturbed
-
-
-@pytest.mark.parametrize("how", ["scancel", "sigkill", "memory", "requeue", "node"])
-def test_a_job_that_was_stopped_from_outside_is_run_again(workflow, cluster, undisturbed, how):
-    workflow.shrink()
-    more = []
-    if how == "memory":
-        more = ["--set-resources", "register:mem_mb=20 if attempt < 2 else 2000"]
-    process = workflow.submit(*TO_SLICES, *more)
-    known = {job["id"] for job in cluster.jobs()}
-    wait_for(lambda: running(cluster, "register"), "a registration", 180)
-    job = running(cluster, "register")[0]["id"]
-    if how == "scancel":
-        cluster.call("scancel", job)
-    elif how == "sigkill":
-        wait_for(lambda: scripts_below(workflow.folder), "its process", 60)
-        for pid in scripts_below(workflow.folder):
-            os.kill(pid, signal.SIGKILL)
-    elif how == "requeue":
-        wait_for(lambda: scripts_below(workflow.folder), "its process", 60)
-        cluster.call("scontrol", "requeue", job)
-    elif how == "node":
-        cluster.stop_node()
-        time.sleep(3)
-        cluster.start_node()
-    finish(process, workflow)
-    assert slices(workflow) == slices(undisturbed) and no_remains(workflow)
-    attempts = [
-        one["state"]
-        for one in cluster.jobs()
-        if one["id"] not in known and rule_of(one) == "register"
-    ]
-    if how in ("scancel", "sigkill", "memory"):
-        assert len(attempts) > 2 and attempts.count("COMPLETED") == 2, attempts
-    else:
-        assert attempts == ["COMPLETED", "COMPLETED"]
-
-
-def scripts_below(folder: Path) -> list[int]:
-    """Processes that run a script of a study's jobs."""
-    found = subprocess.run(["pgrep", "-f", f"{folder}.*snakemake/scripts"], capture_output=True)
-    return [int(pid) for pid in found.stdout.split()]
-
-
-def test_a_submission_that_was_killed_can_be_started_again(workflow, cluster, undisturbed):
-    workflow.shrink()
-    process = workflow.submit(*TO_SLICES)
-    wait_for(lambda: running(cluster, "register"), "a registration", 180)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    workflow.run("--unlock")
-    workflow.run(*TO_SLICES)
-    assert slices(workflow) == slices(undisturbed) and no_remains(workflow)
-
-
-def test_two_studies_at_the_same_time(tmp_path, cluster, undisturbed):
-    from conftest import SubmittedWorkflow
-
-    studies = []
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-        workflow = SubmittedWorkflow(tmp_path / name, cluster)
-        workflow.shrink()
-        studies.append((workflow.submit("all"), workflow))
-    for process, workflow in studies:
-        finish(process, workflow)
-        assert everything(workflow) == everything(undisturbed)
+    assert "going on after epoch" not in log.read_text()
+    assert trained(workflow, "long") == disturbed

@@ -29,6 +29,8 @@ def test_intermediates_can_go_and_are_made_again_when_asked_for(workflow):
     counts = workflow.counts("all")
     assert {"detect", "filter_maps", "segment", "report"} <= set(counts)
     assert not {"train", "register", "pack_slices"} & set(counts)
+    workflow.run("all", "--until", "detect")
+    assert volumes(workflow, "maps"), "kept for the stages to come"
     workflow.run("all")
     assert not volumes(workflow, "maps"), "removed after a complete run"
     assert workflow.counts("all") == {}

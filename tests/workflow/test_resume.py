@@ -15,17 +15,6 @@ pytestmark = pytest.mark.workflow
 REGISTERED = "raw+register-rigid-robex-6mm/ms/*/record.json"
 
 
-def start(workflow, *arguments: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        workflow.command(*arguments),
-        cwd=workflow.folder,
-        env=workflow.environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-
-
 def wait_for(condition, process: subprocess.Popen, seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while not condition():
@@ -57,7 +46,7 @@ def test_killed_jobs_resume_and_end_with_the_same_result(workflow, tmp_path_fact
     arguments = ("results/metrics.tsv",)
 
     # Killed while a scan of a shard is registered and another is done.
-    process = start(workflow, *arguments)
+    process = workflow.start(*arguments)
     records = workflow.results / "preprocessed"
     wait_for(lambda: list(records.glob(REGISTERED)), process)
     kill(process)
@@ -66,7 +55,7 @@ def test_killed_jobs_resume_and_end_with_the_same_result(workflow, tmp_path_fact
     workflow.run("--unlock")
 
     # Killed in the middle of training.
-    process = start(workflow, *arguments)
+    process = workflow.start(*arguments)
     checkpoints = workflow.results / "checkpoints"
     wait_for(lambda: len(list(checkpoints.rglob("*.json"))) >= 2, process)
     kill(process)

@@ -25,7 +25,7 @@ def stage_sizes(results: str | Path) -> dict[str, tuple[int, int]]:
     """(files, bytes) of every stage that is there."""
     found = {}
     for stage in STAGES:
-        sizes = [size for size in _file_sizes(Path(results, stage))]
+        sizes = list(_file_sizes(Path(results, stage)))
         if sizes:
             found[stage] = (len(sizes), sum(sizes))
     return found
