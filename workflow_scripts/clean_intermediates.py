@@ -3,7 +3,7 @@
 import logging
 
 from job import run
-from normscan.workflow.housekeeping import remove_intermediates
+from normscan.housekeeping import remove_intermediates
 
 LOG = logging.getLogger("normscan")
 

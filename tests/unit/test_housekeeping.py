@@ -2,7 +2,7 @@
 
 import json
 
-from normscan.workflow.housekeeping import intermediates, remove_intermediates, stage_sizes
+from normscan.housekeeping import intermediates, remove_intermediates, stage_sizes
 
 CHAIN = "preprocessed/raw+register"
 MAPS = "maps/raw+register/FLAIR-64/healthy/vae/seed-0"
