@@ -105,6 +105,8 @@ def save_nifti(path: str | Path, data: np.ndarray, affine: np.ndarray, dtype=Non
 
     array = np.asarray(data, dtype=dtype)
     image = nibabel.Nifti1Image(array, affine)
+    # Some tools read the qform only.
+    image.set_qform(affine, code="aligned")
     image.header.set_xyzt_units("mm")
     with atomic_path(path) as temporary:
         content = image.to_bytes()
