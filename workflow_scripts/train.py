@@ -13,7 +13,7 @@ from normscan.networks.devices import prepare_torch
 from normscan.slices.store import SliceStore
 from normscan.training.bundle import save_bundle
 from normscan.training.checkpoint import remove_checkpoints
-from normscan.training.curve import best_epochs, history_table
+from normscan.training.curve import ABOUT, best_epochs, history_table
 from normscan.training.loop import train
 from subjects import chosen_scans
 
@@ -69,7 +69,7 @@ def main(snakemake) -> None:
 def draw(table, history: list[dict], stem: Path, family: str) -> None:
     """The training curve; epochs of several phases are counted through."""
     epochs = np.arange(1, len(table) + 1)
-    terms = [n for n in table.columns if n not in ("phase", "epoch", "best", "validation")]
+    terms = [n for n in table.columns if n not in ABOUT]
     error = "reconstruction" if "reconstruction" in terms else terms[0]
     others = {name: table[name].to_numpy(float) for name in terms if name not in (error, "loss")}
     last = history[-1]["phase"]

@@ -150,7 +150,8 @@ def _summary(boards, cohorts, quality, failures, run) -> dict[str, Any]:
         names = ", ".join(str(protocol["name"]) for protocol in run["protocols"])
         facts.append((count(len(run["protocols"]), "protocol"), names))
     if run.get("seeds"):
-        facts.append((count(len(run["seeds"]), "seed"), str(run.get("device") or "")))
+        device = f"device {run['device']}" if run.get("device") else ""
+        facts.append((count(len(run["seeds"]), "seed"), device))
     if failures:
         facts.append((count(len(failures), "failure"), "see Failures"))
     return {"facts": facts, "boards": [board for board in boards if not board["combined"]]}

@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas
 
-FIRST = ["phase", "epoch", "best", "validation"]
+# What a row of the history says beside the losses.
+ABOUT = ["phase", "epoch", "best", "validation"]
 
 
 def history_table(history: list[dict[str, Any]]) -> pandas.DataFrame:
@@ -15,7 +16,7 @@ def history_table(history: list[dict[str, Any]]) -> pandas.DataFrame:
     Losses that a phase has not are missing values. No times: equal trainings give equal tables.
     """
     table = pandas.DataFrame(history)
-    first = [name for name in FIRST if name in table.columns]
+    first = [name for name in ABOUT if name in table.columns]
     # Sorted: a history that went through a checkpoint has its keys in another order.
     return table[[*first, *sorted(name for name in table.columns if name not in first)]]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from collections.abc import Mapping
 
 from normscan.progress import SECONDS_BETWEEN_LINES, duration
 
@@ -30,15 +31,19 @@ class EpochReport:
 
             self.bar = tqdm(total=limit, initial=done, desc=title, leave=False)
 
-    def epoch(self, epoch: int, loss: float, validation: float | None, best: int) -> None:
+    def epoch(
+        self, epoch: int, losses: Mapping[str, float], validation: float | None, best: int
+    ) -> None:
         """One more epoch is done.
 
         Parameters
         ----------
         epoch : its number, from 1.
+        losses : by name; the one called ``loss`` stands for all where it is among them.
         best : number of the best epoch so far, 0 when there is no validation.
         """
-        shown = {"loss": f"{loss:.4g}"}
+        names = ["loss"] if "loss" in losses else sorted(losses)
+        shown = {name: f"{losses[name]:.4g}" for name in names}
         if validation is not None:
             shown |= {"validation": f"{validation:.5g}", "best": f"epoch {best}"}
         if self.bar is not None:

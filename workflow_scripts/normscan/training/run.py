@@ -17,6 +17,7 @@ from normscan.networks.devices import autocast, seeded
 from normscan.slices.batches import DeviceSlices, epoch_batches
 from normscan.slices.store import SliceStore
 from normscan.training.checkpoint import save_checkpoint
+from normscan.training.curve import ABOUT
 from normscan.training.reporting import EpochReport
 from normscan.training.state import (
     below,
@@ -107,9 +108,8 @@ class Run:
         while self.epoch < most and not self.stopping.over:
             self._epoch()
             row = self.history[-1]
-            report.epoch(
-                self.epoch, row.get("loss", math.nan), row["validation"], self.stopping.best_epoch
-            )
+            losses = {name: value for name, value in row.items() if name not in ABOUT}
+            report.epoch(self.epoch, losses, row["validation"], self.stopping.best_epoch)
         reason = "no more improvement" if self.stopping.over else "all epochs done"
         report.close(self.epoch, self.stopping.best_epoch, reason)
         self._finish_phase()
