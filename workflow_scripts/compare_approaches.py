@@ -7,6 +7,7 @@ import pandas
 
 from job import run
 from normscan.evaluation import study
+from normscan.evaluation.significance import smallest_p
 from normscan.figures.bars import metric_bars
 from normscan.figures.slices import approach_rows
 from normscan.figures.study import (
@@ -210,13 +211,19 @@ def add_significance(figures: Figures, cohort: str, table: pandas.DataFrame) -> 
         i, j = place[row.first], place[row.second]
         difference[i, j], difference[j, i] = row.difference, -row.difference
         p[i, j] = p[j, i] = row.p_holm
+    possible = smallest_p(patients, len(table))
+    remark = (
+        f" So few patients cannot make a difference between {len(names)} approaches significant."
+        if possible >= 0.05
+        else ""
+    )
     figures.add(
         significance_matrix(names, difference, p, title=cohort, label="AUPRC per patient"),
         f"significance_{cohort}",
         "Study",
         f"{cohort}: differences between approaches",
         f"Mean difference of AUPRC over {patients} patients; * p < 0.05 in a paired Wilcoxon test "
-        "after Holm's correction over all pairs.",
+        f"after Holm's correction over all pairs.{remark}",
     )
 
 

@@ -4,7 +4,13 @@ import pytest
 from scipy import stats
 
 from normscan.errors import NormscanError
-from normscan.evaluation.significance import bootstrap_interval, compare, holm, paired_test
+from normscan.evaluation.significance import (
+    bootstrap_interval,
+    compare,
+    holm,
+    paired_test,
+    smallest_p,
+)
 
 
 def test_intervals_equal_scipy_bootstrap():
@@ -65,3 +71,11 @@ def test_pairs_are_compared_on_their_common_patients():
     assert table["p"].iloc[0] == pytest.approx(stats.wilcoxon(np.full(12, 0.1)).pvalue)
     assert table["p"].iloc[2] == 1
     np.testing.assert_allclose(table["p_holm"], holm(table["p"].to_numpy()))
+
+
+@pytest.mark.parametrize("patients", [2, 5, 9, 12])
+def test_the_smallest_p_is_that_of_patients_who_all_agree(patients):
+    better = np.arange(1.0, patients + 1)
+    alone = smallest_p(patients, 1)
+    assert alone == pytest.approx(stats.wilcoxon(better, mode="exact").pvalue)
+    assert smallest_p(patients, 10) == pytest.approx(min(1, 10 * alone))

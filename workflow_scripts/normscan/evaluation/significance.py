@@ -69,6 +69,14 @@ def holm(p: np.ndarray) -> np.ndarray:
     return adjusted
 
 
+def smallest_p(patients: int, tests: int) -> float:
+    """The smallest p, after Holm's correction, that so many paired tests can end with.
+
+    All patients differ in the same direction: 2 of 2^n signs in the exact test.
+    """
+    return min(1.0, 2.0 ** (1 - patients) * tests)
+
+
 def compare(values: Mapping[str, pandas.Series]) -> pandas.DataFrame:
     """Every pair of approaches on their common patients, with Holm's correction over all pairs.
 
