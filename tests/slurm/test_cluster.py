@@ -196,7 +196,7 @@ def test_two_studies_at_the_same_time(tmp_path, cluster, undisturbed):
         (tmp_path / name).mkdir()
         workflow = SubmittedWorkflow(tmp_path / name, cluster)
         workflow.shrink()
-        studies.append((workflow.start("--until", "train", "pack_slices"), workflow))
+        studies.append((workflow.start("--until", "train", "check_quality"), workflow))
     for process, workflow in studies:
         finish(process, workflow)
         assert stripped(workflow) == stripped(undisturbed)
