@@ -8,7 +8,7 @@ from cluster import Cluster, missing
 from submitted import SubmittedWorkflow
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster(tmp_path_factory):
     """A running cluster; the tests that need it are skipped where none can be started."""
     reason = missing()
