@@ -4,9 +4,9 @@ from snakemake.dag import DAG
 from snakemake.scheduling.job_scheduler import JobScheduler
 
 from normscan.errors import NormscanError
+from normscan.housekeeping import remove_intermediates
 from normscan.workflow.configuration import load_study
 from normscan.workflow.fingerprint import Code
-from normscan.housekeeping import remove_intermediates
 from normscan.workflow.mended_snakemake import respect_ancient, wait_once
 from normscan.workflow.report_inputs import ReportInputs
 from normscan.workflow.sizes import Sizes

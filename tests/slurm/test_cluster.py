@@ -177,6 +177,7 @@ def test_requeued_jobs_and_a_restarted_node(workflow, cluster, undisturbed):
     finish(process, workflow)
     assert stripped(workflow) == stripped(undisturbed) and no_remains(workflow)
     assert attempts(cluster, "register", known) == ["COMPLETED", "COMPLETED"], "no new submission"
+    assert "Restarts=1" in cluster.call("scontrol", "show", "job", requeued)
 
 
 def test_a_submission_that_was_killed_can_be_started_again(workflow, cluster, undisturbed):
@@ -196,11 +197,12 @@ def test_two_studies_at_the_same_time(tmp_path, cluster, undisturbed):
         (tmp_path / name).mkdir()
         workflow = SubmittedWorkflow(tmp_path / name, cluster)
         workflow.shrink()
-        studies.append((workflow.start("--until", "train", "check_quality"), workflow))
+        studies.append((workflow.start("results/metrics.tsv"), workflow))
     for process, workflow in studies:
         finish(process, workflow)
         assert stripped(workflow) == stripped(undisturbed)
         assert trained(workflow) == trained(undisturbed)
+        assert products(workflow, "metrics.tsv") == products(undisturbed, "metrics.tsv")
 
 
 # Adds a model to the undisturbed study: the tests that look at that one come before.

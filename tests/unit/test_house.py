@@ -51,6 +51,13 @@ def test_a_room_imports_only_from_rooms_before_it(room):
         assert imported_rooms(path) <= allowed, path.relative_to(ROOT)
 
 
+def test_the_ground_imports_from_no_room():
+    files = list(LIBRARY.glob("*.py"))
+    assert len(files) > 3
+    for path in files:
+        assert imported_rooms(path) == set(), path.relative_to(ROOT)
+
+
 def test_the_library_knows_nothing_of_snakemake():
     for path in LIBRARY.rglob("*.py"):
         assert not re.search(r"^\s*(import|from) snakemake", path.read_text(), re.M), path
