@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster import wait_for
 from submitted import SubmittedWorkflow
+from waiting import wait_for
 
 pytestmark = pytest.mark.slurm
 

@@ -5,22 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
+from waiting import wait_for
+
 pytestmark = pytest.mark.workflow
 
 REGISTERED = "raw+register-rigid-robex-6mm/ms/*/record.json"
-
-
-def wait_for(condition, process: subprocess.Popen, seconds: float = 300) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, "the workflow ended before it could be killed"
-        assert time.monotonic() < end, "nothing to be killed appeared"
-        time.sleep(0.02)
 
 
 def kill(process: subprocess.Popen) -> None:
@@ -48,7 +41,7 @@ def test_killed_jobs_resume_and_end_with_the_same_result(workflow, tmp_path_fact
     # Killed while a scan of a shard is registered and another is done.
     process = workflow.start(*arguments)
     records = workflow.results / "preprocessed"
-    wait_for(lambda: list(records.glob(REGISTERED)), process)
+    wait_for(lambda: list(records.glob(REGISTERED)), "a registered scan", 300, process)
     kill(process)
     assert not target.exists()
     done = {path: path.stat().st_mtime_ns for path in records.glob(REGISTERED)}
@@ -57,7 +50,7 @@ def test_killed_jobs_resume_and_end_with_the_same_result(workflow, tmp_path_fact
     # Killed in the middle of training.
     process = workflow.start(*arguments)
     checkpoints = workflow.results / "checkpoints"
-    wait_for(lambda: len(list(checkpoints.rglob("*.json"))) >= 2, process)
+    wait_for(lambda: len(list(checkpoints.rglob("*.json"))) >= 2, "checkpoints", 300, process)
     kill(process)
     assert not list(workflow.results.rglob("weights.safetensors"))
     for path, written in done.items():
