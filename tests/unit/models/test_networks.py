@@ -118,6 +118,36 @@ def test_folding_changes_nothing_but_rounding():
     assert all(p.requires_grad for p in model.parameters())
 
 
+@pytest.mark.parametrize(
+    ("name", "bottleneck"),
+    [(name, form) for name in networks.names() for form in networks.describe(name)["bottlenecks"]],
+)
+def test_every_network_for_inference_has_the_same_outputs_and_gradients(name, bottleneck):
+    module = networks.load(name)
+    torch.manual_seed(0)
+    model = nn.Sequential(module.make_encoder(1, 32, 8, bottleneck), _First())
+    model.append(module.make_decoder(1, 32, 8, bottleneck)).double()
+    slices = torch.rand(4, 1, 32, 32, dtype=torch.float64)
+    model.train()(slices)
+    model.eval()
+    before = slices.clone()
+    found = {}
+    for key, network in {"as trained": model, "inference": fold_batch_norms(model)}.items():
+        leaf = slices.requires_grad_()
+        output = network(leaf)
+        (gradient,) = torch.autograd.grad(output.square().sum(), leaf)
+        found[key] = (output.detach(), gradient)
+    torch.testing.assert_close(found["inference"], found["as trained"])
+    assert torch.equal(slices, before), "the input was overwritten"
+
+
+class _First(nn.Module):
+    """The first of several codes."""
+
+    def forward(self, codes):
+        return codes[0]
+
+
 def test_devices_and_precisions():
     cpu = torch.device("cpu")
     assert devices.choose_device("cpu") == cpu

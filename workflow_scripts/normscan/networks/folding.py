@@ -1,4 +1,4 @@
-"""Batch norm folded into the convolution before it: the same network with fewer steps."""
+"""The same network with less to do: batch norms folded away, activations in place."""
 
 from __future__ import annotations
 
@@ -9,18 +9,23 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 M = TypeVar("M", bound=nn.Module)
+ACTIVATIONS = (nn.ReLU, nn.LeakyReLU)
+# Their outputs are new tensors, which their own gradients do without.
+FRESH = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.BatchNorm2d)
 
 
 def fold_batch_norms(model: M) -> M:
     """A copy of a model in ``eval`` mode for inference, without parameter gradients.
 
     In every ``nn.Sequential`` a batch norm right after a (transposed) convolution goes into that
-    convolution's weights. Outputs agree up to rounding.
+    convolution's weights, and an activation overwrites what the layer before it has computed.
+    Outputs agree up to rounding.
     """
     folded = copy.deepcopy(model).eval()
     for module in folded.modules():
         if isinstance(module, nn.Sequential):
             _fold(module)
+            _overwrite(module)
     return folded.requires_grad_(False)
 
 
@@ -34,3 +39,13 @@ def _fold(layers: nn.Sequential) -> None:
             transpose = isinstance(convolution, nn.ConvTranspose2d)
             layers._modules[before] = fuse_conv_bn_eval(convolution, norm, transpose)
             layers._modules[after] = nn.Identity()
+
+
+def _overwrite(layers: nn.Sequential) -> None:
+    """Activations in place, where the layer before made the tensor and needs it no more."""
+    before = None
+    for layer in layers:
+        if isinstance(layer, ACTIVATIONS) and isinstance(before, FRESH):
+            layer.inplace = True
+        if not isinstance(layer, nn.Identity):
+            before = layer
