@@ -42,11 +42,12 @@ def main() -> None:
         return np.abs(found.map)
 
     difference = float(np.abs(naive() - ours()).mean() / naive().mean())
-    seconds = paired({"one by one": naive, "ours": ours}, arguments.repeats, device)
+    runs = {"one by one": naive, "ours": ours}
+    seconds = paired(runs, arguments.repeats, device, clock=arguments.clock, settle=True)
     code = model.encode(torch.from_numpy(slices[:1]).to(device))
     generator = torch.Generator(device)
     work = flops(lambda: model.decode_sample(code, generator))
-    peak = convolution_peak(device)
+    peak = convolution_peak(device, clock=arguments.clock)
     samples = arguments.slices * arguments.samples
     rows = [
         {

@@ -70,9 +70,10 @@ def main() -> None:
     # Without the TV, whose sub-gradient jitters with rounding.
     expected, found = naive(0), ours(0)
     difference = float((found - expected).abs().sum() / (expected - slices).abs().sum())
-    seconds = paired({"plain loop": naive, "ours": ours}, arguments.repeats, device)
+    runs = {"plain loop": naive, "ours": ours}
+    seconds = paired(runs, arguments.repeats, device, clock=arguments.clock, settle=True)
     work = flops(lambda: one_gradient(fast_model, slices[:1]))
-    peak = convolution_peak(device)
+    peak = convolution_peak(device, clock=arguments.clock)
     iterations = arguments.slices * arguments.steps
     rows = [
         {

@@ -29,11 +29,18 @@ from normscan.files import load_nifti
 from normscan.slices.index import load_index, open_array
 from normscan.training.bundle import load_bundle
 
+# Steps of the published loop after which it is looked at; it ends with the last.
+STOPS = [50, 125, 250, 375, 500]
+BATCH = 16
+# Name, evaluations per slice, seconds, restored slices.
+Row = tuple[str, float, float, torch.Tensor]
+
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, default=Path("results"))
     parser.add_argument("--bundle", default="demo/vae/seed-0")
+    parser.add_argument("--pack", default="*", help="which slices, where there are several: T1w-64")
     parser.add_argument("--cohorts", nargs="+", default=["demo_ms", "demo_tumour"])
     parser.add_argument("--positive", nargs="*", default=["demo_ms"], help="hyperintense prior")
     parser.add_argument("--slices", type=int, default=24, help="of each cohort, evenly spread")
@@ -44,10 +51,10 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def cohort_slices(results: Path, fingerprint: dict, cohort: str, count: int):
-    """Slices with lesions first in number: inputs, brain and lesion masks of a cohort."""
+def cohort_slices(results: Path, pack: str, cohort: str, count: int):
+    """Slices with lesions, evenly spread: inputs, brain and lesion masks of a cohort."""
     found = []
-    for path in sorted(results.glob(f"slices/*/*/{cohort}/*.json")):
+    for path in sorted(results.glob(f"slices/*/{pack}/{cohort}/*.json")):
         index, array = load_index(path), open_array(path)
         for scan in index.scans:
             own = np.array(array[scan.first : scan.first + scan.count])
@@ -88,6 +95,62 @@ class Counted(torch.nn.Module):
         return self.model.elbo_parts(slices)
 
 
+def loops(model, parts: list[torch.Tensor], weight: float) -> tuple[list[Row], torch.Tensor, float]:
+    """The published loop: a row per stop, its result, its seconds without the looks on its way."""
+    rows, restored = [], parts[0]
+    start = time.perf_counter()
+    for moment in zip(*(loop_on_its_way(model, part, weight, STOPS) for part in parts)):
+        spent, restored = time.perf_counter() - start, torch.cat([images for _, images in moment])
+        rows.append((f"loop, {moment[0][0]} steps", moment[0][0], spent, restored))
+    start = time.perf_counter()
+    for part in parts:
+        restoration.descend(model, part, tv_weight=weight, steps=STOPS[-1], step_size=1e-3)
+    return rows, restored, time.perf_counter() - start
+
+
+def proximal(model, parts: list[torch.Tensor], weight: float, changes: dict) -> Row:
+    """The proximal solver with some settings changed."""
+    names = ("time", "longest_step", "shortest_step", "inner_steps")
+    usual = {name: proximal_restoration.SETTINGS[name] for name in names}
+    solve = partial(proximal_restoration.descend, **{**usual, **changes})
+    counted = Counted(model)
+    start = time.perf_counter()
+    restored = torch.cat([solve(counted, part, tv_weight=weight) for part in parts])
+    spent = time.perf_counter() - start
+    return f"proximal {json.dumps(changes)}", counted.count / len(restored), spent, restored
+
+
+def mean_objective(model, restored: torch.Tensor, parts: list[torch.Tensor], weight: float):
+    with torch.no_grad():
+        pairs = zip(restored.split(len(parts[0])), parts)
+        return float(torch.cat([objective(model, x, y, weight) for x, y in pairs]).mean())
+
+
+def compare(model, cohort: str, given: argparse.Namespace, device: torch.device) -> None:
+    """Print a table of all solvers for each weight of the TV."""
+    inputs, brain, lesion = cohort_slices(given.results, given.pack, cohort, given.slices)
+    parts = [batch for _, batch in batches(inputs, BATCH, device)]
+    for weight in given.weights:
+        rows, reference, full = loops(model, parts, weight)
+        rows += [proximal(model, parts, weight, json.loads(text)) for text in given.settings]
+        expected = (inputs - reference.cpu().numpy()).ravel()
+        table = []
+        for name, evaluations, spent, restored in rows:
+            found = restored.cpu().numpy()
+            table.append(
+                {
+                    "solver": name,
+                    "evaluations": float(evaluations),
+                    "times faster": full / spent,
+                    "objective": mean_objective(model, restored, parts, weight),
+                    "correlation": float(np.corrcoef((inputs - found).ravel(), expected)[0, 1]),
+                    "AUPRC": auprc(inputs, found, brain, lesion, cohort in given.positive),
+                }
+            )
+        common.table(f"{cohort}, {len(inputs)} slices, tv_weight {weight:g}", table)
+        sys.stdout.flush()
+
+
 def main() -> None:
     given = arguments()
     device = common.setup(given)
@@ -98,56 +161,7 @@ def main() -> None:
     model, _ = load_bundle(folder / "weights.safetensors", folder / "bundle.json")
     model = for_inference(model, device)
     for cohort in given.cohorts:
-        inputs, brain, lesion = cohort_slices(given.results, {}, cohort, given.slices)
-        positive = cohort in given.positive
-        parts = [batch for _, batch in batches(inputs, 16, device)]
-
-        def facts(restored, weight, parts=parts, inputs=inputs):
-            with torch.no_grad():
-                values = [objective(model, x, y, weight) for x, y in zip(restored.split(16), parts)]
-            return float(torch.cat(values).mean())
-
-        for weight in given.weights:
-            rows, reference = [], None
-            stops = [50, 125, 250, 375, 500]
-            start = time.perf_counter()
-            way = zip(*(loop_on_its_way(model, part, weight, stops) for part in parts))
-            for moment in way:
-                spent = time.perf_counter() - start
-                restored = torch.cat([images for _, images in moment])
-                reference = restored if moment[0][0] == 500 else reference
-                rows.append([f"loop, {moment[0][0]} steps", moment[0][0], spent, restored])
-            # Time of the whole loop without the looks.
-            start = time.perf_counter()
-            for part in parts:
-                restoration.descend(model, part, tv_weight=weight, steps=500, step_size=1e-3)
-            full = time.perf_counter() - start
-            for text in given.settings:
-                changes = json.loads(text)
-                names = ("time", "longest_step", "shortest_step", "inner_steps")
-                usual = {name: proximal_restoration.SETTINGS[name] for name in names}
-                solve = partial(proximal_restoration.descend, **{**usual, **changes})
-                counted = Counted(model)
-                start = time.perf_counter()
-                found = torch.cat([solve(counted, part, tv_weight=weight) for part in parts])
-                spent = time.perf_counter() - start
-                rows.append([f"proximal {text}", counted.count / len(inputs), spent, found])
-            table = []
-            for name, evaluations, spent, restored in rows:
-                one = (inputs - restored.numpy()).ravel()
-                other = (inputs - reference.numpy()).ravel()
-                table.append(
-                    {
-                        "solver": name,
-                        "evaluations": float(evaluations),
-                        "times faster": full / spent,
-                        "objective": facts(restored, weight),
-                        "correlation": float(np.corrcoef(one, other)[0, 1]),
-                        "AUPRC": auprc(inputs, restored.numpy(), brain, lesion, positive),
-                    }
-                )
-            common.table(f"{cohort}, {len(inputs)} slices, tv_weight {weight:g}", table)
-            sys.stdout.flush()
+        compare(model, cohort, given, device)
 
 
 if __name__ == "__main__":

@@ -8,19 +8,14 @@ from torch import nn
 
 from normscan.detectors import proximal_restoration
 from normscan.detectors.inference import for_inference
-from normscan.detectors.proximal_restoration import descend, tune
+from normscan.detectors.proximal_restoration import SETTINGS, descend, tune
 from normscan.detectors.restoration import descend as plain_descend
 from normscan.detectors.restoration import objective
 from normscan.detectors.variation import shrink_variation, total_variation
 from normscan.errors import ConfigError
 from normscan.models import vae
 
-STEPS = {
-    "time": 0.4,
-    "longest_step": 0.05,
-    "shortest_step": 0.025,
-    "inner_steps": 10,
-}
+STEPS = {name: SETTINGS[name] for name in ("time", "longest_step", "shortest_step", "inner_steps")}
 
 
 def shrunk(images, centre, length, weight, steps=3000):
