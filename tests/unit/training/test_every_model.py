@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+import yaml
 from sklearn.metrics import roc_auc_score
 from toys import BreakingStore, Interrupted, MadeStore
 
@@ -12,6 +13,7 @@ from normscan.models.base import NeuralModel
 from normscan.networks.devices import make_deterministic
 from normscan.training.bundle import load_bundle, save_bundle
 from normscan.training.loop import train
+from tiny_study import REPOSITORY
 
 make_deterministic()
 SMALL = {
@@ -35,15 +37,15 @@ PUBLISHED = [
 FEW = {"steps": 30, "step_size": 0.02, "samples": 4, "tv_weight": 0.0}
 
 
-def small_settings(family):
-    settings = registry.describe(family)["settings"]
+def small_settings(family, changes=None):
+    settings = registry.describe(family)["settings"] | (changes or {})
     settings |= {name: value for name, value in SMALL.items() if name in settings}
     # So that an AE can be sampled.
     return settings | ({"dropout": 0.1} if "dropout" in settings else {})
 
 
-def trained(family, store, folder):
-    settings = small_settings(family)
+def trained(family, changes, store, folder):
+    settings = small_settings(family, changes)
     model = registry.load(family).build(contrasts=1, size=16, seed=1, **settings)
     names = ("batch_size", "max_epochs", "patience", "precision")
     options = {name: settings[name] for name in names if name in settings}
@@ -59,12 +61,25 @@ def scans_with_lesions():
     return np.where(truth[:, None], 2.5, slices).astype(np.float32), slices[:, 0] > 0, truth
 
 
-@pytest.mark.parametrize("family", registry.families())
-def test_it_learns_resumes_is_bundled_and_detects(tmp_path, family):
-    model, history = trained(family, MadeStore(), None)
+MODELS = [(family, {}) for family in registry.families()]
+MODELS += [(family, {"bottleneck": "spatial"}) for family in ("ae", "gmvae")]
+
+
+def test_every_model_of_the_study_is_among_them():
+    text = (REPOSITORY / "protocols" / "comparative_study.yaml").read_text()
+    for model in yaml.safe_load(text)["models"].values():
+        spatial = model.get("bottleneck") == "spatial"
+        assert (model["family"], {"bottleneck": "spatial"} if spatial else {}) in MODELS
+
+
+@pytest.mark.parametrize(
+    ("family", "changes"), MODELS, ids=[" ".join([f, *c.values()]) for f, c in MODELS]
+)
+def test_it_learns_resumes_is_bundled_and_detects(tmp_path, family, changes):
+    model, history = trained(family, changes, MadeStore(), None)
     with pytest.raises(Interrupted):
-        trained(family, BreakingStore(dies_at=10), tmp_path / "checkpoints")
-    resumed, again = trained(family, MadeStore(), tmp_path / "checkpoints")
+        trained(family, changes, BreakingStore(dies_at=10), tmp_path / "checkpoints")
+    resumed, again = trained(family, changes, MadeStore(), tmp_path / "checkpoints")
     assert again == history
     if isinstance(model, NeuralModel):
         for name, value in model.state_dict().items():
@@ -74,7 +89,7 @@ def test_it_learns_resumes_is_bundled_and_detects(tmp_path, family):
         *files,
         model,
         family=family,
-        settings=small_settings(family),
+        settings=small_settings(family, changes),
         contrasts=["FLAIR"],
         size=16,
         fingerprint={},
@@ -87,6 +102,7 @@ def test_it_learns_resumes_is_bundled_and_detects(tmp_path, family):
     capabilities = registry.describe(family)["capabilities"]
     used = [name for name in detectors.names() if detectors.describe(name)["needs"] <= capabilities]
     assert used
+    scores = {}
     for name in used:
         settings = detectors.describe(name)["settings"]
         settings |= {key: value for key, value in FEW.items() if key in settings}
@@ -100,7 +116,10 @@ def test_it_learns_resumes_is_bundled_and_detects(tmp_path, family):
             **settings,
         )
         assert found.map.shape == truth.shape and np.isfinite(found.map).all()
-        assert roc_auc_score(truth[brain], np.abs(found.map)[brain]) > 0.6, name
+        scores[name] = roc_auc_score(truth[brain], np.abs(found.map)[brain])
+    # A spatial code of 8x8 for slices of 16x16 can reconstruct lesions too; restorations find them.
+    needed = max if changes else min
+    assert needed(scores.values()) > 0.6, scores
 
 
 @pytest.mark.parametrize(("family", "network", "bottleneck"), PUBLISHED)
