@@ -138,7 +138,9 @@ class Cluster:
         self.call("scancel", "--user=root")
         for name in ("slurmd", "slurmctld", "munged"):
             self._stop(name)
-        SYSTEM_CONF.unlink(missing_ok=True)
+        # Not another cluster's.
+        if SYSTEM_CONF.is_symlink() and SYSTEM_CONF.readlink() == self.folder / "slurm.conf":
+            SYSTEM_CONF.unlink()
 
     def call(self, *command: str) -> str:
         """Output of a SLURM command."""
