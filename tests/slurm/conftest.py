@@ -8,7 +8,7 @@ from cluster import Cluster, missing
 from submitted import SubmittedWorkflow
 
 
-# Of a module: a folder without __init__.py is no package, and the cluster would run to the very end.
+# A folder without __init__.py is no package: with that scope the cluster would run to the very end.
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     """A running cluster; the tests that need it are skipped where none can be started."""
