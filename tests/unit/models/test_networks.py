@@ -8,7 +8,7 @@ from normscan.errors import ConfigError
 from normscan.models import registry
 from normscan.networks import devices
 from normscan.networks import registry as networks
-from normscan.networks.folding import fold_batch_norms
+from normscan.networks.folding import simplify_for_inference
 from normscan.networks.memory import tune_allocator
 from normscan.networks.normalisation import BatchNorm
 from normscan.networks.unified import (
@@ -105,7 +105,7 @@ def test_folding_changes_nothing_but_rounding():
     slices = torch.rand(6, 1, 32, 32)
     for _ in range(3):
         model.train().losses(slices)
-    folded = fold_batch_norms(model)
+    folded = simplify_for_inference(model)
     model.eval()
     with torch.no_grad():
         torch.testing.assert_close(
@@ -132,7 +132,7 @@ def test_every_network_for_inference_has_the_same_outputs_and_gradients(name, bo
     model.eval()
     before = slices.clone()
     found = {}
-    for key, network in {"as trained": model, "inference": fold_batch_norms(model)}.items():
+    for key, network in {"as trained": model, "inference": simplify_for_inference(model)}.items():
         leaf = slices.requires_grad_()
         output = network(leaf)
         (gradient,) = torch.autograd.grad(output.square().sum(), leaf)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from normscan.detectors.base import check_at_least
 from normscan.networks.devices import channels_last
-from normscan.networks.folding import fold_batch_norms
+from normscan.networks.folding import simplify_for_inference
 
 M = TypeVar("M")
 # A GPU wants a whole scan at once; on a CPU 16 slices are as fast as more and need less memory.
@@ -25,7 +25,7 @@ def for_inference(model: M, device: torch.device) -> M:
     """
     if not isinstance(model, nn.Module):
         return model.to(device)
-    return fold_batch_norms(model).to(device, memory_format=torch.channels_last)
+    return simplify_for_inference(model).to(device, memory_format=torch.channels_last)
 
 
 def batch_size(given: int | None, device: torch.device | str) -> int:

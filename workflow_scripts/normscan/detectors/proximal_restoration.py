@@ -8,8 +8,8 @@ steps can be long. A step that raises a slice's objective is halved for that sli
 again when they help.
 
 The published loop does not minimise L: its 500 steps of 1e-3 are a descent for a limited time, and
-stopping there is part of the method (going on lowers detection). So does this solver stop: when the
-lengths of a slice's steps add up to ``time``.
+stopping there is part of the method (going on can lower detection). So does this solver stop: when
+the lengths of a slice's steps add up to ``time``.
 """
 
 from __future__ import annotations

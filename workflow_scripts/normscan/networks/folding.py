@@ -14,7 +14,7 @@ ACTIVATIONS = (nn.ReLU, nn.LeakyReLU)
 FRESH = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.BatchNorm2d)
 
 
-def fold_batch_norms(model: M) -> M:
+def simplify_for_inference(model: M) -> M:
     """A copy of a model in ``eval`` mode for inference, without parameter gradients.
 
     In every ``nn.Sequential`` a batch norm right after a (transposed) convolution goes into that
