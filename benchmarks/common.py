@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -106,30 +107,36 @@ def flops(run: Callable[[], object]) -> int:
     return counter.get_total_flops()
 
 
-def convolution_peak(
+def paired_with_peak(
+    variants: Mapping[str, Callable[[], object]],
+    repeats: int,
     device: torch.device,
-    repeats: int = 7,
-    dtype: torch.dtype = torch.float32,
     clock: str = "wall",
-) -> float:
-    """FLOP/s of the fastest of some large channels_last convolutions, forward only.
+) -> tuple[dict[str, float], float]:
+    """:func:`paired`, settled, and the FLOP/s of this machine's fastest convolution meanwhile.
 
-    Parameters
-    ----------
-    clock : as of :func:`paired`; the rate is per second of that clock.
+    The convolutions take their turns among the variants: the speed of a machine, a virtual one
+    above all, changes by more from minute to minute than what shares of a peak are to show.
     """
-    best = 0.0
-    with torch.no_grad():
-        for channels, size, kernel in ((128, 32, 5), (128, 64, 3), (256, 32, 3)):
-            layer = torch.nn.Conv2d(channels, channels, kernel, padding=kernel // 2)
-            layer = layer.to(device, dtype, memory_format=torch.channels_last)
-            images = torch.rand(32, channels, size, size, device=device, dtype=dtype)
-            images = images.contiguous(memory_format=torch.channels_last)
-            work = 2 * channels**2 * kernel**2 * size**2 * len(images)
-            run = {"conv": lambda a=layer, b=images: a(b)}
-            seconds = paired(run, repeats, device, clock=clock)["conv"]
-            best = max(best, work / seconds)
-    return best
+    convolutions = _convolutions(device)
+    runs = {**variants, **{name: run for name, (run, _) in convolutions.items()}}
+    seconds = paired(runs, repeats, device, clock=clock, settle=True)
+    rates = [work / seconds.pop(name) for name, (_, work) in convolutions.items()]
+    return seconds, max(rates)
+
+
+def _convolutions(device: torch.device) -> dict[str, tuple[Callable[[], object], int]]:
+    """Some large channels_last convolutions, forward only, with their FLOP."""
+    found = {}
+    for channels, size, kernel in ((128, 32, 5), (128, 64, 3), (256, 32, 3)):
+        layer = torch.nn.Conv2d(channels, channels, kernel, padding=kernel // 2)
+        layer = layer.to(device, memory_format=torch.channels_last).requires_grad_(False)
+        images = torch.rand(32, channels, size, size, device=device)
+        images = images.contiguous(memory_format=torch.channels_last)
+        work = 2 * channels**2 * kernel**2 * size**2 * len(images)
+        name = f"convolution {channels}x{size}x{size}, {kernel}x{kernel}"
+        found[name] = (partial(layer, images), work)
+    return found
 
 
 def table(title: str, rows: list[Mapping[str, object]]) -> None:

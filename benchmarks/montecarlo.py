@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from common import convolution_peak, default_allocator, flops, options, paired, setup, table
+from common import default_allocator, flops, options, paired_with_peak, setup, table
 
 from normscan.detectors import montecarlo
 from normscan.models import vae
@@ -24,7 +24,7 @@ def plain(
 
 
 def main() -> None:
-    arguments = options(__doc__.splitlines()[0], slices=4, samples=100, size=128)
+    arguments = options(__doc__.splitlines()[0], slices=16, samples=100, size=128)
     device = setup(arguments)
     model = vae.build(1, arguments.size).to(device).eval()
     shape = (arguments.slices, 1, arguments.size, arguments.size)
@@ -43,11 +43,10 @@ def main() -> None:
 
     difference = float(np.abs(naive() - ours()).mean() / naive().mean())
     runs = {"one by one": naive, "ours": ours}
-    seconds = paired(runs, arguments.repeats, device, clock=arguments.clock, settle=True)
+    seconds, peak = paired_with_peak(runs, arguments.repeats, device, arguments.clock)
     code = model.encode(torch.from_numpy(slices[:1]).to(device))
     generator = torch.Generator(device)
     work = flops(lambda: model.decode_sample(code, generator))
-    peak = convolution_peak(device, clock=arguments.clock)
     samples = arguments.slices * arguments.samples
     rows = [
         {

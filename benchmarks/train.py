@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 
 import torch
-from common import convolution_peak, default_allocator, flops, options, paired, setup, table
+from common import default_allocator, flops, options, paired_with_peak, setup, table
 
 from normscan.models import registry
 from normscan.models.base import Updates
@@ -34,8 +34,6 @@ def prepared(size: int, batch_size: int, device, memory_format):
 def main() -> None:
     arguments = options(__doc__, size=128, batch=64)
     device = setup(arguments)
-    peak = convolution_peak(device, clock=arguments.clock)
-    print(f"convolution peak {peak / 1e9:.0f} GFLOP/s (channels last, float32)")
     rows = []
     small = min(8, arguments.batch)
     jobs = {
@@ -57,7 +55,8 @@ def main() -> None:
                     training_step(*parts, precision)
 
         runs[name] = run
-    seconds = paired(runs, arguments.repeats, device, clock=arguments.clock, settle=True)
+    seconds, peak = paired_with_peak(runs, arguments.repeats, device, arguments.clock)
+    print(f"convolution peak {peak / 1e9:.0f} GFLOP/s (channels last, float32)")
     for name, (count, _, _, _) in jobs.items():
         steps = max(1, arguments.batch // count)
         rows.append(

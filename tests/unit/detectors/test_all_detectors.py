@@ -56,6 +56,21 @@ def assert_equal_but_for_rounding(found, expected):
     assert (np.abs(found - expected) < 1e-5).mean() > 0.99
 
 
+@pytest.mark.parametrize("detector", ["restoration", "proximal_restoration", "montecarlo"])
+def test_the_number_of_threads_changes_nothing(detector):
+    """Batches that threads compute at once are those that one thread computes in turn."""
+    slices, brain = scan("vae", count=40)
+    model = MODELS["vae"]()
+    before = torch.get_num_threads()
+    found = {}
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        found[threads] = run(detector, model, slices, brain).map
+    torch.set_num_threads(before)
+    np.testing.assert_array_equal(found[2], found[1])
+    np.testing.assert_array_equal(found[3], found[1])
+
+
 @pytest.mark.parametrize(("detector", "name"), PAIRS)
 def test_form_of_the_result_and_the_same_bits_again(detector, name):
     slices, brain = scan(name)

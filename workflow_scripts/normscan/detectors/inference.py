@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from multiprocessing.pool import ThreadPool
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,6 +15,7 @@ from normscan.networks.devices import channels_last
 from normscan.networks.folding import simplify_for_inference
 
 M = TypeVar("M")
+T = TypeVar("T")
 # A GPU wants a whole scan at once; on a CPU 16 slices are as fast as more and need less memory.
 BATCH_SIZES = {"cpu": 16, "cuda": 256}
 
@@ -47,6 +49,34 @@ def batches(slices: np.ndarray, size: int, device: torch.device) -> Iterator[tup
 def count_batches(slices: np.ndarray, size: int) -> int:
     """How many batches :func:`batches` gives."""
     return -(-len(slices) // size)
+
+
+def each_batch(
+    compute: Callable[[slice, Tensor], T], slices: np.ndarray, size: int, device: torch.device
+) -> Iterator[tuple[slice, T]]:
+    """Where in the array, and ``compute(where, batch)``, for each of :func:`batches`, in order.
+
+    On a CPU the threads compute a batch each, instead of sharing every operation of one batch:
+    while one waits for memory (activations, the first and the last layer) another may compute.
+    ``compute`` must not change anything outside, nor use torch's own random numbers.
+    """
+    threads = torch.get_num_threads()
+    workers = min(threads, count_batches(slices, size)) if device.type == "cpu" else 1
+    if workers < 2:
+        for where, batch in batches(slices, size, device):
+            yield where, compute(where, batch)
+        return
+
+    def work(part: tuple[slice, Tensor]) -> tuple[slice, T]:
+        return part[0], compute(*part)
+
+    # Its threads are daemons: an interrupted job does not wait for their batches.
+    with ThreadPool(workers, torch.set_num_threads, (threads // workers,)) as pool:
+        try:
+            yield from pool.imap(work, batches(slices, size, device))
+        finally:
+            # The number is also one of the process, for threads still to come.
+            torch.set_num_threads(threads)
 
 
 def elbo_and_gradient(model: Any, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -20,8 +20,8 @@ from torch import Tensor
 from normscan.detectors.base import Detection, check_at_least, empty_detection
 from normscan.detectors.inference import (
     batch_size,
-    batches,
     count_batches,
+    each_batch,
     for_inference,
     with_sign,
 )
@@ -33,6 +33,8 @@ SETTINGS = {"samples": 100}
 SIGNED = True
 # Not a setting: the stream of random numbers depends on it. Twenty decoders at 128x128 fit a cache.
 GROUP = 20
+# Of one batch on a CPU: encoding is little work, and threads have a batch each.
+SLICES_AT_ONCE = 4
 
 Sampler = Callable[[int, int, torch.Generator], Tensor]
 
@@ -61,16 +63,22 @@ def detect(
     samples = int(check_at_least("samples", chosen["samples"], 1))
     model = for_inference(model, device)
     detection = empty_detection(slices)
-    size = batch_size(None, device)
-    with torch.inference_mode():
-        parts = batches(slices, size, device)
-        for where, batch in progress(parts, "Monte Carlo", count_batches(slices, size)):
+    size = SLICES_AT_ONCE if device.type == "cpu" else batch_size(None, device)
+
+    def compute(where: slice, batch: Tensor) -> list[tuple[Tensor, Tensor]]:
+        # The mode is one of a thread.
+        with torch.inference_mode():
             sampler = _sampler(model, batch)
-            for place, slice_ in enumerate(batch):
-                number = where.start + place
-                score, mean = _statistics(sampler, place, slice_, samples, seed, number)
-                detection.map[number] = score.cpu().numpy()
-                detection.reconstruction[number] = mean.cpu().numpy()
+            return [
+                _statistics(sampler, place, slice_, samples, seed, where.start + place)
+                for place, slice_ in enumerate(batch)
+            ]
+
+    found = each_batch(compute, slices, size, device)
+    for where, statistics in progress(found, "Monte Carlo", count_batches(slices, size)):
+        for number, (score, mean) in enumerate(statistics, where.start):
+            detection.map[number] = score.cpu().numpy()
+            detection.reconstruction[number] = mean.cpu().numpy()
     return detection
 
 

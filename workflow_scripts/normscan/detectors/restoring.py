@@ -12,8 +12,8 @@ from torch import Tensor
 from normscan.detectors.base import Detection, check_at_least, empty_detection
 from normscan.detectors.inference import (
     batch_size,
-    batches,
     count_batches,
+    each_batch,
     for_inference,
     signed_score,
 )
@@ -48,15 +48,19 @@ def restore(
     size = batch_size(slices_at_once, device)
     model = for_inference(model, device)
     detection = empty_detection(slices)
-    parts = batches(slices, size, device)
-    for where, batch in progress(parts, "restoration", count_batches(slices, size)):
+
+    def compute(where: slice, batch: Tensor) -> tuple[Tensor, Tensor]:
         restored = solve(model, batch, tv_weight=weight)
         if not restored.isfinite().all():
             raise ConfigError(
                 f"the restoration of slices {where.start} to {where.stop - 1} diverged; choose "
                 "smaller steps (step_size)"
             )
-        detection.map[where] = signed_score(batch - restored).cpu().numpy()
+        return signed_score(batch - restored), restored
+
+    found = each_batch(compute, slices, size, device)
+    for where, (score, restored) in progress(found, "restoration", count_batches(slices, size)):
+        detection.map[where] = score.cpu().numpy()
         detection.reconstruction[where] = restored.cpu().numpy()
     return detection
 
@@ -122,11 +126,7 @@ def choose_tv_weight(
     model = for_inference(model, device)
     table: list[dict[str, float | None]] = []
     for weight in progress(weights, "weight of the total variation"):
-        change = 0.0
-        for _, batch in batches(healthy, size, device):
-            restored = solve(model, batch, tv_weight=weight)
-            change += float((restored - batch).abs().sum(dtype=torch.float64))
-        mean = change / healthy.size
+        mean = _change(model, healthy, solve, weight, size, device) / healthy.size
         table.append({"tv_weight": weight, "mean_change": mean if np.isfinite(mean) else None})
     usable = [row for row in table if row["mean_change"] is not None]
     if not usable:
@@ -135,3 +135,15 @@ def choose_tv_weight(
             "smaller steps (step_size)"
         )
     return min(usable, key=lambda row: row["mean_change"])["tv_weight"], table
+
+
+def _change(
+    model: Any, slices: np.ndarray, solve: Solver, weight: float, size: int, device: torch.device
+) -> float:
+    """Sum over all pixels of the absolute difference that a restoration makes."""
+
+    def compute(_: slice, batch: Tensor) -> float:
+        restored = solve(model, batch, tv_weight=weight)
+        return float((restored - batch).abs().sum(dtype=torch.float64))
+
+    return sum(change for _, change in each_batch(compute, slices, size, device))

@@ -21,7 +21,7 @@ def prepare_torch(device: str = "auto", threads: int = 1) -> torch.device:
     Parameters
     ----------
     device : ``auto``, ``cpu`` or ``cuda`` (``cuda:1``).
-    threads : CPU threads of one operation; results may differ between numbers of threads.
+    threads : CPU threads; trained weights may differ between numbers of threads.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The same network with less to do: batch norms folded away, activations in place."""
+"""The same network with less to do: batch norms folded away, activations in place, thin layers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TypeVar
 
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from normscan.networks.thin import ThinInput, ThinOutput
 
 M = TypeVar("M", bound=nn.Module)
 ACTIVATIONS = (nn.ReLU, nn.LeakyReLU)
@@ -18,14 +20,16 @@ def simplify_for_inference(model: M) -> M:
     """A copy of a model in ``eval`` mode for inference, without parameter gradients.
 
     In every ``nn.Sequential`` a batch norm right after a (transposed) convolution goes into that
-    convolution's weights, and an activation overwrites what the layer before it has computed.
-    Outputs agree up to rounding.
+    convolution's weights, and an activation overwrites what the layer before it has computed. First
+    and last layers of few channels are those of :mod:`normscan.networks.thin`. Outputs and
+    gradients agree up to rounding.
     """
     folded = copy.deepcopy(model).eval()
     for module in folded.modules():
         if isinstance(module, nn.Sequential):
             _fold(module)
             _overwrite(module)
+            _thin(module)
     return folded.requires_grad_(False)
 
 
@@ -49,3 +53,15 @@ def _overwrite(layers: nn.Sequential) -> None:
             layer.inplace = True
         if not isinstance(layer, nn.Identity):
             before = layer
+
+
+def _thin(layers: nn.Sequential) -> None:
+    """Convolutions from or to few channels; the latter with the activation before them."""
+    names = [name for name, layer in layers.named_children() if not isinstance(layer, nn.Identity)]
+    for name, before in zip(names, [None, *names]):
+        layer, activation = layers._modules[name], layers._modules.get(before)
+        if ThinInput.replaces(layer):
+            layers._modules[name] = ThinInput(layer)
+        elif getattr(activation, "inplace", False) and ThinOutput.replaces(activation, layer):
+            layers._modules[before] = nn.Identity()
+            layers._modules[name] = ThinOutput(activation, layer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 LARGEST = 2**31 - 1
 
 
@@ -30,6 +30,9 @@ def tune_allocator(mmap_threshold: int = LARGEST, trim_threshold: int = LARGEST)
     except (OSError, AttributeError):
         return False
     mallopt.argtypes, mallopt.restype = [ctypes.c_int, ctypes.c_int], ctypes.c_int
-    return bool(
-        mallopt(M_MMAP_THRESHOLD, mmap_threshold) and mallopt(M_TRIM_THRESHOLD, trim_threshold)
-    )
+    wanted = {
+        M_MMAP_THRESHOLD: mmap_threshold,
+        M_TRIM_THRESHOLD: trim_threshold,
+        M_ARENA_MAX: 1,
+    }
+    return all([mallopt(name, value) for name, value in wanted.items()])
