@@ -1,6 +1,7 @@
 """Restorations by the published loop and by the proximal solver, on patients of a finished run.
 
-For both: evaluations of the network per slice, time, mean objective, correlation of the residual
+For both: evaluations of the network per slice, speed against the loop as the detector runs it and
+against the plain loop of restoration.py (all 500 steps), mean objective, correlation of the residual
 with that of the published 500 steps, and AUPRC (voxels of the brain, no post-processing but the
 sign prior). The loop is also looked at on its way, since where it stops is part of the method.
 
@@ -10,6 +11,7 @@ sign prior). The loop is also looked at on its way, since where it stops is part
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import sys
 import time
@@ -19,10 +21,11 @@ from pathlib import Path
 import common
 import numpy as np
 import torch
+from restoration import STEP_SIZE, plain
 from sklearn.metrics import average_precision_score
 
 from normscan.detectors import proximal_restoration, restoration
-from normscan.detectors.inference import batches, elbo_and_gradient, for_inference
+from normscan.detectors.inference import batches, each_batch, elbo_and_gradient, for_inference
 from normscan.detectors.restoration import objective
 from normscan.detectors.variation import variation_gradient
 from normscan.files import load_nifti
@@ -32,8 +35,10 @@ from normscan.training.bundle import load_bundle
 # Steps of the published loop after which it is looked at; it ends with the last.
 STOPS = [50, 125, 250, 375, 500]
 BATCH = 16
+# Of the plain loop, whose time is taken from so many slices and steps.
+PLAIN_SLICES, PLAIN_STEPS = 2, 50
 # Name, evaluations per slice, seconds, restored slices.
-Row = tuple[str, float, float, torch.Tensor]
+Row = tuple[str, float, float, np.ndarray]
 
 
 def arguments() -> argparse.Namespace:
@@ -43,7 +48,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--pack", default="*", help="which slices, where there are several: T1w-64")
     parser.add_argument("--cohorts", nargs="+", default=["demo_ms", "demo_tumour"])
     parser.add_argument("--positive", nargs="*", default=["demo_ms"], help="hyperintense prior")
-    parser.add_argument("--slices", type=int, default=24, help="of each cohort, evenly spread")
+    parser.add_argument("--slices", type=int, default=32, help="of each cohort, evenly spread")
     parser.add_argument("--weights", nargs="+", type=float, default=[0.6, 1.8])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
@@ -72,15 +77,24 @@ def auprc(inputs, restored, brain, lesion, positive: bool) -> float:
     return float(average_precision_score(lesion[brain], score[brain]))
 
 
-def loop_on_its_way(model, inputs, weight: float, stops: list[int]):
-    """(evaluations, restored) at some steps of the published loop."""
-    images = inputs.clone()
-    for step in range(1, max(stops) + 1):
-        gradient = elbo_and_gradient(model, images)[1]
-        gradient = gradient + weight * variation_gradient(images - inputs)
-        images = images - 1e-3 * gradient
-        if step in stops:
-            yield step, images
+def solve_all(solve, inputs: np.ndarray, device: torch.device) -> tuple[list, float]:
+    """``solve(batch)`` of every batch, as the detectors compute them, and the seconds it took."""
+    start = time.perf_counter()
+    found = [own for _, own in each_batch(lambda _, own: solve(own), inputs, BATCH, device)]
+    return found, time.perf_counter() - start
+
+
+def loop_on_its_way(model, inputs: torch.Tensor, weight: float) -> list[np.ndarray]:
+    """Restored slices at every stop of the published loop."""
+    images, seen, done = inputs, [], 0
+    for stop in STOPS:
+        for _ in range(stop - done):
+            gradient = elbo_and_gradient(model, images)[1]
+            gradient = gradient + weight * variation_gradient(images - inputs)
+            images = images - STEP_SIZE * gradient
+        done = stop
+        seen.append(images.cpu().numpy())
+    return seen
 
 
 class Counted(torch.nn.Module):
@@ -95,58 +109,80 @@ class Counted(torch.nn.Module):
         return self.model.elbo_parts(slices)
 
 
-def loops(model, parts: list[torch.Tensor], weight: float) -> tuple[list[Row], torch.Tensor, float]:
-    """The published loop: a row per stop, its result, its seconds without the looks on its way."""
-    rows, restored = [], parts[0]
-    start = time.perf_counter()
-    for moment in zip(*(loop_on_its_way(model, part, weight, STOPS) for part in parts)):
-        spent, restored = time.perf_counter() - start, torch.cat([images for _, images in moment])
-        rows.append((f"loop, {moment[0][0]} steps", moment[0][0], spent, restored))
-    start = time.perf_counter()
-    for part in parts:
-        restoration.descend(model, part, tv_weight=weight, steps=STOPS[-1], step_size=1e-3)
-    return rows, restored, time.perf_counter() - start
+def loops(model, inputs: np.ndarray, weight: float, device: torch.device) -> list[Row]:
+    """The published loop: a row per stop. All its steps take equally long."""
+    settings = {"tv_weight": weight, "steps": STOPS[-1], "step_size": STEP_SIZE}
+    _, spent = solve_all(partial(restoration.descend, model, **settings), inputs, device)
+    seen, _ = solve_all(partial(loop_on_its_way, model, weight=weight), inputs, device)
+    restored = [np.concatenate(parts) for parts in zip(*seen)]
+    return [
+        (f"loop, {stop} steps", stop, spent * stop / STOPS[-1], own)
+        for stop, own in zip(STOPS, restored)
+    ]
 
 
-def proximal(model, parts: list[torch.Tensor], weight: float, changes: dict) -> Row:
+def proximal(model, inputs: np.ndarray, weight: float, changes: dict, device: torch.device) -> Row:
     """The proximal solver with some settings changed."""
     names = ("time", "longest_step", "shortest_step", "inner_steps")
     usual = {name: proximal_restoration.SETTINGS[name] for name in names}
-    solve = partial(proximal_restoration.descend, **{**usual, **changes})
-    counted = Counted(model)
-    start = time.perf_counter()
-    restored = torch.cat([solve(counted, part, tv_weight=weight) for part in parts])
-    spent = time.perf_counter() - start
-    return f"proximal {json.dumps(changes)}", counted.count / len(restored), spent, restored
+    solve = partial(proximal_restoration.descend, tv_weight=weight, **{**usual, **changes})
+
+    def counted(own: torch.Tensor) -> tuple[np.ndarray, int]:
+        counting = Counted(model)
+        return solve(counting, own).cpu().numpy(), counting.count
+
+    parts, spent = solve_all(counted, inputs, device)
+    restored = np.concatenate([own for own, _ in parts])
+    evaluations = sum(count for _, count in parts) / len(restored)
+    return f"proximal {json.dumps(changes)}", evaluations, spent, restored
 
 
-def mean_objective(model, restored: torch.Tensor, parts: list[torch.Tensor], weight: float):
+def plain_seconds(model, inputs: np.ndarray, weight: float, device: torch.device) -> float:
+    """What the plain loop would take for all steps of all slices."""
+    few = torch.from_numpy(inputs[:PLAIN_SLICES]).to(device)
+    plain_model = copy.deepcopy(model).to(device, memory_format=torch.contiguous_format)
+    with common.default_allocator():
+        plain(plain_model, few, 5, weight)
+        start = time.perf_counter()
+        plain(plain_model, few, PLAIN_STEPS, weight)
+        spent = time.perf_counter() - start
+    return spent * len(inputs) / len(few) * STOPS[-1] / PLAIN_STEPS
+
+
+def mean_objective(
+    model, restored: np.ndarray, inputs: np.ndarray, weight: float, device: torch.device
+) -> float:
+    values = []
     with torch.no_grad():
-        pairs = zip(restored.split(len(parts[0])), parts)
-        return float(torch.cat([objective(model, x, y, weight) for x, y in pairs]).mean())
+        for where, own in batches(inputs, BATCH, device):
+            images = torch.from_numpy(restored[where]).to(device)
+            values.append(objective(model, images, own, weight))
+    return float(torch.cat(values).mean())
 
 
 def compare(model, cohort: str, given: argparse.Namespace, device: torch.device) -> None:
     """Print a table of all solvers for each weight of the TV."""
     inputs, brain, lesion = cohort_slices(given.results, given.pack, cohort, given.slices)
-    parts = [batch for _, batch in batches(inputs, BATCH, device)]
+    ready = for_inference(model, device)
     for weight in given.weights:
-        rows, reference, full = loops(model, parts, weight)
-        rows += [proximal(model, parts, weight, json.loads(text)) for text in given.settings]
-        expected = (inputs - reference.cpu().numpy()).ravel()
-        table = []
-        for name, evaluations, spent, restored in rows:
-            found = restored.cpu().numpy()
-            table.append(
-                {
-                    "solver": name,
-                    "evaluations": float(evaluations),
-                    "times faster": full / spent,
-                    "objective": mean_objective(model, restored, parts, weight),
-                    "correlation": float(np.corrcoef((inputs - found).ravel(), expected)[0, 1]),
-                    "AUPRC": auprc(inputs, found, brain, lesion, cohort in given.positive),
-                }
-            )
+        changes = [json.loads(text) for text in given.settings]
+        rows = loops(ready, inputs, weight, device)
+        rows += [proximal(ready, inputs, weight, change, device) for change in changes]
+        naive = plain_seconds(model, inputs, weight, device)
+        _, _, full, reference = rows[len(STOPS) - 1]
+        expected = (inputs - reference).ravel()
+        table = [
+            {
+                "solver": name,
+                "evaluations": float(evaluations),
+                "times the loop": full / spent,
+                "times plain": naive / spent,
+                "objective": mean_objective(ready, restored, inputs, weight, device),
+                "correlation": float(np.corrcoef((inputs - restored).ravel(), expected)[0, 1]),
+                "AUPRC": auprc(inputs, restored, brain, lesion, cohort in given.positive),
+            }
+            for name, evaluations, spent, restored in rows
+        ]
         common.table(f"{cohort}, {len(inputs)} slices, tv_weight {weight:g}", table)
         sys.stdout.flush()
 
@@ -159,7 +195,6 @@ def main() -> None:
         print(f"{folder}: no finished run; `make demo` makes one")
         return
     model, _ = load_bundle(folder / "weights.safetensors", folder / "bundle.json")
-    model = for_inference(model, device)
     for cohort in given.cohorts:
         compare(model, cohort, given, device)
 

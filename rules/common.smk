@@ -78,6 +78,14 @@ def memory(base_mb, per_file_mb=0, packs=False):
     return of
 
 
+def detection_memory(packs=False):
+    """Memory of a job that detects: on a CPU every thread has a batch of its own.
+
+    Sixteen slices of 256x256 in a restoration are 450 MB.
+    """
+    return memory(4000 + 500 * (STUDY.threads - 1), packs=packs)
+
+
 def minutes(base, per_scan=0.0):
     """Run time of a job in minutes, ``per_scan`` more for every scan, doubled with every retry."""
 

@@ -19,7 +19,7 @@ rule tune_detector:
     threads: STUDY.threads
     resources:
         gpu=GPU,
-        mem_mb=memory(4000),
+        mem_mb=detection_memory(),
         runtime=minutes(120, per_scan=0.1),
     params:
         detector=lambda w: PLAN.approach(w.approach).detector,
@@ -66,7 +66,7 @@ rule detect:
     threads: STUDY.threads
     resources:
         gpu=lambda w: 0 if PLAN.approach(w.approach).model == "none" else GPU,
-        mem_mb=memory(4000, packs=True),
+        mem_mb=detection_memory(packs=True),
         runtime=minutes(60, per_scan=5),
     params:
         detector=lambda w: PLAN.approach(w.approach).detector,

@@ -44,7 +44,7 @@ rule screen_scans:
     threads: STUDY.threads
     resources:
         gpu=GPU,
-        mem_mb=memory(4000),
+        mem_mb=detection_memory(),
         runtime=minutes(60, per_scan=5),
     params:
         bundle=lambda w: PLAN.screening_bundle(w),
