@@ -1,9 +1,9 @@
 """Restorations by the published loop and by the proximal solver, on patients of a finished run.
 
 For both: evaluations of the network per slice, speed against the loop as the detector runs it and
-against the plain loop of restoration.py (all 500 steps), mean objective, correlation of the residual
-with that of the published 500 steps, and AUPRC (voxels of the brain, no post-processing but the
-sign prior). The loop is also looked at on its way, since where it stops is part of the method.
+against the plain loop of restoration.py (all 500 steps), mean objective, correlation of the
+residual with that of the published 500 steps, and AUPRC (voxels of the brain, no post-processing
+but the sign prior). The loop is also looked at on its way: where it stops is part of the method.
 
     python benchmarks/solvers.py --results results --bundle demo/vae/seed-0 --cohorts demo_ms
 """
