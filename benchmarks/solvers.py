@@ -123,7 +123,7 @@ def loops(model, inputs: np.ndarray, weight: float, device: torch.device) -> lis
 
 def proximal(model, inputs: np.ndarray, weight: float, changes: dict, device: torch.device) -> Row:
     """The proximal solver with some settings changed."""
-    names = ("time", "longest_step", "shortest_step", "inner_steps")
+    names = ("time", "long_step", "short_step", "inner_steps")
     usual = {name: proximal_restoration.SETTINGS[name] for name in names}
     solve = partial(proximal_restoration.descend, tv_weight=weight, **{**usual, **changes})
 

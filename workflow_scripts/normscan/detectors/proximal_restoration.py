@@ -4,12 +4,13 @@ The objective is that of :mod:`normscan.detectors.restoration`, L(x) = elbo_loss
 TV(x - y). Not from the papers. A step goes down the gradient of what passes through the network and
 then solves the rest exactly, absolute errors and TV together (their proximal map, by accelerated
 projected gradient on the dual: Beck and Teboulle 2009). So there is no jitter of sub-gradients, and
-steps can be long. A step that raises a slice's objective is halved for that slice; steps grow
-again when they help.
+steps can be long. Where a model is stiff they raise the objective: from the first long step that
+does, a slice goes on with short ones and Nesterov's momentum.
 
 The published loop does not minimise L: its 500 steps of 1e-3 are a descent for a limited time, and
 stopping there is part of the method (going on can lower detection). So does this solver stop: when
-the lengths of a slice's steps add up to ``time``.
+the lengths of a slice's steps add up to ``time``. What momentum carries a slice on counts like a
+step: along a constant slope it goes exactly as far.
 """
 
 from __future__ import annotations
@@ -32,14 +33,15 @@ if TYPE_CHECKING:
 
 NEEDS = {"elbo"}
 # time: length of the descent; that of the published 500 steps of 1e-3.
-# longest_step, shortest_step: a step of the shortest length is taken whether it helps or not. Most
-#   models take the longest all the way; stiff ones need an eighth of it (benchmarks/README.md).
+# long_step: taken as long as it does not raise a slice's objective; most models never refuse it.
+# short_step: taken from then on, whether it helps or not (benchmarks/README.md has a model that
+#   needs it; one that diverges is stiffer still).
 # inner_steps: of the dual problem, in every step.
 # The others as of the restoration detector.
 SETTINGS = {
     "time": 0.5,
-    "longest_step": 0.05,
-    "shortest_step": 0.00625,
+    "long_step": 0.05,
+    "short_step": 0.004,
     "inner_steps": 10,
     "tv_weight": "auto",
     "tv_candidates": [0.0, 0.6, 1.2, 1.8, 2.4, 3.0, 3.6],
@@ -47,7 +49,8 @@ SETTINGS = {
     "batch_size": None,
 }
 SIGNED = True
-GROWTH = 1.5
+# Momentum after k short steps: k / (k + 3), Nesterov's.
+FRICTION = 3
 
 
 def detect(
@@ -99,8 +102,8 @@ def descend(
     *,
     tv_weight: float,
     time: float,
-    longest_step: float,
-    shortest_step: float,
+    long_step: float,
+    short_step: float,
     inner_steps: int,
 ) -> Tensor:
     """Restored slices (n, c, h, w); parameters as in ``SETTINGS``.
@@ -109,24 +112,33 @@ def descend(
     ``model`` should not require gradients.
     """
     restored = inputs.clone()
-    state = _start(model, inputs, tv_weight, time, longest_step)
+    state = _start(model, inputs, tv_weight, time)
     while len(state["slice"]):
-        length = torch.minimum(state["step"], state["left"])
+        short = state["short"] > 0
+        length = torch.where(short, short_step, long_step)
+        length = torch.minimum(length, state["left"] - state["carried"])
         residual, dual = shrink_variation(
-            state["residual"] - per_slice(length) * state["gradient"],
+            state["ahead"] - per_slice(length) * state["gradient"],
             state["expected"] - state["input"],
             length,
             tv_weight,
             inner_steps,
             (state["down"], state["right"], state["off"]),
         )
-        taken = _look(model, state["input"], residual, tv_weight)
+        gone = state["carried"] + length
+        left = state["left"] - gone
+        # Room for another step before the end.
+        room = (left - short_step).clamp(min=0) / gone
+        inertia = torch.minimum(state["short"] / (state["short"] + FRICTION), room)
+        ahead = residual + per_slice(inertia) * (residual - state["residual"])
+        taken = _look(model, state["input"], ahead, tv_weight)
         taken |= dict(zip(("down", "right", "off"), dual))
-        taken |= {"left": state["left"] - length, "step": (GROWTH * length).clamp(max=longest_step)}
-        good = (taken["objective"] <= state["objective"]) | (length <= shortest_step)
-        refused = {**state, "step": (length / 2).clamp(min=shortest_step)}
+        taken |= {"residual": residual, "left": left, "carried": inertia * gone}
+        good = short | (taken["objective"] <= state["objective"])
         for name, new in taken.items():
-            state[name] = torch.where(per_slice(good, new.ndim), new, refused[name])
+            state[name] = torch.where(per_slice(good, new.ndim), new, state[name])
+        # Counts short steps; a refused long one makes the next the first of them.
+        state["short"] += short | ~good
         # Rounding must not leave a last, tiny step.
         done = state["left"] < 1e-6
         if done.any():
@@ -135,18 +147,22 @@ def descend(
     return restored
 
 
-def _start(
-    model: Any, inputs: Tensor, tv_weight: float, time: float, longest_step: float
-) -> dict[str, Tensor]:
-    """Where each slice is; the first axis of everything is the slices still to be done."""
+def _start(model: Any, inputs: Tensor, tv_weight: float, time: float) -> dict[str, Tensor]:
+    """Where each slice is; the first axis of everything is the slices still to be done.
+
+    ``residual`` is where its last step ended, ``ahead`` where momentum has carried it from there
+    (``carried``, as a length of descent); ``objective`` and ``gradient`` are those of ``ahead``.
+    """
     zeros = torch.zeros_like(inputs)
     found = _look(model, inputs, zeros, tv_weight)
-    ones = torch.ones_like(found["objective"])
+    none = torch.zeros_like(found["objective"])
     return found | {
         "slice": torch.arange(len(inputs), device=inputs.device),
         "input": inputs,
-        "step": longest_step * ones,
-        "left": time * ones,
+        "residual": zeros,
+        "left": none + time,
+        "carried": none,
+        "short": none.clone(),
         "down": zeros[..., 1:, :],
         "right": zeros[..., 1:],
         "off": zeros,
@@ -166,7 +182,7 @@ def _look(model: Any, inputs: Tensor, residual: Tensor, tv_weight: float) -> dic
         through = (image - expected).abs().flatten(1).sum(dim=1) + rest
         (gradient,) = torch.autograd.grad(through.sum(), leaf)
     return {
-        "residual": residual,
+        "ahead": residual,
         "objective": through.detach() + tv_weight * total_variation(residual),
         "expected": expected.detach(),
         "gradient": gradient,
@@ -180,7 +196,7 @@ def per_slice(values: Tensor, axes: int = 4) -> Tensor:
 
 def _solver(chosen: dict[str, Any]) -> Solver:
     """:func:`descend` with its settings, checked."""
-    names = ("time", "longest_step", "shortest_step")
+    names = ("time", "long_step", "short_step")
     lengths = {name: check_at_least(name, chosen[name], 0) for name in names}
     for name, length in lengths.items():
         if not 0 < length < np.inf:
