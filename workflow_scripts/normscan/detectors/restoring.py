@@ -54,7 +54,7 @@ def restore(
         if not restored.isfinite().all():
             raise ConfigError(
                 f"the restoration of slices {where.start} to {where.stop - 1} diverged; choose "
-                "smaller steps (step_size)"
+                "smaller steps (step_size; short_step of proximal_restoration)"
             )
         return signed_score(batch - restored), restored
 
@@ -132,7 +132,7 @@ def choose_tv_weight(
     if not usable:
         raise ConfigError(
             "the restoration of healthy slices diverges for every one of tv_candidates; choose "
-            "smaller steps (step_size)"
+            "smaller steps (step_size; short_step of proximal_restoration)"
         )
     return min(usable, key=lambda row: row["mean_change"])["tv_weight"], table
 

@@ -13,7 +13,8 @@ def tune_allocator(mmap_threshold: int = LARGEST, trim_threshold: int = LARGEST)
     """Keep freed memory in the process instead of returning it to the system at every step.
 
     By default glibc maps every large tensor anew and unmaps it afterwards, so that each training
-    step touches all its pages for the first time again.
+    step touches all its pages for the first time again. Threads besides the first have pools of
+    their own, too small for large tensors whatever the thresholds: here all threads share one.
 
     Parameters
     ----------
