@@ -14,7 +14,7 @@ from toys import BreakingStore, Interrupted, MadeStore, MeanSlice, build_adversa
 
 from normscan.models import registry
 from normscan.networks.devices import make_deterministic
-from normscan.training.checkpoint import load_checkpoint
+from normscan.training.checkpoint import load_checkpoint, remove_checkpoints, save_checkpoint
 from normscan.training.loop import train
 
 make_deterministic()
@@ -143,6 +143,49 @@ def test_damaged_checkpoints_are_left_out(tmp_path, caplog, damage):
 def test_only_the_last_two_checkpoints_are_kept(tmp_path):
     run(build("ae"), MadeStore(), tmp_path)
     assert len(list(tmp_path.iterdir())) == 4
+
+
+KILLED_WHILE_SAVING = """
+import os, sys
+from pathlib import Path
+import torch
+from normscan.training.checkpoint import save_checkpoint
+
+folder, left = Path(sys.argv[1]), int(sys.argv[2])
+save_checkpoint(folder, 1, {"w": torch.zeros(3)}, {}, "one")
+replace = os.replace
+
+def dying(*names):
+    global left
+    if not left:
+        os._exit(9)
+    left -= 1
+    replace(*names)
+
+os.replace = dying
+save_checkpoint(folder, 2, {"w": torch.ones(3)}, {}, "one")
+"""
+
+
+# A checkpoint is two files: killed before the first gets its name, and before the second does.
+@pytest.mark.parametrize("renamed", [0, 1])
+def test_what_a_killed_save_leaves_is_not_used_and_goes_in_the_end(tmp_path, renamed):
+    folder = tmp_path / "checkpoints"
+    command = [sys.executable, "-c", KILLED_WHILE_SAVING, str(folder), str(renamed)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run(command, env=environment).returncode == 9
+    assert len(list(folder.iterdir())) == 3 + renamed
+    tensors, _ = load_checkpoint(folder, "one")
+    assert torch.equal(tensors["w"], torch.zeros(3))
+    remove_checkpoints(folder)
+    assert not folder.exists()
+
+
+def test_files_of_others_stay_beside_checkpoints(tmp_path):
+    (tmp_path / "notes.json").write_text("{}")
+    save_checkpoint(tmp_path, 1, {"w": torch.zeros(3)}, {}, "one")
+    remove_checkpoints(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.json"]
 
 
 def test_an_estimator_is_fitted_once(tmp_path):

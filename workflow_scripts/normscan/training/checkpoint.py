@@ -8,6 +8,7 @@ is either whole or not there, and one that was damaged later is noticed and left
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from normscan.files import atomic_path, file_digest, read_json, write_json
 LOG = logging.getLogger("normscan")
 FORMAT = 1
 KEPT = 2
+# The two files of a checkpoint, and the temporary names they are written under.
+_WRITTEN = re.compile(r"\d{9}\.(safetensors|json)|\.\d{9}\.(safetensors|json)\..*")
 
 
 def save_checkpoint(
@@ -66,11 +69,17 @@ def load_checkpoint(folder: Path, identity: str) -> tuple[dict[str, Tensor], dic
 
 
 def remove_checkpoints(folder: Path) -> None:
-    """Delete all checkpoints of a training, and the folder when nothing else is in it."""
+    """Delete all checkpoints of a training, and the folder when nothing else is in it.
+
+    What a job that was killed in the middle of writing one has left goes as well.
+    """
     if not folder.is_dir():
         return
     for number in _numbers(folder):
         _remove(folder, number)
+    for path in folder.iterdir():
+        if _WRITTEN.fullmatch(path.name):
+            path.unlink(missing_ok=True)
     if not any(folder.iterdir()):
         folder.rmdir()
 
