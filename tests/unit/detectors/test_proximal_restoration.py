@@ -103,6 +103,41 @@ def test_a_narrow_valley_is_descended_in_short_steps():
     assert model.computed <= 32 * 4
 
 
+def test_short_steps_are_halved_where_they_are_too_long():
+    """Steps above 2 / stiffness would lead further and further away."""
+    model = Anchored(torch.zeros(1, 8, 8), stiffness=4000.0)
+    inputs = torch.rand(4, 1, 8, 8)
+    found = descend(model, inputs, tv_weight=0.0, **STEPS)
+    assert found.abs().max() < 0.01
+    # 4 halvings; 2000 steps of a quarter of a thousandth without momentum.
+    assert model.computed <= 250 * 4
+
+
+class Hopeless(Anchored):
+    """Whose gradient points upwards."""
+
+    def elbo_parts(self, slices):
+        expected, _ = super().elbo_parts(slices)
+        value = 50 * slices.square().flatten(1).sum(dim=1)
+        return expected, 2 * value.detach() - value
+
+
+class Broken(Anchored):
+    """Whose objective is not a number."""
+
+    def elbo_parts(self, slices):
+        expected, rest = super().elbo_parts(slices)
+        return expected, rest * torch.nan
+
+
+@pytest.mark.parametrize("kind", [Hopeless, Broken])
+def test_what_cannot_be_descended_is_no_result(kind, slices, brain):
+    model = kind(torch.zeros(1, *slices.shape[2:]))
+    with pytest.raises(ConfigError, match="slices 0 to .* diverged; choose smaller steps"):
+        proximal_restoration.detect(model, slices, brain, seed=0, device=CPU, tv_weight=0)
+    assert model.computed <= 14 * len(slices)
+
+
 @pytest.mark.parametrize("time", [0.004, 0.05, 0.051, 0.2, 0.5])
 def test_momentum_goes_no_further_than_the_time(time):
     """One pixel is stiff; the others go to what is expected, which is far away, at speed 1."""

@@ -5,7 +5,7 @@ TV(x - y). Not from the papers. A step goes down the gradient of what passes thr
 then solves the rest exactly, absolute errors and TV together (their proximal map, by accelerated
 projected gradient on the dual: Beck and Teboulle 2009). So there is no jitter of sub-gradients, and
 steps can be long. Where a model is stiff they raise the objective: from the first long step that
-does, a slice goes on with short ones and Nesterov's momentum.
+does, a slice goes on with short ones and Nesterov's momentum, halved where even they lead upwards.
 
 The published loop does not minimise L: its 500 steps of 1e-3 are a descent for a limited time, and
 stopping there is part of the method (going on can lower detection). So does this solver stop: when
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 NEEDS = {"elbo"}
 # time: length of the descent; that of the published 500 steps of 1e-3.
 # long_step: taken as long as it does not raise a slice's objective; most models never refuse it.
-# short_step: taken from then on, whether it helps or not (benchmarks/README.md has a model that
-#   needs it; one that diverges is stiffer still).
+# short_step: taken from then on (benchmarks/README.md has a model that needs it); halved where even
+#   such steps lead upwards.
 # inner_steps: of the dual problem, in every step.
 # The others as of the restoration detector.
 SETTINGS = {
@@ -51,6 +51,11 @@ SETTINGS = {
 SIGNED = True
 # Momentum after k short steps: k / (k + 3), Nesterov's.
 FRICTION = 3
+# Momentum may raise the objective on the way, but not by more than this share above where the short
+# steps began: such a step is refused and they are halved.
+SLACK = 0.01
+# The descent is given up (not a number) where they became shorter than this share of short_step.
+SHORTEST = 2**-10
 
 
 def detect(
@@ -108,50 +113,71 @@ def descend(
 ) -> Tensor:
     """Restored slices (n, c, h, w); parameters as in ``SETTINGS``.
 
-    Slices do not influence each other; those that are done are no longer computed. Parameters of
-    ``model`` should not require gradients.
+    Slices do not influence each other; those that are done are no longer computed. Slices where no
+    step leads down are not numbers. Parameters of ``model`` should not require gradients.
     """
     restored = inputs.clone()
-    state = _start(model, inputs, tv_weight, time)
+    state = _start(model, inputs, tv_weight, time, long_step)
     while len(state["slice"]):
-        short = state["short"] > 0
-        length = torch.where(short, short_step, long_step)
-        length = torch.minimum(length, state["left"] - state["carried"])
-        residual, dual = shrink_variation(
-            state["ahead"] - per_slice(length) * state["gradient"],
-            state["expected"] - state["input"],
-            length,
-            tv_weight,
-            inner_steps,
-            (state["down"], state["right"], state["off"]),
-        )
-        gone = state["carried"] + length
-        left = state["left"] - gone
-        # Room for another step before the end.
-        room = (left - short_step).clamp(min=0) / gone
-        inertia = torch.minimum(state["short"] / (state["short"] + FRICTION), room)
-        ahead = residual + per_slice(inertia) * (residual - state["residual"])
-        taken = _look(model, state["input"], ahead, tv_weight)
-        taken |= dict(zip(("down", "right", "off"), dual))
-        taken |= {"residual": residual, "left": left, "carried": inertia * gone}
-        good = short | (taken["objective"] <= state["objective"])
-        for name, new in taken.items():
-            state[name] = torch.where(per_slice(good, new.ndim), new, state[name])
-        # Counts short steps; a refused long one makes the next the first of them.
-        state["short"] += short | ~good
+        _judge(state, _step(model, state, tv_weight, inner_steps), short_step)
+        lost = state["length"] < SHORTEST * short_step
+        state["residual"] = torch.where(per_slice(lost), torch.nan, state["residual"])
         # Rounding must not leave a last, tiny step.
-        done = state["left"] < 1e-6
+        done = lost | (state["left"] < 1e-6)
         if done.any():
             restored[state["slice"][done]] = (state["input"] + state["residual"])[done]
             state = {name: value[~done] for name, value in state.items()}
     return restored
 
 
-def _start(model: Any, inputs: Tensor, tv_weight: float, time: float) -> dict[str, Tensor]:
+def _step(
+    model: Any, state: dict[str, Tensor], tv_weight: float, inner_steps: int
+) -> dict[str, Tensor]:
+    """What of ``state`` is another after one more step of each slice."""
+    length = torch.minimum(state["length"], state["left"] - state["carried"])
+    residual, dual = shrink_variation(
+        state["ahead"] - per_slice(length) * state["gradient"],
+        state["expected"] - state["input"],
+        length,
+        tv_weight,
+        inner_steps,
+        (state["down"], state["right"], state["off"]),
+    )
+    gone = state["carried"] + length
+    left = state["left"] - gone
+    # Room for another step before the end.
+    room = (left - state["length"]).clamp(min=0) / gone
+    inertia = torch.minimum(state["short"] / (state["short"] + FRICTION), room)
+    ahead = residual + per_slice(inertia) * (residual - state["residual"])
+    taken = _look(model, state["input"], ahead, tv_weight)
+    taken |= dict(zip(("down", "right", "off"), dual))
+    return taken | {"residual": residual, "left": left, "carried": inertia * gone}
+
+
+def _judge(state: dict[str, Tensor], taken: dict[str, Tensor], short_step: float) -> None:
+    """Take the steps that do not raise the objective too far; change lengths where one does."""
+    short = state["short"] > 0
+    good = taken["objective"] <= state["limit"]
+    for name, new in taken.items():
+        state[name] = torch.where(per_slice(good, new.ndim), new, state[name])
+    # A refused long step makes the next one the first short one; momentum starts anew there.
+    state["short"] = torch.where(good, state["short"] + short, 1)
+    shorter = torch.where(short, state["length"] / 2, short_step)
+    state["length"] = torch.where(good, state["length"], shorter)
+    # Long steps may not raise it at all, short ones not above where they began, but for the slack.
+    limit = state["objective"] + torch.where(good, 0, SLACK * state["objective"].abs())
+    state["limit"] = torch.where(short, state["limit"], limit)
+
+
+def _start(
+    model: Any, inputs: Tensor, tv_weight: float, time: float, long_step: float
+) -> dict[str, Tensor]:
     """Where each slice is; the first axis of everything is the slices still to be done.
 
     ``residual`` is where its last step ended, ``ahead`` where momentum has carried it from there
     (``carried``, as a length of descent); ``objective`` and ``gradient`` are those of ``ahead``.
+    ``length`` is that of the next step, ``short`` counts short steps, ``limit`` is the objective
+    above which a step is refused.
     """
     zeros = torch.zeros_like(inputs)
     found = _look(model, inputs, zeros, tv_weight)
@@ -162,7 +188,9 @@ def _start(model: Any, inputs: Tensor, tv_weight: float, time: float) -> dict[st
         "residual": zeros,
         "left": none + time,
         "carried": none,
-        "short": none.clone(),
+        "short": none,
+        "length": none + long_step,
+        "limit": found["objective"],
         "down": zeros[..., 1:, :],
         "right": zeros[..., 1:],
         "off": zeros,
