@@ -3,9 +3,11 @@
 For both: evaluations of the network per slice, speed against the loop as the detector runs it and
 against the plain loop of restoration.py (all 500 steps), mean objective, correlation of the
 residual with that of the published 500 steps, and AUPRC (voxels of the brain, no post-processing
-but the sign prior). The loop is also looked at on its way: where it stops is part of the method.
+but the sign prior). Both are also looked at on their way: where they stop is part of the method.
 
     python benchmarks/solvers.py --results results --bundle demo/vae/seed-0 --cohorts demo_ms
+
+``--figure NAME`` draws objective and AUPRC against evaluations into NAME.png.
 """
 
 from __future__ import annotations
@@ -17,10 +19,12 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import common
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from restoration import STEP_SIZE, plain
 from sklearn.metrics import average_precision_score
 
@@ -28,17 +32,28 @@ from normscan.detectors import proximal_restoration, restoration
 from normscan.detectors.inference import batches, each_batch, elbo_and_gradient, for_inference
 from normscan.detectors.restoration import objective
 from normscan.detectors.variation import variation_gradient
+from normscan.figures.style import new_figure, save_figure, styled
 from normscan.files import load_nifti
 from normscan.slices.index import load_index, open_array
 from normscan.training.bundle import load_bundle
 
-# Steps of the published loop after which it is looked at; it ends with the last.
+# Steps of the published loop after which it is looked at; it ends with the last. The proximal
+# solver is given the same times.
 STOPS = [50, 125, 250, 375, 500]
+SOLVERS = {"loop": "published loop", "proximal": "proximal solver"}
 BATCH = 16
 # Of the plain loop, whose time is taken from so many slices and steps.
 PLAIN_SLICES, PLAIN_STEPS = 2, 50
-# Name, evaluations per slice, seconds, restored slices.
-Row = tuple[str, float, float, np.ndarray]
+
+
+class Row(NamedTuple):
+    """Slices restored by a solver that was stopped after some time of descent."""
+
+    solver: str
+    time: float
+    evaluations: float
+    seconds: float
+    restored: np.ndarray
 
 
 def arguments() -> argparse.Namespace:
@@ -52,7 +67,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--weights", nargs="+", type=float, default=[0.6, 1.8])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--settings", nargs="*", default=["{}"], help="of the solver, as JSON")
+    parser.add_argument("--settings", default="{}", help="of the proximal solver, as JSON")
+    parser.add_argument("--figure", type=Path, help="name of a picture, without its ending")
     return parser.parse_args()
 
 
@@ -116,7 +132,7 @@ def loops(model, inputs: np.ndarray, weight: float, device: torch.device) -> lis
     seen, _ = solve_all(partial(loop_on_its_way, model, weight=weight), inputs, device)
     restored = [np.concatenate(parts) for parts in zip(*seen)]
     return [
-        (f"loop, {stop} steps", stop, spent * stop / STOPS[-1], own)
+        Row("loop", stop * STEP_SIZE, stop, spent * stop / STOPS[-1], own)
         for stop, own in zip(STOPS, restored)
     ]
 
@@ -124,8 +140,8 @@ def loops(model, inputs: np.ndarray, weight: float, device: torch.device) -> lis
 def proximal(model, inputs: np.ndarray, weight: float, changes: dict, device: torch.device) -> Row:
     """The proximal solver with some settings changed."""
     names = ("time", "long_step", "short_step", "inner_steps")
-    usual = {name: proximal_restoration.SETTINGS[name] for name in names}
-    solve = partial(proximal_restoration.descend, tv_weight=weight, **{**usual, **changes})
+    settings = {name: proximal_restoration.SETTINGS[name] for name in names} | changes
+    solve = partial(proximal_restoration.descend, tv_weight=weight, **settings)
 
     def counted(own: torch.Tensor) -> tuple[np.ndarray, int]:
         counting = Counted(model)
@@ -134,7 +150,7 @@ def proximal(model, inputs: np.ndarray, weight: float, changes: dict, device: to
     parts, spent = solve_all(counted, inputs, device)
     restored = np.concatenate([own for own, _ in parts])
     evaluations = sum(count for _, count in parts) / len(restored)
-    return f"proximal {json.dumps(changes)}", evaluations, spent, restored
+    return Row("proximal", settings["time"], evaluations, spent, restored)
 
 
 def plain_seconds(model, inputs: np.ndarray, weight: float, device: torch.device) -> float:
@@ -160,31 +176,59 @@ def mean_objective(
     return float(torch.cat(values).mean())
 
 
-def compare(model, cohort: str, given: argparse.Namespace, device: torch.device) -> None:
-    """Print a table of all solvers for each weight of the TV."""
+def compare(
+    model, cohort: str, weight: float, given: argparse.Namespace, device: torch.device
+) -> list[dict]:
+    """Print a table of both solvers, a row per time of descent; its rows."""
     inputs, brain, lesion = cohort_slices(given.results, given.pack, cohort, given.slices)
     ready = for_inference(model, device)
-    for weight in given.weights:
-        changes = [json.loads(text) for text in given.settings]
-        rows = loops(ready, inputs, weight, device)
-        rows += [proximal(ready, inputs, weight, change, device) for change in changes]
-        naive = plain_seconds(model, inputs, weight, device)
-        _, _, full, reference = rows[len(STOPS) - 1]
-        expected = (inputs - reference).ravel()
-        table = [
-            {
-                "solver": name,
-                "evaluations": float(evaluations),
-                "times the loop": full / spent,
-                "times plain": naive / spent,
-                "objective": mean_objective(ready, restored, inputs, weight, device),
-                "correlation": float(np.corrcoef((inputs - restored).ravel(), expected)[0, 1]),
-                "AUPRC": auprc(inputs, restored, brain, lesion, cohort in given.positive),
-            }
-            for name, evaluations, spent, restored in rows
-        ]
-        common.table(f"{cohort}, {len(inputs)} slices, tv_weight {weight:g}", table)
-        sys.stdout.flush()
+    changes = json.loads(given.settings)
+    rows = loops(ready, inputs, weight, device)
+    for stop in STOPS:
+        limited = {"time": stop * STEP_SIZE, **changes}
+        rows.append(proximal(ready, inputs, weight, limited, device))
+    naive = plain_seconds(model, inputs, weight, device)
+    published = rows[len(STOPS) - 1]
+    expected = (inputs - published.restored).ravel()
+    table = [
+        {
+            "solver": row.solver,
+            "time": row.time,
+            "evaluations": float(row.evaluations),
+            "times the loop": published.seconds / row.seconds,
+            "times plain": naive / row.seconds,
+            "objective": mean_objective(ready, row.restored, inputs, weight, device),
+            "correlation": float(np.corrcoef((inputs - row.restored).ravel(), expected)[0, 1]),
+            "AUPRC": auprc(inputs, row.restored, brain, lesion, cohort in given.positive),
+        }
+        for row in rows
+    ]
+    common.table(f"{cohort}, {len(inputs)} slices, tv_weight {weight:g}", table)
+    sys.stdout.flush()
+    return table
+
+
+@styled
+def draw(tables: dict[str, list[dict]]) -> Figure:
+    """Objective and AUPRC against evaluations; a column per cohort."""
+    figure = new_figure(2.6 * len(tables) + 0.8, 4.2)
+    axes = figure.subplots(2, len(tables), sharex=True, squeeze=False)
+    for column, (title, table) in zip(axes.T, tables.items()):
+        column[0].set_title(title)
+        column[1].set_xlabel("evaluations of the network")
+        for axis, measure in zip(column, ("objective", "AUPRC")):
+            for name, label in SOLVERS.items():
+                own = [row for row in table if row["solver"] == name]
+                x, y = ([row[key] for row in own] for key in ("evaluations", measure))
+                axis.plot(x, y, marker="o", markersize=4, label=label)
+            axis.set_xscale("log")
+            axis.xaxis.set_major_formatter("{x:g}")
+            if measure == "AUPRC":
+                axis.set_ylim(0, 1.15 * max(row["AUPRC"] for row in table))
+    for row, measure in zip(axes, ("objective", "AUPRC")):
+        row[0].set_ylabel(measure)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure
 
 
 def main() -> None:
@@ -195,8 +239,13 @@ def main() -> None:
         print(f"{folder}: no finished run; `make demo` makes one")
         return
     model, _ = load_bundle(folder / "weights.safetensors", folder / "bundle.json")
-    for cohort in given.cohorts:
-        compare(model, cohort, given, device)
+    tables = {
+        f"{cohort}, weight {weight:g}": compare(model, cohort, weight, given, device)
+        for cohort in given.cohorts
+        for weight in given.weights
+    }
+    if given.figure:
+        print("drawn:", *save_figure(draw(tables), given.figure))
 
 
 if __name__ == "__main__":
