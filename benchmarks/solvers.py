@@ -67,7 +67,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--weights", nargs="+", type=float, default=[0.6, 1.8])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--settings", default="{}", help="of the proximal solver, as JSON")
+    parser.add_argument(
+        "--settings", default="{}", help="of the proximal solver, but time, as JSON"
+    )
     parser.add_argument("--figure", type=Path, help="name of a picture, without its ending")
     return parser.parse_args()
 
@@ -185,7 +187,7 @@ def compare(
     changes = json.loads(given.settings)
     rows = loops(ready, inputs, weight, device)
     for stop in STOPS:
-        limited = {"time": stop * STEP_SIZE, **changes}
+        limited = {**changes, "time": stop * STEP_SIZE}
         rows.append(proximal(ready, inputs, weight, limited, device))
     naive = plain_seconds(model, inputs, weight, device)
     published = rows[len(STOPS) - 1]

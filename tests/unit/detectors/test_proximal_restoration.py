@@ -93,24 +93,21 @@ def test_few_evaluations_are_needed():
     assert model.computed <= 13 * 5
 
 
-def test_a_narrow_valley_is_descended_in_short_steps():
+@pytest.mark.parametrize(
+    ("stiffness", "nearest", "evaluations"),
+    [
+        # The first look, a refused step, and 0.5 = 125 short steps with momentum.
+        (100.0, 0.05, 32),
+        # Above 2 / stiffness short steps lead further and further away: halved four times.
+        (4000.0, 0.01, 250),
+    ],
+)
+def test_narrow_valleys_are_descended_in_shorter_steps(stiffness, nearest, evaluations):
     """Long steps go too far there and raise the objective."""
-    model = Anchored(torch.zeros(1, 8, 8), stiffness=100.0)
-    inputs = torch.rand(4, 1, 8, 8)
-    found = descend(model, inputs, tv_weight=0.0, **STEPS)
-    assert found.abs().max() < 0.05
-    # The first look, a refused step, and 0.5 = 125 short steps with momentum.
-    assert model.computed <= 32 * 4
-
-
-def test_short_steps_are_halved_where_they_are_too_long():
-    """Steps above 2 / stiffness would lead further and further away."""
-    model = Anchored(torch.zeros(1, 8, 8), stiffness=4000.0)
-    inputs = torch.rand(4, 1, 8, 8)
-    found = descend(model, inputs, tv_weight=0.0, **STEPS)
-    assert found.abs().max() < 0.01
-    # 4 halvings; 2000 steps of a quarter of a thousandth without momentum.
-    assert model.computed <= 250 * 4
+    model = Anchored(torch.zeros(1, 8, 8), stiffness)
+    found = descend(model, torch.rand(4, 1, 8, 8), tv_weight=0.0, **STEPS)
+    assert found.abs().max() < nearest
+    assert model.computed <= evaluations * 4
 
 
 class Hopeless(Anchored):

@@ -72,7 +72,8 @@ def detect(
 
     Raises
     ------
-    ConfigError : a setting is out of range, or ``tv_weight`` is still ``auto`` (see :func:`tune`).
+    ConfigError : a setting is out of range, ``tv_weight`` is still ``auto`` (see :func:`tune`), or
+        no step leads down from a slice.
     """
     chosen = {**SETTINGS, **settings}
     return restore(

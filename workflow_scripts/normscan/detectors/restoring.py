@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # solve(model, inputs, tv_weight=...) -> restored slices, each on its own.
 Solver = Callable[..., Tensor]
+ADVICE = "choose smaller steps (step_size; short_step of proximal_restoration)"
 
 
 def restore(
@@ -53,8 +54,7 @@ def restore(
         restored = solve(model, batch, tv_weight=weight)
         if not restored.isfinite().all():
             raise ConfigError(
-                f"the restoration of slices {where.start} to {where.stop - 1} diverged; choose "
-                "smaller steps (step_size; short_step of proximal_restoration)"
+                f"the restoration of slices {where.start} to {where.stop - 1} diverged; {ADVICE}"
             )
         return signed_score(batch - restored), restored
 
@@ -131,8 +131,7 @@ def choose_tv_weight(
     usable = [row for row in table if row["mean_change"] is not None]
     if not usable:
         raise ConfigError(
-            "the restoration of healthy slices diverges for every one of tv_candidates; choose "
-            "smaller steps (step_size; short_step of proximal_restoration)"
+            f"the restoration of healthy slices diverges for every one of tv_candidates; {ADVICE}"
         )
     return min(usable, key=lambda row: row["mean_change"])["tv_weight"], table
 

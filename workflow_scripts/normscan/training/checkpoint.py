@@ -75,11 +75,10 @@ def remove_checkpoints(folder: Path) -> None:
     """
     if not folder.is_dir():
         return
-    for number in _numbers(folder):
-        _remove(folder, number)
-    for path in folder.iterdir():
-        if _WRITTEN.fullmatch(path.name):
-            path.unlink(missing_ok=True)
+    written = [path for path in folder.iterdir() if _WRITTEN.fullmatch(path.name)]
+    # By ending, so the JSON first, as in _remove.
+    for path in sorted(written, key=lambda path: path.suffix):
+        path.unlink(missing_ok=True)
     if not any(folder.iterdir()):
         folder.rmdir()
 
