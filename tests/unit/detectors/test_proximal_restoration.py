@@ -11,7 +11,12 @@ from normscan.detectors.inference import for_inference
 from normscan.detectors.proximal_restoration import SETTINGS, descend, tune
 from normscan.detectors.restoration import descend as plain_descend
 from normscan.detectors.restoration import objective
-from normscan.detectors.variation import shrink_variation, total_variation
+from normscan.detectors.variation import (
+    ACCURACY,
+    shrink_variation,
+    shrink_variation_well,
+    total_variation,
+)
 from normscan.errors import ConfigError
 from normscan.models import vae
 
@@ -111,6 +116,80 @@ def test_narrow_valleys_are_descended_in_shorter_steps(stiffness, nearest, evalu
     assert model.computed <= evaluations * 4
 
 
+@pytest.mark.parametrize(("stiffness", "most"), [(1e5, 200), (1e5, 20)])
+def test_evaluations_of_a_slice_are_bounded(stiffness, most, caplog):
+    """Where short steps must be halved again and again, a slice ends at its best, and says so."""
+    model = Anchored(torch.zeros(1, 8, 8), stiffness)
+    inputs = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    with caplog.at_level("INFO", logger="normscan"):
+        found = descend(model, inputs, tv_weight=0.1, **{**STEPS, "most_evaluations": most})
+    assert model.computed == most * 4
+    assert f"4 of 4 slices ended after {most} evaluations" in caplog.text
+    with torch.no_grad():
+        before, after = (value(model, x, inputs, 0.1) for x in (inputs, found))
+    assert found.isfinite().all() and (after < before).all()
+
+
+def value(model, images, inputs, weight):
+    expected, rest = model.elbo_parts(images)
+    near = (images - expected).abs().flatten(1).sum(dim=1)
+    return near + rest + weight * total_variation(images - inputs)
+
+
+def test_an_easy_slice_is_not_held_up_by_a_stiff_one():
+    """Its steps are as many and end in the same place, whoever is in the batch."""
+    stiff = torch.tensor([1e5, 0.0]).view(2, 1)
+
+    class Model(Anchored):
+        def elbo_parts(self, slices):
+            expected, _ = super().elbo_parts(slices)
+            weight = stiff if len(slices) == 2 else stiff[int(slices.mean() < 0.5) :][:1]
+            return expected, 0.5 * (weight * slices.square().flatten(1)).sum(dim=1)
+
+    inputs = torch.stack([torch.full((1, 8, 8), 0.6), torch.full((1, 8, 8), 0.2)])
+    found = descend(Model(torch.zeros(1, 8, 8)), inputs, tv_weight=0.0, **STEPS)
+    torch.testing.assert_close(found[1], torch.zeros(1, 8, 8), atol=5e-3, rtol=0)
+
+
+@pytest.mark.parametrize("weight", [3.6, 14.4])
+def test_a_heavy_variation_costs_no_more_evaluations(weight):
+    """A step that is not solved well enough leads upwards, however short it is."""
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.zeros(3, 1, 32, 32)
+    model = Anchored(0.01 * torch.randn(1, 32, 32, generator=generator), stiffness=20.0)
+    found = descend(model, inputs, tv_weight=weight, **STEPS)
+    assert model.computed <= 33 * 3
+    with torch.no_grad():
+        before, after = (value(model, x, inputs, weight) for x in (inputs, found))
+    assert (after <= before).all()
+
+
+def test_the_proximal_map_is_solved_to_its_accuracy():
+    """The duality gap that is left, whatever the weight; a slice's own number of steps."""
+    generator = torch.Generator().manual_seed(0)
+    images, centre = (torch.randn(4, 1, 24, 24, generator=generator).double() for _ in range(2))
+    zeros = torch.zeros_like(images)
+    dual = (zeros[..., 1:, :], zeros[..., 1:])
+    length = torch.tensor([0.05, 0.2, 0.004, 0.05], dtype=torch.float64)
+    for weight in (0.0, 0.3, 1.8):
+        exact = shrink_variation(images, centre, length, weight, 4000, dual)[0]
+        found = shrink_variation_well(images, centre, length, weight, 10, dual)[0]
+        least, ours = (minimised(r, images, centre, length, weight) for r in (exact, found))
+        kept = weight * total_variation(found) + (found - centre).abs().flatten(1).sum(dim=1)
+        assert (ours >= least - 1e-6).all()
+        assert (ours - least <= ACCURACY * kept).all()
+        for row in range(4):
+            own = tuple(one[[row]] for one in (images, centre, length))
+            alone, _ = shrink_variation_well(*own, weight, 10, tuple(d[[row]] for d in dual))
+            torch.testing.assert_close(found[[row]], alone)
+
+
+def minimised(residual, images, centre, length, weight):
+    square = (residual - images).square().flatten(1).sum(dim=1) / (2 * length)
+    near = (residual - centre).abs().flatten(1).sum(dim=1)
+    return square + near + weight * total_variation(residual)
+
+
 class Hopeless(Anchored):
     """Whose gradient points upwards."""
 
@@ -193,15 +272,17 @@ class Store:
 
 
 def test_the_weight_is_tuned_with_this_solver(linear, slices):
-    settings, table = tune(linear, Store(slices), seed=0, device=CPU, tv_candidates=[0.0, 0.3, 5.0])
-    changes = []
-    for weight in (0.0, 0.3, 5.0):
+    candidates = [0.0, 0.3, 5.0]
+    settings, record = tune(linear, Store(slices), seed=0, device=CPU, tv_candidates=candidates)
+    table, changes = record["table"][:3], []
+    for weight in candidates:
         restored = descend(
             for_inference(linear, CPU), torch.from_numpy(slices), tv_weight=weight, **STEPS
         )
         changes.append(float((restored - torch.from_numpy(slices)).abs().mean()))
     np.testing.assert_allclose([row["mean_change"] for row in table], changes, rtol=1e-4)
     assert settings["tv_weight"] == [0.0, 0.3, 5.0][int(np.argmin(changes))]
+    assert record["how"] == "interior minimum"
 
 
 @pytest.mark.parametrize(
@@ -210,6 +291,7 @@ def test_the_weight_is_tuned_with_this_solver(linear, slices):
         ({"time": 0}, "time: found 0"),
         ({"short_step": 0}, "short_step: found 0"),
         ({"inner_steps": 0}, "inner_steps: found 0"),
+        ({"most_evaluations": 1}, "most_evaluations: found 1"),
         ({"tv_weight": "auto"}, "tv_weight: is 'auto'"),
     ],
 )

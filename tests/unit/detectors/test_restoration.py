@@ -10,7 +10,7 @@ from fake_models import CPU, Linear
 from normscan.detectors import restoration
 from normscan.detectors.inference import elbo_and_gradient, for_inference
 from normscan.detectors.restoration import descend, objective, tune
-from normscan.detectors.restoring import choose_tv_weight
+from normscan.detectors.restoring import PUBLISHED, choose_tv_weight
 from normscan.detectors.variation import total_variation, variation_gradient
 from normscan.errors import ConfigError
 from normscan.models import vae
@@ -124,13 +124,16 @@ def test_candidate_with_the_smallest_change_is_chosen(linear, slices, brain):
     candidates = [0.0, 0.05, 0.3, 3.0]
     chosen = {"steps": 100, "step_size": 1e-2}
     solve = partial(descend, **chosen)
-    weight, table = choose_tv_weight(linear, slices, candidates, solve, device=CPU)
+    weight, record = choose_tv_weight(linear, slices, candidates, solve, device=CPU)
+    table = record["table"]
     expected = [
         np.abs(run(linear, slices, brain, tv_weight=one, **chosen).map).mean() for one in candidates
     ]
     assert [row["tv_weight"] for row in table] == candidates
     np.testing.assert_allclose([row["mean_change"] for row in table], expected, rtol=1e-4)
     assert weight == candidates[int(np.argmin(expected))] != 0
+    assert (record["how"], record["reason"]) == ("interior minimum", "")
+    assert record["criterion"] == "mean_change"
 
 
 class Exploding(Linear):
@@ -148,13 +151,95 @@ def test_divergence_is_an_error_that_names_the_step(slices, brain):
         choose_tv_weight(Exploding(), slices, [0, 1], solve, device=CPU)
 
 
-def test_diverging_candidates_are_never_chosen(slices):
-    def fake(model, inputs, *, tv_weight):
-        return inputs * float("nan") if tv_weight < 1 else inputs + tv_weight
+def choose(change, candidates):
+    """The weight, its record and the weights tried, where restoring changes pixels by so much."""
 
-    weight, table = choose_tv_weight(Linear(), slices, [0.5, 3, 2], fake, device=CPU)
+    def fake(model, inputs, *, tv_weight):
+        return inputs + change(tv_weight)
+
+    slices = np.zeros((3, 1, 4, 4), np.float32)
+    weight, record = choose_tv_weight(Linear(), slices, candidates, fake, device=CPU)
+    return weight, record, [row["tv_weight"] for row in record["table"]]
+
+
+def test_diverging_candidates_are_never_chosen():
+    def change(weight):
+        return float("nan") if weight < 1 else 1 + abs(weight - 2)
+
+    weight, record, _ = choose(change, [0.5, 1, 3, 2])
     assert weight == 2
-    assert [row["mean_change"] is None for row in table] == [True, False, False]
+    assert [row["mean_change"] is None for row in record["table"]] == [True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("least", "candidates", "tried"),
+    [
+        (7.0, [0.0, 1.8, 3.6], [7.2, 14.4]),
+        (0.4, [0.0, 1.6, 3.2], [0.8, 0.4]),
+        (0.3, [0.6, 1.2], [0.3, 0.15]),
+    ],
+    ids=["above", "above none", "below"],
+)
+def test_a_minimum_at_an_edge_is_looked_for_beyond_it(least, candidates, tried):
+    weight, record, weights = choose(lambda w: 1 + abs(w - least), candidates)
+    assert weights == candidates + tried
+    assert weight == min(weights, key=lambda w: abs(w - least))
+    assert record["how"] == "interior minimum"
+
+
+@pytest.mark.parametrize(
+    ("change", "candidates", "further", "reason"),
+    [
+        (
+            lambda w: 1 / (1 + 0.1 * w),
+            [0.0, 1.8, 3.6],
+            [7.2, 14.4, 28.8, 57.6],
+            "falls all the way to 57.6",
+        ),
+        (lambda w: 1 + w, [0.6, 1.8], [0.3, 0.15, 0.075, 0.0375], "rises from 0.0375"),
+        (lambda w: 1 + w, [0.0, 1.8], [0.9, 0.45, 0.225, 0.1125], "rises from 0, "),
+        # Nothing to be gained from heavier weights still.
+        (lambda w: 10.0**-w, [0.0, 1.8, 3.6], [], "at 3.6 hardly anything is restored"),
+        # Rounding makes a minimum where nothing is restored.
+        (lambda w: 1e-6 * abs(w - 2) if w else 1.0, [0, 1, 2, 3], [1.8], "at 2 hardly"),
+        (lambda w: 0.0, [0.0, 1.0], [1.8], "hardly anything is restored"),
+        (lambda w: 1 / (1 + 0.1 * w) if w < 4 else np.nan, [0.0, 1.8, 3.6], [7.2], "to 3.6"),
+        (lambda w: 1.0 + w, [0.0], [1.8, 0.9, 0.45, 0.225], "rises from 0, "),
+    ],
+    ids=["falls", "rises", "rises from none", "vanishes", "rounding", "still", "diverges", "one"],
+)
+def test_where_the_change_determines_no_weight_the_published_one_is_taken(
+    change, candidates, further, reason, caplog
+):
+    with caplog.at_level("WARNING", logger="normscan"):
+        weight, record, tried = choose(change, candidates)
+    assert weight == PUBLISHED == 1.8
+    assert tried == candidates + further
+    assert record["how"] == "fallback" and reason in record["reason"]
+    assert "healthy scans do not determine it" in caplog.text and reason in caplog.text
+
+
+def test_the_published_weight_must_not_diverge_either():
+    with pytest.raises(ConfigError, match=r"tv_weight: not determined .*1\.8.*diverges; choose"):
+        choose(lambda w: 1 + w if w < 1 else np.nan, [0.0, 0.6])
+
+
+def test_another_criterion_can_be_put_in():
+    """It may restore what it likes, by the solver that is tuned; its name is in the record."""
+
+    def blob_left(restore, slices):
+        painted = slices + 1
+        return (restore(painted) - slices).abs().sum(dtype=torch.float64)
+
+    def fake(model, inputs, *, tv_weight):
+        return inputs - 1 / (1 + abs(tv_weight - 2))
+
+    slices = np.zeros((3, 1, 4, 4), np.float32)
+    weight, record = choose_tv_weight(
+        Linear(), slices, [0.5, 1, 2, 3], fake, device=CPU, criterion=blob_left, faint=0
+    )
+    assert (weight, record["how"], record["criterion"]) == (2, "interior minimum", "blob_left")
+    np.testing.assert_allclose([row["blob_left"] for row in record["table"]], [0.6, 0.5, 0, 0.5])
 
 
 class Store:
@@ -175,9 +260,10 @@ def test_tuning_takes_slices_from_all_over_the_store(linear):
     slices = np.random.default_rng(0).random((50, 1, 4, 4), np.float32)
     store = Store(slices)
     chosen = {"tv_slices": 5, "tv_candidates": [0.0, 0.2], "steps": 10, "tv_weight": "auto"}
-    settings, table = tune(linear, store, seed=0, device=CPU, **chosen)
+    settings, record = tune(linear, store, seed=0, device=CPU, **chosen)
     assert store.numbers == [0, 12, 24, 37, 49]
-    assert settings == {"tv_weight": min(table, key=lambda row: row["mean_change"])["tv_weight"]}
+    least = min(record["table"], key=lambda row: row["mean_change"])["tv_weight"]
+    assert settings == {"tv_weight": least if record["how"] == "interior minimum" else PUBLISHED}
     tune(linear, store, seed=0, device=CPU, **{**chosen, "tv_slices": 500})
     assert store.numbers == list(range(50))
 

@@ -95,7 +95,7 @@ def detect(
 
 def tune(
     model: Any, healthy: SliceStore, *, seed: int, device: torch.device, **settings: Any
-) -> tuple[dict[str, float], list[dict[str, float | None]]]:
+) -> tuple[dict[str, float], dict[str, Any]]:
     """The weight of the TV that changes healthy slices least; as ``restoration.tune``."""
     chosen = {**SETTINGS, **settings}
     return tune_tv_weight(

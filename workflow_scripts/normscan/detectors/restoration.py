@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from normscan.slices.store import SliceStore
 
 NEEDS = {"elbo"}
-# tv_weight: lambda; "auto" = the candidate that changes healthy validation slices least.
+# tv_weight: lambda; "auto" = the one that changes healthy validation slices least, if that is
+#   inside of the range that is searched; else the published one (restoring.py).
 # tv_candidates: none, and the range that the paper plots (its choice: 1.8).
 # tv_slices: healthy slices that are restored for each candidate, spread over all scans.
 # batch_size: slices at once; None = what suits the device.
@@ -84,7 +85,7 @@ def detect(
 
 def tune(
     model: Any, healthy: SliceStore, *, seed: int, device: torch.device, **settings: Any
-) -> tuple[dict[str, float], list[dict[str, float | None]]]:
+) -> tuple[dict[str, float], dict[str, Any]]:
     """Settings that are found without labels, on healthy scans: the weight of the TV.
 
     Parameters
@@ -93,7 +94,8 @@ def tune(
 
     Returns
     -------
-    settings, table : ``{"tv_weight": ...}``, and the change under each candidate.
+    settings, record : ``{"tv_weight": ...}``, and how it was found
+        (:func:`normscan.detectors.restoring.choose_tv_weight`).
     """
     chosen = {**SETTINGS, **settings}
     return tune_tv_weight(

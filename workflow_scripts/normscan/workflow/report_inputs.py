@@ -105,7 +105,19 @@ class ReportInputs(Inputs):
                 for name in self.study.protocols
                 for job in self.jobs(name)
             ],
+            "tuned": list(self.tuned()),
             "bundles": self.bundles(),
+        }
+
+    def tuned(self) -> dict[str, str]:
+        """Settings that were found on healthy scans: file -> whose, in words."""
+        return {
+            f"{self.map_folder(name, job.variant, job.seed)}/tuned.json": (
+                f"{self._figure_approach(name, job)['title']}, seed {job.seed}"
+            )
+            for name in self.study.protocols
+            for job in self.jobs(name)
+            if "auto" in self.approach(variant_parts(job.variant)[0]).settings.values()
         }
 
     def run_record(self, config: dict[str, Any]) -> dict[str, Any]:
@@ -145,5 +157,6 @@ class ReportInputs(Inputs):
                 for name, spec in study.protocols.items()
             },
             "seeds": list(study.seeds),
+            "tuned": self.tuned(),
             "device": study.device,
         }
