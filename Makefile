@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo study test lint format bench lock clean_demo
+.PHONY: demo study test lint types coverage format bench lock clean_demo
 
 $(VENV)/.installed: envs/lock.txt
 	$(PYTHON) -m venv $(VENV)
@@ -31,6 +31,12 @@ lint: $(VENV)/.installed  ## format checks, lints
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
+
+types: $(VENV)/.installed  ## static types
+	$(BIN)/ty check
+
+coverage: $(VENV)/.installed  ## branch coverage of the library under the unit tests
+	$(BIN)/python -m pytest tests/unit --cov --cov-report=term -q
 
 format: $(VENV)/.installed
 	$(BIN)/ruff check --fix .
