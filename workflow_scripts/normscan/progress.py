@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -19,7 +19,9 @@ def progress(items: Iterable[T], title: str, total: int | None = None) -> Iterat
     At a terminal a tqdm bar; otherwise at most one log line every 15 seconds and one at the end.
     """
     if total is None:
-        total = len(items)  # type: ignore[arg-type]
+        if not isinstance(items, Sized):
+            raise TypeError("progress: give the total of items that have no length")
+        total = len(items)
     if sys.stderr.isatty():
         from tqdm import tqdm
 

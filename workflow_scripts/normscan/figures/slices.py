@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from normscan.figures.style import FALSE_ALARM, HIT, TRUTH, new_figure, styled
+from normscan.figures.style import FALSE_ALARM, HIT, TRUTH, new_figure, pack_tightly, styled
 
 _TILE = 1.55
 _INK = "#f2f2f2"
@@ -141,7 +141,7 @@ def _dark_figure(rows: int, columns: int, title: bool, legend: bool) -> Figure:
     height = _TILE * max(1, rows) + 0.3 + 0.3 * title + 0.3 * legend
     figure = new_figure(_TILE * max(1, columns) + 1.0, height)
     figure.set_facecolor(_GROUND)
-    figure.get_layout_engine().set(w_pad=0.05, h_pad=0.05, wspace=0.0, hspace=0.0)
+    pack_tightly(figure, 0.05)
     return figure
 
 

@@ -48,13 +48,13 @@ def frame_table(frame, labels: Mapping[str, str] | None = None, marked=(), key: 
         for name in frame.columns
     ]
     marked = {str(value) for value in marked}
-    decimals = {name: _decimals(frame[name]) for name in frame.columns}
+    decimals = [_decimals(frame[name]) for name in frame.columns]
     rows = []
     for _, row in frame.iterrows():
         kind = "flagged" if key and str(row[key]) in marked else ""
         texts = [
-            plain(value) if decimals[name] is None else number(value, decimals[name])
-            for name, value in row.items()
+            plain(value) if places is None else number(value, places)
+            for value, places in zip(row, decimals)
         ]
         rows.append([cell(text, sortable(value), kind) for text, value in zip(texts, row)])
     return table(columns, rows)
@@ -83,7 +83,7 @@ def board_table(board: Board) -> dict:
     """The leaderboard; oracle columns carry a class and their label says so."""
     compared = any(row.verdict for row in board.rows)
     several = len({row.protocol for row in board.rows}) > 1
-    columns = [{"label": "approach"}]
+    columns: list[dict[str, Any]] = [{"label": "approach"}]
     columns += [{"label": "protocol"}] if several else []
     for place, column in enumerate(board.columns):
         kind = "oracle" if column.oracle else ""

@@ -62,7 +62,7 @@ class Inputs(Plan):
             mine = self.chain[name]
             if protocol.uses(cohort, role) and (mine == chain or mine.startswith(chain + "+")):
                 references = {step.settings.get("reference") for step in protocol.steps}
-                needed |= {*protocol.contrasts, *(references & set(CONTRASTS))}
+                needed |= {*protocol.contrasts, *(set(CONTRASTS) & references)}
         return sorted(needed)
 
     def cohort_context(self, cohort: str) -> dict[str, Any]:
