@@ -23,7 +23,7 @@ PACKAGES = (
 def main(snakemake) -> None:
     files, record = snakemake.input, snakemake.params.run
     checked = read_json(files.checks)
-    metrics = read_tsv(files.metrics, dtype={"subject": str})
+    metrics = read_tsv(files.metrics, dtype={"subject": str, "scan": str})
     splits = {Path(path).parent.name: read_tsv(path, dtype=str) for path in files.subjects}
     protocols = record["protocols"]
     content = {

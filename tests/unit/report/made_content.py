@@ -7,6 +7,7 @@ import io
 import numpy as np
 import pandas as pd
 
+from normscan.evaluation.metrics import COLUMNS
 from normscan.figures.bars import metric_bars
 from normscan.figures.curves import pr_curves, roc_curves
 from normscan.figures.dice import dice_distributions
@@ -44,7 +45,7 @@ def metrics(cohorts=("demo_ms", "demo_tumour"), seeds=(0, 1, 2), patients=6) -> 
                 jitter = 0 if approach.endswith("intensity") else generator.normal(0, 0.012)
 
                 def add(level, subject, rule, metric, value, key=(cohort, approach, seed)):
-                    rows.append((*key, "test", level, subject, rule, metric, value))
+                    rows.append((*key, "test", level, subject, None, rule, metric, value))
 
                 add("cohort", None, "none", "auprc", area + jitter)
                 add("cohort", None, "none", "auroc", 0.85 + 0.2 * area + jitter)
@@ -56,18 +57,7 @@ def metrics(cohorts=("demo_ms", "demo_tumour"), seeds=(0, 1, 2), patients=6) -> 
                     for patient in range(patients):
                         value = np.clip(area + jitter + generator.normal(0, 0.15), 0, 1)
                         add("subject", f"sub-{patient:02d}", rule, "dice", value)
-    columns = [
-        "cohort",
-        "approach",
-        "seed",
-        "split",
-        "level",
-        "subject",
-        "threshold_rule",
-        "metric",
-        "value",
-    ]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def png(figure) -> bytes:

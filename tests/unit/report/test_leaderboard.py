@@ -6,17 +6,15 @@ import pytest
 from made_content import TITLES, metrics
 
 from normscan.errors import NormscanError
+from normscan.evaluation.metrics import COLUMNS
 from normscan.report.leaderboard import leaderboard, postprocessing_text, prior_text
 from normscan.report.report import leaderboard_sections
-
-COLUMNS = ["cohort", "approach", "seed", "split", "level", "subject", "threshold_rule", "metric",
-           "value"]  # fmt: skip
 
 
 def rows(*entries) -> pd.DataFrame:
     """(approach, seed, AUPRC) as metric rows."""
     return pd.DataFrame(
-        [("ms", f"p/{name}", seed, "test", "cohort", None, "none", "auprc", value)
+        [("ms", f"p/{name}", seed, "test", "cohort", None, None, "none", "auprc", value)
          for name, seed, value in entries],
         columns=COLUMNS,
     )  # fmt: skip
