@@ -7,6 +7,7 @@ import pandas
 
 from job import run
 from normscan.evaluation import study
+from normscan.evaluation.examples import typical_scans
 from normscan.evaluation.significance import smallest_p
 from normscan.figures.bars import metric_bars
 from normscan.figures.slices import approach_rows
@@ -42,6 +43,7 @@ class Study:
         self.summary = study.summary(self.metrics)
         # Parts of the training subjects have a figure of their own.
         self.whole = [title for title, one in self.by_title.items() if one["share"] == 100]
+        self.residual = [t for t in self.whole if t in study.with_residuals(self.summary)]
 
     def values(self, metric: str, cohort: str) -> dict[str, tuple[float, float]]:
         """title -> (mean, spread over seeds), in the order of the protocol."""
@@ -53,6 +55,17 @@ class Study:
     def of_whole(self, metric: str, cohort: str) -> dict[str, tuple[float, float]]:
         """The same, of models trained on all subjects."""
         return {t: v for t, v in self.values(metric, cohort).items() if t in self.whole}
+
+    def baseline(self, cohort: str) -> str:
+        """The strongest training-free approach on a cohort; "" when there is none."""
+        areas = {title: mean for title, (mean, _) in self.of_whole("auprc", cohort).items()}
+        return study.strongest(areas, [t for t in areas if self.by_title[t]["training_free"]])
+
+    def subject_of(self, cohort: str) -> dict[str, str]:
+        """scan -> patient."""
+        table = self.metrics
+        rows = table[(table["cohort"] == cohort) & (table["level"] == "scan")]
+        return dict(zip(rows["scan"], rows["subject"]))
 
 
 class Figures:
@@ -70,7 +83,7 @@ class Figures:
 
 def main(snakemake) -> None:
     params, files, out = snakemake.params, snakemake.input, snakemake.output
-    metrics = read_tsv(files.metrics, dtype={"subject": str})
+    metrics = read_tsv(files.metrics, dtype={"subject": str, "scan": str})
     of = Study(metrics, snakemake.wildcards.protocol, params.approaches)
     whole = of.metrics[of.metrics["approach"].isin(of.whole)]
     figures = Figures(Path(params.folder))
@@ -95,17 +108,16 @@ def main(snakemake) -> None:
 
 def add_bars(figures: Figures, of: Study) -> None:
     """AUPRC of all approaches on all cohorts (Fig. 5)."""
-    baseline = [t for t in of.whole if of.by_title[t]["detector"] == "intensity"]
     figures.add(
         metric_bars(
             {cohort: of.of_whole("auprc", cohort) for cohort in of.cohorts},
-            baselines=(baseline or [""])[0],
+            baselines={cohort: of.baseline(cohort) for cohort in of.cohorts},
         ),
         "auprc",
         "Study",
         "AUPRC of all approaches",
         "Voxels of all test patients together; mean over seeds with standard deviation. The dashed "
-        "line is the training-free baseline.",
+        "line is the strongest training-free baseline.",
     )
 
 
@@ -137,16 +149,17 @@ def add_shift(figures: Figures, of: Study) -> None:
     by_cohort = {cohort: of.of_whole("l1_normal", cohort) for cohort in of.cohorts}
     values = {
         title: {cohort: found[title] for cohort, found in by_cohort.items() if title in found}
-        for title in of.whole
-        if of.by_title[title]["detector"] != "intensity"
+        for title in of.residual
     }
+    if not values:
+        return
     figures.add(
         domain_shift(values),
         "domain_shift",
         "Study",
         "Domain shift: residuals of normal voxels",
         "The same models on every cohort; the larger the residual of normal voxels, the more "
-        "foreign a cohort's scans are to a model. Detectors differ in the scale of their maps.",
+        "foreign a cohort's scans are to a model." + left_out(of),
     )
 
 
@@ -182,15 +195,24 @@ def add_correlations(figures: Figures, of: Study) -> pandas.DataFrame:
             rows += [
                 [cohort, first, second, matrix.loc[first, second]] for second in matrix.columns
             ]
-    if len(of.whole) >= study.FEWEST:
+    if len(of.residual) >= study.FEWEST:
         figures.add(
             correlation_matrices(matrices),
             "correlations",
             "Study",
             "Correlations between measures over approaches",
-            f"Pearson correlation over {len(of.whole)} approaches (means over seeds).",
+            f"Pearson correlation over {len(of.residual)} approaches (means over seeds)."
+            + left_out(of),
         )
     return pandas.DataFrame(rows, columns=["cohort", "first", "second", "correlation"])
+
+
+def left_out(of: Study) -> str:
+    """Approaches without a residual, as the end of a caption."""
+    names = [title for title in of.whole if title not in of.residual]
+    if not names:
+        return ""
+    return f" Left out, as their maps are no residuals of a reconstruction: {', '.join(names)}."
 
 
 def add_significance(figures: Figures, cohort: str, table: pandas.DataFrame) -> None:
@@ -241,7 +263,8 @@ def add_examples(figures: Figures, cohort: str, of: Study, manifests: list[str])
         return
     volumes = {s: lesion_voxels(next(iter(scans[s].values()))["lesions"]) for s in complete}
     # The patient in the middle by lesion volume: neither the easiest nor the hardest.
-    scan = sorted(complete, key=lambda one: (volumes[one], one))[len(complete) // 2]
+    patients = typical_scans(volumes, of.subject_of(cohort))
+    scan = patients["scan"].iloc[(len(patients) - 1) // 2]
     example = next(iter(scans[scan].values()))
     truth = load_nifti(example["lesions"])[0]
     z = int(np.argmax((truth > 0).sum(axis=(0, 1))))

@@ -7,6 +7,7 @@ import pandas as pd
 
 from job import run
 from normscan import __version__
+from normscan.evaluation import study
 from normscan.files import read_json, read_tsv, write_text
 from normscan.housekeeping import stage_sizes
 from normscan.report.citations import citation
@@ -23,7 +24,7 @@ PACKAGES = (
 def main(snakemake) -> None:
     files, record = snakemake.input, snakemake.params.run
     checked = read_json(files.checks)
-    metrics = read_tsv(files.metrics, dtype={"subject": str})
+    metrics = read_tsv(files.metrics, dtype={"subject": str, "scan": str})
     splits = {Path(path).parent.name: read_tsv(path, dtype=str) for path in files.subjects}
     protocols = record["protocols"]
     content = {
@@ -48,15 +49,14 @@ def main(snakemake) -> None:
                 for one in protocol["approaches"]
             },
             baselines={
-                name: one["variant"]
+                name: [one["variant"] for one in protocol["approaches"] if one["training_free"]]
                 for name, protocol in protocols.items()
-                for one in protocol["approaches"]
-                if one["detector"] == "intensity"
             },
+            tests={Path(path).parent.name: read_tsv(path) for path in files.tests},
             priors={name: one["prior"] for name, one in record["cohorts"].items()},
             postprocessing={name: one["postprocessing"] for name, one in protocols.items()},
         ),
-        "statistics": statistics(files, protocols),
+        "statistics": statistics(files, protocols, metrics),
         "published": published(files, protocols),
         "figures": [
             one for path in [*files.studies, *files.figures] for one in read_json(path)["figures"]
@@ -153,19 +153,26 @@ def training_figure(path: str) -> dict:
     }
 
 
-def statistics(files, protocols: dict) -> list[dict]:
+def statistics(files, protocols: dict, metrics: pd.DataFrame) -> list[dict]:
     """Tables of what was measured per patient, one per cohort and protocol."""
     found = []
+    areas = study.summary(metrics[metrics["metric"] == "auprc"])
     for patients_path, tests_path in zip(files.patients, files.tests):
         protocol = Path(patients_path).parent.name
         patients, tests = read_tsv(patients_path), read_tsv(tests_path)
         approaches = protocols[protocol]["approaches"]
-        baseline = [one["title"] for one in approaches if one["detector"] == "intensity"]
+        free = {
+            f"{protocol}/{one['variant']}": one["title"]
+            for one in approaches
+            if one["training_free"]
+        }
         for cohort in dict.fromkeys(patients["cohort"]):
+            here = areas[areas["cohort"] == cohort]
+            values = dict(zip(here["approach"], here["mean"]))
             table = patient_table(
                 patients[patients["cohort"] == cohort],
                 tests[(tests["cohort"] == cohort) & (tests["metric"] == "auprc")],
-                (baseline or [""])[0],
+                free.get(study.strongest(values, free), ""),
             )
             note = f"Detections at the threshold rule {protocols[protocol]['rules'][0]}."
             found.append({"title": f"{cohort}, protocol {protocol}", "table": table, "note": note})

@@ -27,7 +27,8 @@ def detected(finished, approach: str, seed: int = 0) -> dict[str, dict]:
 
 
 def test_metrics_are_one_tidy_table(finished):
-    table = pandas.read_csv(finished.results / "metrics.tsv", sep="\t")
+    labels = {"subject": str, "scan": str}
+    table = pandas.read_csv(finished.results / "metrics.tsv", sep="\t", dtype=labels)
     assert list(table.columns) == [
         "cohort",
         "approach",
@@ -35,6 +36,7 @@ def test_metrics_are_one_tidy_table(finished):
         "split",
         "level",
         "subject",
+        "scan",
         "threshold_rule",
         "metric",
         "value",
@@ -43,6 +45,22 @@ def test_metrics_are_one_tidy_table(finished):
     assert set(table["split"]) == {"validation", "test"}
     oracle = table[table["threshold_rule"] == "oracle"]
     assert set(oracle["metric"]) == {"best_dice", "best_dice_threshold"}
+    # What was chosen on the validation patients is marked there, and only there.
+    dice = table[table["metric"] == "dice"].groupby("split")["threshold_rule"].agg(set)
+    assert {"oracle:best_dice", "healthy_fpr_0.01"} <= dice["validation"]
+    assert "best_dice" not in dice["validation"] and "oracle:best_dice" not in dice["test"]
+    # Scans and subjects apart; here every subject has one scan.
+    assert set(table["level"]) == {"cohort", "subject", "scan"}
+    values = [
+        table[table["level"] == level].drop(columns=["level", "scan"]).reset_index(drop=True)
+        for level in ("subject", "scan")
+    ]
+    pandas.testing.assert_frame_equal(*values)
+    scans = table[table["level"] == "scan"].drop_duplicates("scan")
+    assert ("sub-" + scans["subject"] == scans["scan"]).all()
+    # Nothing reconstructs anything in the intensity baseline.
+    errors = table[table["metric"].str.startswith("l1_")]
+    assert set(errors["approach"]) == {"tiny/ae", "tiny/vae"}
     per_rule = table[(table["metric"] == "dice") & (table["level"] == "subject")]
     assert {"best_dice", "healthy_percentile_98", "healthy_fpr_0.01"} <= set(
         per_rule["threshold_rule"]

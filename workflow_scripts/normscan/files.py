@@ -89,7 +89,8 @@ def read_tsv(path: str | Path, **options):
     """Read a tab-separated table (pandas); ``n/a`` and empty cells are missing values."""
     import pandas
 
-    return pandas.read_csv(path, sep="\t", na_values=["n/a"], **options)
+    # Nothing else is missing: a subject may be called NA, None or null.
+    return pandas.read_csv(path, sep="\t", na_values=["n/a", ""], keep_default_na=False, **options)
 
 
 def save_nifti(path: str | Path, data: np.ndarray, affine: np.ndarray, dtype=None) -> None:

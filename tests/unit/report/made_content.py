@@ -7,6 +7,8 @@ import io
 import numpy as np
 import pandas as pd
 
+from normscan.evaluation.metrics import COLUMNS
+from normscan.evaluation.study import comparisons
 from normscan.figures.bars import metric_bars
 from normscan.figures.curves import pr_curves, roc_curves
 from normscan.figures.dice import dice_distributions
@@ -44,30 +46,30 @@ def metrics(cohorts=("demo_ms", "demo_tumour"), seeds=(0, 1, 2), patients=6) -> 
                 jitter = 0 if approach.endswith("intensity") else generator.normal(0, 0.012)
 
                 def add(level, subject, rule, metric, value, key=(cohort, approach, seed)):
-                    rows.append((*key, "test", level, subject, rule, metric, value))
+                    rows.append((*key, "test", level, subject, None, rule, metric, value))
 
                 add("cohort", None, "none", "auprc", area + jitter)
                 add("cohort", None, "none", "auroc", 0.85 + 0.2 * area + jitter)
                 add("cohort", None, "oracle", "best_dice", area + 0.08 + jitter)
-                add("cohort", None, "none", "l1_normal", 0.012 + 0.01 * area)
-                add("cohort", None, "none", "l1_anomalous", 0.06 + 0.1 * area)
+                if not approach.endswith("intensity"):
+                    add("cohort", None, "none", "l1_normal", 0.012 + 0.01 * area)
+                    add("cohort", None, "none", "l1_anomalous", 0.06 + 0.1 * area)
                 add("cohort", None, "none", "chi_square", 0.2 + 0.6 * area)
+                for patient in range(patients):
+                    value = area + jitter + 0.05 * (patient / patients - 0.5)
+                    add("subject", f"{patient:02d}", "none", "auprc", value)
                 for rule in RULES:
                     for patient in range(patients):
                         value = np.clip(area + jitter + generator.normal(0, 0.15), 0, 1)
-                        add("subject", f"sub-{patient:02d}", rule, "dice", value)
-    columns = [
-        "cohort",
-        "approach",
-        "seed",
-        "split",
-        "level",
-        "subject",
-        "threshold_rule",
-        "metric",
-        "value",
-    ]
-    return pd.DataFrame(rows, columns=columns)
+                        add("subject", f"{patient:02d}", rule, "dice", value)
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def paired_tests(table: pd.DataFrame) -> pd.DataFrame:
+    """Paired tests of rows of one protocol, as ``study/{protocol}/tests.tsv`` has them."""
+    titled = table.assign(approach=table["approach"].map(TITLES))
+    cohorts = titled["cohort"].unique()
+    return pd.concat([comparisons(titled, cohort, RULES[0]) for cohort in cohorts])
 
 
 def png(figure) -> bytes:
@@ -145,7 +147,8 @@ def content(made=None) -> dict:
         "leaderboards": leaderboard_sections(
             table,
             titles=TITLES,
-            baselines={"demo": "intensity"},
+            baselines={"demo": ["intensity"]},
+            tests={"demo": paired_tests(table)},
             priors={"demo_ms": "hyperintense", "demo_tumour": "none"},
             postprocessing={"demo": {"erosion": 1, "median": 3, "minimum_voxels": 8}},
         ),

@@ -2,7 +2,7 @@
 
 A detector is one file of this room with literal constants that the workflow reads (``NEEDS``: the
 capabilities of a model it cannot do without; ``SETTINGS``: every setting with its default;
-``SIGNED``) and a function, called once per scan::
+``SIGNED``; ``RESIDUAL``) and a function, called once per scan::
 
     detect(model, slices, brain, *, seed, device, contrasts=(), **settings) -> Detection
 
@@ -10,6 +10,10 @@ capabilities of a model it cannot do without; ``SETTINGS``: every setting with i
 (n, height, width); ``contrasts`` names the channels. A map depends on its own slice only (the
 intensity detector's on its own scan), not on the other slices of a batch; random numbers follow
 from the seed and the slice's number in its scan. The model that is passed stays as it was.
+
+``SIGNED`` says whether the map's sign tells brighter from darker than expected. ``RESIDUAL`` says
+whether its absolute value is that of input minus reconstruction (or its mean over several), in
+units of intensity: only of such maps the mean over voxels is an L1 reconstruction error.
 """
 
 from __future__ import annotations

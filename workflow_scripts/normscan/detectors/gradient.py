@@ -28,6 +28,8 @@ NEEDS = {"elbo", "reconstruct"}
 # batch_size: slices at once; None = what suits the device.
 SETTINGS = {"residual": True, "batch_size": None}
 SIGNED = True
+# Weighted by the gradient: no longer in units of intensity.
+RESIDUAL = False
 
 
 def detect(

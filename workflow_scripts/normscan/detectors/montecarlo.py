@@ -31,6 +31,7 @@ NEEDS = {"sample"}
 # samples: N, reconstructions of each slice.
 SETTINGS = {"samples": 100}
 SIGNED = True
+RESIDUAL = True
 # Not a setting: the stream of random numbers depends on it. Twenty decoders at 128x128 fit a cache.
 GROUP = 20
 # Of one batch on a CPU: encoding is little work, and threads have a batch each.

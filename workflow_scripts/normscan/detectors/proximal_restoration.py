@@ -49,6 +49,7 @@ SETTINGS = {
     "batch_size": None,
 }
 SIGNED = True
+RESIDUAL = True
 # Momentum after k short steps: k / (k + 3), Nesterov's.
 FRICTION = 3
 # Momentum may raise the objective on the way, but not by more than this share above where the short

@@ -18,6 +18,7 @@ NEEDS = {"reconstruct"}
 # batch_size: slices at once; None = what suits the device.
 SETTINGS = {"batch_size": None}
 SIGNED = True
+RESIDUAL = True
 
 
 def detect(

@@ -26,8 +26,9 @@ def describe(name: str) -> dict[str, Any]:
 
     Returns
     -------
-    description : ``needs`` (set of capabilities of a model), ``settings`` (name -> default) and
-        ``signed`` (whether the map's sign says brighter or darker than expected).
+    description : ``needs`` (set of capabilities of a model), ``settings`` (name -> default),
+        ``signed`` (whether the map's sign says brighter or darker than expected) and ``residual``
+        (whether the map is a residual of a reconstruction, in units of intensity).
 
     Raises
     ------
@@ -38,6 +39,7 @@ def describe(name: str) -> dict[str, Any]:
         "needs": set(found["NEEDS"]),
         "settings": dict(found["SETTINGS"]),
         "signed": found["SIGNED"],
+        "residual": found["RESIDUAL"],
     }
 
 

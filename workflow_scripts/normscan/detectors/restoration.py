@@ -52,6 +52,7 @@ SETTINGS = {
     "batch_size": None,
 }
 SIGNED = True
+RESIDUAL = True
 
 
 def detect(

@@ -31,7 +31,7 @@ def cohort_table(cohorts: Sequence[Mapping[str, Any]]) -> dict:
         {"label": "sign prior"},
         {"label": "contrasts"},
         {"label": "scans", "numeric": True},
-        *({"label": part, "numeric": True} for part in parts),
+        *({"label": f"{part} (subjects)", "numeric": True} for part in parts),
         {"label": "excluded", "numeric": True},
     ]
     rows = []

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from normscan.report.leaderboard import Board
-from normscan.report.numbers import number, plain
+from normscan.report.numbers import number, plain, signed
+from normscan.report.verdicts import BEATS, BELOW
 
 
 def cell(text: str, value: Any = None, kind: str = "", small: str = "", href: str = "") -> dict:
@@ -89,7 +90,11 @@ def board_table(board: Board) -> dict:
         kind = "oracle" if column.oracle else ""
         columns.append({"label": column.label, "note": column.note, "numeric": True, "kind": kind})
         if place == 0 and compared:
-            note = "difference in AUPRC to the training-free baseline of the same protocol"
+            note = (
+                "difference in AUPRC to the strongest training-free approach of the same protocol; "
+                "in brackets its mean over patients, with p of a paired Wilcoxon test after Holm's "
+                "correction over all pairs of approaches"
+            )
             columns.append({"label": "against baseline", "note": note, "numeric": True})
     rows = []
     for row in board.rows:
@@ -109,6 +114,8 @@ def _score(column, entry) -> dict:
     small = [f"±\u00a0{number(entry.seeds_std)}"] if math.isfinite(entry.seeds_std) else []
     if math.isfinite(entry.patients_std):
         small.append(f"patients ±\u00a0{number(entry.patients_std)}")
+    if entry.note:
+        small.append(entry.note)
     return cell(number(entry.mean), sortable(entry.mean), kind, "\n".join(small))
 
 
@@ -118,7 +125,9 @@ def _against(row) -> dict:
     if not math.isfinite(row.delta):
         return cell("–", None, "", row.verdict)
     kind, small = {
-        "beats the baseline": ("above", "beats it"),
-        "does not beat the baseline": ("below", "does not beat it"),
+        BEATS: ("above", "beats it"),
+        BELOW: ("below", "does not beat it"),
     }.get(row.verdict, ("within", row.verdict))
-    return cell(f"{row.delta:+.3f}".replace("-", "−"), row.delta, kind, small)
+    if row.test is not None:
+        small += f"\n({signed(row.test.difference)}, p\u00a0=\u00a0{row.test.p:.2g})"
+    return cell(signed(row.delta), row.delta, kind, small)

@@ -29,6 +29,7 @@ class ReportInputs(Inputs):
             "model": approach.model,
             "network": settings.get("network", ""),
             "detector": approach.detector,
+            "training_free": approach.model == NO_MODEL,
             "seed": job.seed,
             "folder": job.folder,
         }
