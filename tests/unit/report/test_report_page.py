@@ -135,6 +135,19 @@ def test_scan_page_says_what_was_found_and_at_which_threshold():
     assert {"index.html", "sub-02.html", "sub-01/map.nii.gz"} <= set(reader.links)
 
 
+def test_scan_page_names_the_space_of_volumes_and_centres():
+    page = build_scan_page(made_content.scan_page())
+    text = " ".join(re.sub(r"<[^>]+>", " ", page).split())
+    assert "are in the scan's own space, on the grid of its FLAIR" in html.unescape(text)
+    assert "x (mm)" in text and "atlas x (mm)" in text and "atlas voxels" not in text
+    assert "too small for" not in html.unescape(text)
+    content = made_content.scan_page()
+    content["results"][0]["components"].loc[2, ["volume_ml", "voxels"]] = 0
+    page = html.unescape(build_scan_page(content))
+    assert "3 components detected, 4.51 ml together" in page
+    assert "(1 is too small for the scan's own voxels, or outside of its grid)" in page
+
+
 def test_scan_page_without_detections_or_results():
     content = made_content.scan_page()
     content["results"][0]["components"] = content["results"][0]["components"].iloc[:0]
