@@ -44,6 +44,7 @@ rule draw_figures:
         runtime=minutes(60),
     params:
         folder=PLAN.path("figures/{protocol}/{cohort}"),
+        lesion_labels=lambda w: PLAN.lesion_labels(w.cohort),
         approaches=lambda w: PLAN.figure_approaches(w.protocol),
         code=code("draw_figures.py"),
     script:
@@ -73,6 +74,9 @@ rule compare_approaches:
         runtime=minutes(60),
     params:
         folder=PLAN.path("study/{protocol}"),
+        lesion_labels=lambda w: {
+            cohort: PLAN.lesion_labels(cohort) for cohort in PLAN.evaluation_cohorts(w.protocol)
+        },
         approaches=lambda w: PLAN.figure_approaches(w.protocol),
         rule=lambda w: STUDY.protocols[w.protocol].rules[0].label,
         published=lambda w: STUDY.protocols[w.protocol].citation == "baur2021",

@@ -12,6 +12,7 @@ from normscan.figures.residuals import residual_histograms
 from normscan.figures.slices import slice_rows
 from normscan.figures.style import save_figure
 from normscan.files import load_nifti, read_json, read_tsv, write_json
+from volumes import fullest_slice, load_truth
 
 SPLIT = "test"
 
@@ -108,7 +109,7 @@ def main(snakemake) -> None:
         "Before the sign prior and the median; residuals of exactly 0 are left out.",
     )
     for one in first.values():
-        rows = slice_examples(files.filtered, one, metrics, w.protocol)
+        rows = slice_examples(files.filtered, one, metrics, w.protocol, params.lesion_labels)
         if rows:
             add(
                 slice_rows(rows, title=one["title"]),
@@ -148,7 +149,9 @@ def dice(metrics) -> dict[str, dict[str, np.ndarray]]:
     return found
 
 
-def slice_examples(manifests: list[str], one: dict, metrics, protocol: str) -> list[dict]:
+def slice_examples(
+    manifests: list[str], one: dict, metrics, protocol: str, labels: list[int]
+) -> list[dict]:
     """Rows for the best, the median and the worst patient of an approach by its own Dice."""
     scans = {}
     rule = ""
@@ -170,17 +173,17 @@ def slice_examples(manifests: list[str], one: dict, metrics, protocol: str) -> l
     places = sorted({0, len(ordered) // 2, len(ordered) - 1})
     names = {0: "best", len(ordered) - 1: "worst"}
     return [
-        example(scans[scan], f"{names.get(place, 'median')}\n{scan}\nDice {value:.2f}", one)
+        example(scans[scan], f"{names.get(place, 'median')}\n{scan}\nDice {value:.2f}", one, labels)
         for place in places
         for scan, value in [ordered[place]]
     ]
 
 
-def example(files: dict, label: str, one: dict) -> dict:
-    """One row: the axial slice with most lesion voxels of a scan."""
-    truth = load_nifti(files["lesions"])[0]
-    z = int(np.argmax((truth > 0).sum(axis=(0, 1))))
-    row = {"label": label, "truth": truth[:, :, z]}
+def example(files: dict, label: str, one: dict, labels: list[int]) -> dict:
+    """One row: the axial slice with most lesion voxels of a scan, of the labels that count."""
+    lesion, ignored = load_truth(files["lesions"], labels)
+    z = fullest_slice(lesion)
+    row = {"label": label, "truth": lesion[:, :, z], "ignored": ignored[:, :, z]}
     keys = {"image": "input", "map": "filtered", "detection": "detection"}
     for name, key in {**keys, "reconstruction": "reconstruction"}.items():
         if key in files:
