@@ -4,6 +4,7 @@
 rule check_quality:
     input:
         manifests=lambda w: PLAN.prepared(PLAN.chain[w.protocol], w.cohort),
+        packs=lambda w: PLAN.packed(PLAN.chain[w.protocol], PLAN.pack[w.protocol], [w.cohort]),
         checked=lambda w: checked(w),
     output:
         table=PLAN.path("quality/{protocol}/{cohort}.tsv"),
@@ -20,6 +21,7 @@ rule check_quality:
     params:
         folder=PLAN.path("quality/{protocol}/{cohort}"),
         reference=lambda w: STUDY.protocols[w.protocol].contrasts[0],
+        lesion_labels=lambda w: PLAN.lesion_labels(w.cohort),
         atlases=STUDY.atlases,
         code=code("check_quality.py"),
     script:
