@@ -22,6 +22,7 @@ from normscan.figures.study import (
 from normscan.figures.style import save_figure
 from normscan.files import load_nifti, read_json, read_tsv, write_json, write_tsv
 from normscan.report.published import load_published
+from volumes import fullest_slice, load_truth
 
 # Approaches side by side in one picture.
 ABREAST = 6
@@ -99,7 +100,8 @@ def main(snakemake) -> None:
     for cohort, table in zip(of.cohorts, tests):
         add_significance(figures, cohort, table[table["metric"] == "auprc"])
     for cohort in of.cohorts:
-        add_examples(figures, cohort, of, [p for p in files.maps if f"/detected/{cohort}/" in p])
+        maps = [path for path in files.maps if f"/detected/{cohort}/" in path]
+        add_examples(figures, cohort, of, maps, params.lesion_labels[cohort])
     ranks, beside = published(figures, of) if params.published else nothing_published()
     write_tsv(out.ranks, ranks)
     write_tsv(out.beside, beside)
@@ -249,7 +251,9 @@ def add_significance(figures: Figures, cohort: str, table: pandas.DataFrame) -> 
     )
 
 
-def add_examples(figures: Figures, cohort: str, of: Study, manifests: list[str]) -> None:
+def add_examples(
+    figures: Figures, cohort: str, of: Study, manifests: list[str], labels: list[int]
+) -> None:
     """One slice of one patient under all approaches (Fig. 6)."""
     scans: dict[str, dict[str, dict]] = {}
     for title in of.whole:
@@ -261,23 +265,28 @@ def add_examples(figures: Figures, cohort: str, of: Study, manifests: list[str])
     complete = [scan for scan, found in scans.items() if len(found) == len(of.whole)]
     if not complete:
         return
-    volumes = {s: lesion_voxels(next(iter(scans[s].values()))["lesions"]) for s in complete}
+    lesions = {scan: next(iter(scans[scan].values()))["lesions"] for scan in complete}
+    volumes = {scan: int(load_truth(lesions[scan], labels)[0].sum()) for scan in complete}
     # The patient in the middle by lesion volume: neither the easiest nor the hardest.
     patients = typical_scans(volumes, of.subject_of(cohort))
     scan = patients["scan"].iloc[(len(patients) - 1) // 2]
     example = next(iter(scans[scan].values()))
-    truth = load_nifti(example["lesions"])[0]
-    z = int(np.argmax((truth > 0).sum(axis=(0, 1))))
+    lesion, ignored = load_truth(example["lesions"], labels)
+    z = fullest_slice(lesion)
     image = load_nifti(example["input"])[0][:, :, z]
     parts = [of.whole[start : start + ABREAST] for start in range(0, len(of.whole), ABREAST)]
     for number, titles in enumerate(parts, start=1):
         results = {title: slices_of(scans[scan][title], z) for title in titles}
         count = f" ({number} of {len(parts)})" if len(parts) > 1 else ""
+        title = f"{cohort}: {scan}{count}"
+        drawn = approach_rows(
+            image, results, truth=lesion[:, :, z], ignored=ignored[:, :, z], title=title
+        )
         figures.add(
-            approach_rows(image, results, truth=truth[:, :, z], title=f"{cohort}: {scan}{count}"),
+            drawn,
             f"approaches_{cohort}_{number}",
             "Approaches side by side",
-            f"{cohort}: {scan}{count}",
+            title,
             "What each approach expects, and its map after post-processing, each on its own scale; "
             "the patient with the median lesion volume, first seed.",
         )
@@ -290,11 +299,6 @@ def slices_of(paths: dict, z: int) -> dict:
         name: load_nifti(paths[key])[0][:, :, z] if key in paths else None
         for name, key in keys.items()
     }
-
-
-def lesion_voxels(path: str) -> int:
-    """Number of lesion voxels of a mask."""
-    return int((load_nifti(path)[0] > 0).sum())
 
 
 def published(figures: Figures, of: Study) -> tuple[pandas.DataFrame, pandas.DataFrame]:

@@ -14,6 +14,7 @@ from normscan.figures.residuals import residual_histograms
 from normscan.figures.slices import slice_rows
 from normscan.figures.style import save_figure
 from normscan.files import load_nifti, read_json, read_tsv, write_json
+from volumes import fullest_slice, load_truth
 
 SPLIT = "test"
 
@@ -113,7 +114,7 @@ def main(snakemake) -> None:
         + other_maps(histograms, [titles[name] for name in with_residuals(metrics)]),
     )
     for one in first.values():
-        rows = slice_examples(files.filtered, one, metrics, w.protocol)
+        rows = slice_examples(files.filtered, one, metrics, w.protocol, params.lesion_labels)
         if rows:
             add(
                 slice_rows(rows, title=one["title"]),
@@ -162,7 +163,9 @@ def dice(metrics) -> dict[str, dict[str, np.ndarray]]:
     return found
 
 
-def slice_examples(manifests: list[str], one: dict, metrics, protocol: str) -> list[dict]:
+def slice_examples(
+    manifests: list[str], one: dict, metrics, protocol: str, labels: list[int]
+) -> list[dict]:
     """Rows for the best, the median and the worst patient of an approach by its own Dice."""
     scans = {}
     rule = ""
@@ -185,7 +188,12 @@ def slice_examples(manifests: list[str], one: dict, metrics, protocol: str) -> l
     last = len(patients) - 1
     names = {last: "worst", 0: "best"}
     return [
-        example(scans[row.scan], f"{names.get(row.Index, 'median')}\n{dice_label(row)}", one)
+        example(
+            scans[row.scan],
+            f"{names.get(row.Index, 'median')}\n{dice_label(row)}",
+            one,
+            labels,
+        )
         for row in patients.itertuples()
         if row.Index in (0, len(patients) // 2, last)
     ]
@@ -197,11 +205,11 @@ def dice_label(patient) -> str:
     return f"{patient.scan}\nDice {patient.value:.2f}{mean}"
 
 
-def example(files: dict, label: str, one: dict) -> dict:
-    """One row: the axial slice with most lesion voxels of a scan."""
-    truth = load_nifti(files["lesions"])[0]
-    z = int(np.argmax((truth > 0).sum(axis=(0, 1))))
-    row = {"label": label, "truth": truth[:, :, z]}
+def example(files: dict, label: str, one: dict, labels: list[int]) -> dict:
+    """One row: the axial slice with most lesion voxels of a scan, of the labels that count."""
+    lesion, ignored = load_truth(files["lesions"], labels)
+    z = fullest_slice(lesion)
+    row = {"label": label, "truth": lesion[:, :, z], "ignored": ignored[:, :, z]}
     keys = {"image": "input", "map": "filtered", "detection": "detection"}
     for name, key in {**keys, "reconstruction": "reconstruction"}.items():
         if key in files:

@@ -13,7 +13,7 @@ from normscan.postprocessing.filter import filter_map
 from normscan.postprocessing.histograms import ScoreHistogram, save_histograms
 from normscan.progress import progress
 from normscan.slices.index import load_index
-from volumes import lesion_mask
+from volumes import load_truth
 
 
 def main(snakemake) -> None:
@@ -35,8 +35,8 @@ def main(snakemake) -> None:
             erosion=params.erosion,
             median=params.median,
         )
-        lesion = lesion_mask(scan.lesions, params.lesion_labels, brain.shape)
-        region = evaluated_region(brain, lesion)
+        lesion, ignored = load_truth(scan.lesions, params.lesion_labels, brain.shape)
+        region = evaluated_region(brain, lesion, ignored)
         histograms[name] = ScoreHistogram.of(filtered, lesion, region)
         path = Path(params.folder, name, f"{name}_desc-filtered_map.nii.gz")
         save_nifti(path, filtered, affine, np.float32)

@@ -13,6 +13,7 @@ from normscan.housekeeping import stage_sizes
 from normscan.report.citations import citation
 from normscan.report.published import load_published
 from normscan.report.report import build_report, leaderboard_sections
+from normscan.report.sections import lost_lesions
 from normscan.report.statistics import patient_table
 
 PACKAGES = (
@@ -197,7 +198,7 @@ def published(files, protocols: dict) -> list[dict]:
 
 
 def failures(files, checked: dict, record: dict) -> list[dict]:
-    """Scans that were left out and thresholds that could not be found."""
+    """What could not be done: scans left out, lesions lost, thresholds that were not found."""
     found = [
         {"what": f"{name}/{scan} was left out", "why": reason}
         for name, scans in checked["excluded"].items()
@@ -208,6 +209,7 @@ def failures(files, checked: dict, record: dict) -> list[dict]:
         for name, lines in checked["warnings"].items()
         for line in lines
     ]
+    found += lost_lesions([read_json(path) for path in files.quality])
     missing = {}
     for path in files.thresholds:
         for prior, rules in read_json(path).items():

@@ -82,12 +82,14 @@ def result(content: dict, files: dict, components, prior: str, folder: Path, sca
     return {
         **{key: approach[key] for key in ("title", "protocol", "model", "detector")},
         "seed": content["seed"],
+        "contrast": content["contrast"],
         "prior": prior,
         "postprocessing": content["postprocessing"],
         "picture": {
             "png": str(png),
             "svg": str(svg),
-            "caption": "The slices with the highest total score inside detections.",
+            "caption": "The axial slices, in atlas space, with the highest total score inside "
+            "detections.",
         },
         "components": components,
         "thresholds": [

@@ -59,6 +59,7 @@ def main(snakemake) -> None:
                 **{key: record[key] for key in ("protocol", "title", "model", "detector")},
             },
             "seed": record["seed"],
+            "contrast": params.contrast,
             "rule": rule,
             "thresholds": record["thresholds"][params.prior],
             "postprocessing": record["postprocessing"],

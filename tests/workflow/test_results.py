@@ -82,8 +82,19 @@ def test_results_come_back_on_the_native_grid_where_the_lesion_is(finished):
         score = nibabel.load(finished.folder / files["native_map"]).get_fdata()
         brain = raw.get_fdata() > 0
         assert score[lesion].mean() > 1.5 * score[brain & ~lesion].mean(), scan
-        labels = np.unique(nibabel.load(finished.folder / files["native_detection"]).get_fdata())
-        assert set(labels) <= {0, 1}
+        detection = nibabel.load(finished.folder / files["native_detection"]).get_fdata()
+        assert set(np.unique(detection)) <= {0, 1}
+        components = pandas.read_csv(finished.folder / files["components"], sep="\t")
+        assert components["voxels"].sum() == detection.sum()
+
+
+def test_lesions_lost_on_the_slice_grid_are_counted(finished):
+    table = pandas.read_csv(finished.results / "quality/tiny/ms.tsv", sep="\t")
+    content = json.loads((finished.results / "quality/tiny/ms.json").read_text())
+    lost = table[table["lost_lesions"] > 0]
+    assert [one["scan"] for one in content["lost_lesions"]] == lost["scan"].tolist()
+    report = (finished.results / "report.html").read_text()
+    assert report.count("lost on the slice grid") == len(lost)
 
 
 def test_thresholds_of_healthy_rules_keep_their_promise(finished):

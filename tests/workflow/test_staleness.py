@@ -225,7 +225,7 @@ ROWS: dict[str, tuple[Change, dict[str, int]]] = {
     ),
     "slice size": (
         protocol(lambda p: p["slices"].update(size=32)),
-        {"pack_slices": 4, **AFTER_PACK},
+        {"pack_slices": 4, "check_quality": 2, **AFTER_PACK},
     ),
     "model setting": (
         protocol(lambda p: p["models"]["vae"].update(latent=16)),

@@ -273,11 +273,15 @@ def scan_page(made=None) -> dict:
             "component": [1, 2, 3],
             "volume_ml": [0.31, 4.2, 0.09],
             "voxels": [39, 525, 11],
-            "x": [-22.0, 31.5, 4.0],
-            "y": [10.0, -40.0, 2.0],
-            "z": [22.0, 18.0, 40.0],
+            "x_mm": [-22.0, 31.5, 4.0],
+            "y_mm": [10.0, -40.0, 2.0],
+            "z_mm": [22.0, 18.0, 40.0],
             "mean_score": [0.21, 0.34, 0.19],
             "max_score": [0.3, 0.61, 0.22],
+            "atlas_voxels": [5, 66, 1],
+            "atlas_x_mm": [-20.0, 30.0, 5.0],
+            "atlas_y_mm": [24.0, -27.0, 15.0],
+            "atlas_z_mm": [30.0, 26.0, 49.0],
         }
     )
     result = {
@@ -285,6 +289,7 @@ def scan_page(made=None) -> dict:
         "protocol": "demo",
         "model": "vae",
         "detector": "restoration",
+        "contrast": "FLAIR",
         "seed": 0,
         "prior": "hyperintense",
         "postprocessing": {"erosion": 1, "median": 3, "minimum_voxels": 8},

@@ -13,6 +13,7 @@ from normscan.report.embedding import picture
 from normscan.report.pages import relative_link
 from normscan.report.report import build_report
 from normscan.report.screening import build_index_page, build_scan_page
+from normscan.report.sections import lost_lesions
 
 EVIL = "<script>alert(1)</script>"
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -135,6 +136,19 @@ def test_scan_page_says_what_was_found_and_at_which_threshold():
     assert {"index.html", "sub-02.html", "sub-01/map.nii.gz"} <= set(reader.links)
 
 
+def test_scan_page_names_the_space_of_volumes_and_centres():
+    page = build_scan_page(made_content.scan_page())
+    text = " ".join(re.sub(r"<[^>]+>", " ", page).split())
+    assert "are in the scan's own space, on the grid of its FLAIR" in html.unescape(text)
+    assert "x (mm)" in text and "atlas x (mm)" in text and "atlas voxels" not in text
+    assert "too small for" not in html.unescape(text)
+    content = made_content.scan_page()
+    content["results"][0]["components"].loc[2, ["volume_ml", "voxels"]] = 0
+    page = html.unescape(build_scan_page(content))
+    assert "3 components detected, 4.51 ml together" in page
+    assert "(1 is too small for the scan's own voxels, or outside of its grid)" in page
+
+
 def test_scan_page_without_detections_or_results():
     content = made_content.scan_page()
     content["results"][0]["components"] = content["results"][0]["components"].iloc[:0]
@@ -178,6 +192,25 @@ def test_drawings_are_embedded_as_svg_and_pixels_as_png(tmp_path):
     assert (drawn["width"], drawn["height"]) == (96, 48)
     pixels = picture({"png": made_content.PIXEL, "svg": tmp_path / "b.svg"})
     assert pixels["uri"].startswith("data:image/png;base64,")
+
+
+def test_lesions_lost_on_the_slice_grid_are_said_once():
+    lost = [
+        {"scan": "sub-01", "lesions": 2, "ml": 0.031},
+        {"scan": "sub-02", "lesions": 1, "ml": 0.008},
+    ]
+    entries = [
+        {"cohort": "ms", "protocol": "a", "lost_lesions": lost},
+        {"cohort": "ms", "protocol": "b", "lost_lesions": lost[:1]},
+        {"cohort": "healthy", "protocol": "a", "lost_lesions": []},
+    ]
+    first, second = lost_lesions(entries)
+    assert first["what"] == "cohort ms: sub-01"
+    assert first["why"].startswith(
+        "2 lesions of together 0.031 ml are lost on the slice grid of protocol a and b "
+        "and cannot be found by any approach"
+    )
+    assert second["why"].startswith("1 lesion of 0.008 ml is lost on the slice grid of protocol a ")
 
 
 def test_flagged_scans_come_first_and_many_pictures_are_cut():

@@ -323,6 +323,6 @@ def _lesion_problems(
         return [(problem, "mend lesion_classes in config.yaml or exclude the scan")], []
     if wanted and present - wanted:
         return [], [
-            (f"labels {sorted(present - wanted)} are in no lesion class", "they do not count")
+            (f"labels {sorted(present - wanted)} are in no lesion class", "they are left out")
         ]
     return [], []
