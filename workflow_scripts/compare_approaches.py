@@ -224,17 +224,18 @@ def add_significance(figures: Figures, cohort: str, table: pandas.DataFrame) -> 
     if len(names) < 2 or patients < 2:
         return
     mean = dict.fromkeys(names, 0.0)
-    for row in table.itertuples():
-        if np.isfinite(row.difference):
-            mean[row.first] += row.difference
-            mean[row.second] -= row.difference
+    pairs = list(zip(table["first"], table["second"], table["difference"], table["p_holm"]))
+    for one, other, value, _ in pairs:
+        if np.isfinite(value):
+            mean[one] += value
+            mean[other] -= value
     names.sort(key=lambda name: -mean[name])
     place = {name: number for number, name in enumerate(names)}
     difference, p = (np.full((len(names), len(names)), np.nan) for _ in range(2))
-    for row in table.itertuples():
-        i, j = place[row.first], place[row.second]
-        difference[i, j], difference[j, i] = row.difference, -row.difference
-        p[i, j] = p[j, i] = row.p_holm
+    for one, other, value, corrected in pairs:
+        i, j = place[one], place[other]
+        difference[i, j], difference[j, i] = value, -value
+        p[i, j] = p[j, i] = corrected
     possible = smallest_p(patients, len(table))
     remark = (
         f" So few patients cannot make a difference between {len(names)} approaches significant."

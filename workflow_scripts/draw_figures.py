@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas
 
 from job import run
 from normscan.evaluation.examples import typical_scans
@@ -22,7 +23,7 @@ SPLIT = "test"
 def main(snakemake) -> None:
     params, files, w = snakemake.params, snakemake.input, snakemake.wildcards
     folder = Path(params.folder)
-    first = {}
+    first: dict[str, dict] = {}
     for one in params.approaches:
         first.setdefault(one["variant"], one)
     curves = {
@@ -187,22 +188,18 @@ def slice_examples(
     )
     last = len(patients) - 1
     names = {last: "worst", 0: "best"}
-    return [
-        example(
-            scans[row.scan],
-            f"{names.get(row.Index, 'median')}\n{dice_label(row)}",
-            one,
-            labels,
-        )
-        for row in patients.itertuples()
-        if row.Index in (0, len(patients) // 2, last)
-    ]
+    rows = []
+    for place in sorted({0, len(patients) // 2, last} if len(patients) else ()):
+        patient = patients.iloc[place]
+        label = f"{names.get(place, 'median')}\n{dice_label(patient)}"
+        rows.append(example(scans[patient["scan"]], label, one, labels))
+    return rows
 
 
-def dice_label(patient) -> str:
+def dice_label(patient: pandas.Series) -> str:
     """The scan that is shown, its Dice, and the patient's mean where there are more scans."""
-    mean = f"\nmean of {patient.scans}: {patient.mean:.2f}" if patient.scans > 1 else ""
-    return f"{patient.scan}\nDice {patient.value:.2f}{mean}"
+    mean = f"\nmean of {patient['scans']}: {patient['mean']:.2f}" if patient["scans"] > 1 else ""
+    return f"{patient['scan']}\nDice {patient['value']:.2f}{mean}"
 
 
 def example(files: dict, label: str, one: dict, labels: list[int]) -> dict:

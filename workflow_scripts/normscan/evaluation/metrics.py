@@ -11,6 +11,7 @@ patients starts from one value per subject: the mean over its scans.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import cast
 
 import numpy as np
 import pandas
@@ -108,7 +109,8 @@ def over_subjects(rows: pandas.DataFrame) -> list[tuple[str, str, float]]:
         that of the subjects at hand (ddof 0); over one subject it is 0.
     """
     found = []
-    for (rule, metric), group in rows.groupby(["threshold_rule", "metric"], sort=True):
+    for keys, group in rows.groupby(["threshold_rule", "metric"], sort=True):
+        rule, metric = cast("tuple[str, str]", keys)
         values = group["value"].dropna().to_numpy(float)
         mean, std = (values.mean(), values.std()) if len(values) else (np.nan, np.nan)
         found += [(rule, f"{metric}_mean", float(mean)), (rule, f"{metric}_std", float(std))]
@@ -129,5 +131,5 @@ def over_seeds(rows: pandas.DataFrame) -> pandas.DataFrame:
     """
     keys = [name for name in COLUMNS if name not in ("seed", "value")]
     filled = rows.fillna(dict.fromkeys(keys, ""))
-    found = filled.groupby(keys, sort=False)["value"].agg(["count", "mean", "std"])
-    return found.rename(columns={"count": "seeds"}).reset_index()
+    found = filled.groupby(keys, sort=False)["value"].agg(seeds="count", mean="mean", std="std")
+    return found.reset_index()

@@ -132,7 +132,7 @@ def approach_rows(
     return figure
 
 
-def _cropped(rows: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _cropped(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """All arrays cut to the box that holds what is not zero in any image, with a small margin."""
     shapes = {np.shape(row["image"]) for row in rows}
     used = np.zeros(shapes.pop(), bool) if len(shapes) == 1 else np.zeros((0, 0), bool)

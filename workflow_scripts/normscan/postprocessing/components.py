@@ -27,9 +27,9 @@ def label(binary: np.ndarray, connectivity: int = CONNECTIVITY) -> tuple[np.ndar
     ----------
     connectivity : 6 (faces), 18 (and edges) or 26 (and corners).
     """
-    return cc3d.connected_components(
-        np.asarray(binary, dtype=bool).view(np.uint8), connectivity=connectivity, return_N=True
-    )
+    voxels = np.asarray(binary, dtype=bool).view(np.uint8)
+    labels, count = cc3d.connected_components(voxels, connectivity=connectivity, return_N=True)  # ty: ignore[no-matching-overload]
+    return labels, count
 
 
 def drop_small(

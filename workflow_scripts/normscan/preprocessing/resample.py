@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from scipy import ndimage
@@ -21,10 +22,20 @@ from normscan.preprocessing.transforms import (
     to_ants,
     write_affine,
 )
-from normscan.preprocessing.volumes import Prepared
 
 INTERPOLATIONS = {"linear": "linear", "nearest": "nearestNeighbor"}
 FWHM_TO_SIGMA = 1 / np.sqrt(8 * np.log(2))
+
+
+class Placed(Protocol):
+    """A scan that knows the way back: transforms and native volume of each contrast."""
+
+    @property
+    def scan(self) -> str: ...
+    @property
+    def transforms(self) -> Mapping[str, Sequence[str]]: ...
+    @property
+    def native(self) -> Mapping[str, str]: ...
 
 
 def resample_to_grid(
@@ -93,7 +104,7 @@ def resample(
 
 def to_native(
     volume: str | Path | np.ndarray,
-    prepared: Prepared,
+    prepared: Placed,
     contrast: str,
     affine: np.ndarray | None = None,
     interpolation: str = "linear",

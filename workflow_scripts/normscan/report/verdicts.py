@@ -163,7 +163,7 @@ def _against(reference: Row, others: list[Row], several: bool) -> str:
 
 
 def _too_few(names: str, rows: list[Row]) -> str:
-    test = max((row.test for row in rows), key=lambda one: one.patients)
+    test = max((row.test for row in rows if row.test), key=lambda one: one.patients)
     return (
         f"{count(test.patients, 'patient')} cannot decide about {names} "
         f"({count(test.tests, 'comparison')}: at least {fewest_patients(test.tests, LEVEL)} needed)"

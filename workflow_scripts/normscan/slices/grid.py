@@ -84,9 +84,8 @@ def slice_grid(
     resized = affine.copy()
     resized[:3, :2] = affine[:3, :2] * steps
     resized[:3, 3] = affine[:3, :2] @ starts + affine[:3, 3]
-    return SliceGrid(
-        (size, size, int(shape[2])), resized, tuple(int(n) for n in shape), steps, starts
-    )
+    x, y, z = map(int, shape)
+    return SliceGrid((size, size, z), resized, (x, y, z), steps, starts)
 
 
 def upright(volume: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
