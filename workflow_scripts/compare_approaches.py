@@ -104,8 +104,8 @@ def add_bars(figures: Figures, of: Study) -> None:
         "auprc",
         "Study",
         "AUPRC of all approaches",
-        "Voxels of all test patients together; mean over seeds with standard deviation. The dashed "
-        "line is the training-free baseline.",
+        "Voxels of all test patients together; mean over seeds with standard deviation."
+        + (" The dashed line is the training-free baseline." if baseline else ""),
     )
 
 
@@ -152,7 +152,8 @@ def add_shift(figures: Figures, of: Study) -> None:
 
 def add_networks(figures: Figures, of: Study, models: dict[str, dict]) -> None:
     """AUPRC and number of parameters, when networks differ (Fig. 9)."""
-    if len({one["network"] for one in of.by_title.values() if one["network"]}) < 2:
+    networks = dict.fromkeys(one["network"] for one in of.by_title.values() if one["network"])
+    if len(networks) < 2:
         return
     values = {}
     for cohort in of.cohorts:
@@ -167,7 +168,7 @@ def add_networks(figures: Figures, of: Study, models: dict[str, dict]) -> None:
         "networks",
         "Study",
         "AUPRC and the size of the model",
-        "Unified networks beside those the models were published with; parameters of all parts.",
+        f"Networks: {', '.join(networks)}. Parameters of all parts of a model.",
     )
 
 

@@ -103,7 +103,21 @@ def test_training_and_validation_subjects_are_apart(finished):
 
 def test_the_report_stands_alone_and_names_what_was_run(finished):
     report = (finished.results / "report.html").read_text()
-    for part in ("tiny", "intensity", "vae", "ROBEX", "oracle", "hyperintense"):
+    made_from_settings = (
+        "side of a slice 16 px",
+        "epochs at most 2",
+        "steps 2",
+        "(not of healthy and ms, which",
+    )
+    for part in (
+        "tiny",
+        "intensity",
+        "vae",
+        "ROBEX",
+        "oracle",
+        "hyperintense",
+        *made_from_settings,
+    ):
         assert part in report, part
     assert 'src="http' not in report and 'href="/' not in report
 
