@@ -110,6 +110,15 @@ def scan_files(wildcards):
     return PLAN.scan_files(wildcards.cohort, wildcards.shard)
 
 
+def check_reports(cohorts):
+    """What was found in the scans of cohorts."""
+    return [
+        PLAN.path("checks", cohort, f"{shard}.json")
+        for cohort in cohorts
+        for shard in PLAN.shards[cohort]
+    ]
+
+
 def checked(wildcards):
     """The gate before anything long: all problems of all cohorts are known and accepted."""
     if STUDY.cohorts[wildcards.cohort].role == "unlabelled":

@@ -102,7 +102,7 @@ rule report:
         mem_mb=memory(3000),
         runtime=minutes(30),
     params:
-        run=PLAN.run_record(config),
+        run=lambda w: PLAN.run_record(config),
         results=lambda w, output: str(Path(output[0]).parent),
         code=code("report.py"),
     script:

@@ -110,16 +110,17 @@ def main(snakemake) -> None:
 
 def add_bars(figures: Figures, of: Study) -> None:
     """AUPRC of all approaches on all cohorts (Fig. 5)."""
+    baselines = {cohort: of.baseline(cohort) for cohort in of.cohorts}
+    line = " The dashed line is the strongest training-free baseline."
     figures.add(
         metric_bars(
-            {cohort: of.of_whole("auprc", cohort) for cohort in of.cohorts},
-            baselines={cohort: of.baseline(cohort) for cohort in of.cohorts},
+            {cohort: of.of_whole("auprc", cohort) for cohort in of.cohorts}, baselines=baselines
         ),
         "auprc",
         "Study",
         "AUPRC of all approaches",
-        "Voxels of all test patients together; mean over seeds with standard deviation. The dashed "
-        "line is the strongest training-free baseline.",
+        "Voxels of all test patients together; mean over seeds with standard deviation."
+        + (line if any(baselines.values()) else ""),
     )
 
 
@@ -167,7 +168,8 @@ def add_shift(figures: Figures, of: Study) -> None:
 
 def add_networks(figures: Figures, of: Study, models: dict[str, dict]) -> None:
     """AUPRC and number of parameters, when networks differ (Fig. 9)."""
-    if len({one["network"] for one in of.by_title.values() if one["network"]}) < 2:
+    networks = dict.fromkeys(one["network"] for one in of.by_title.values() if one["network"])
+    if len(networks) < 2:
         return
     values = {}
     for cohort in of.cohorts:
@@ -182,7 +184,7 @@ def add_networks(figures: Figures, of: Study, models: dict[str, dict]) -> None:
         "networks",
         "Study",
         "AUPRC and the size of the model",
-        "Unified networks beside those the models were published with; parameters of all parts.",
+        f"Networks: {', '.join(networks)}. Parameters of all parts of a model.",
     )
 
 

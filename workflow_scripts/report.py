@@ -10,7 +10,7 @@ from normscan import __version__
 from normscan.evaluation import study
 from normscan.files import read_json, read_tsv, write_text
 from normscan.housekeeping import stage_sizes
-from normscan.report.citations import citation
+from normscan.report.citations import after, citation
 from normscan.report.published import load_published
 from normscan.report.report import build_report, leaderboard_sections
 from normscan.report.sections import lost_lesions
@@ -91,19 +91,16 @@ def versions() -> dict[str, str]:
 
 
 def facts(protocol: dict) -> dict:
-    return {key: protocol[key] for key in ("description", "citation")}
+    text, differences = after(protocol)
+    return {"description": protocol["description"], "after": text, "differences": differences}
 
 
 def cited(record: dict) -> dict:
     """Citation text of everything that was run."""
-    protocols = record["protocols"].values()
-    steps = [step for one in protocols for step in one["steps"]]
-    approaches = [approach for one in protocols for approach in one["approaches"]]
     return citation(
-        steps=list({str(step): step for step in steps}.values()),
-        models=list(dict.fromkeys(family for one in protocols for family in one["families"])),
-        detectors=list(dict.fromkeys(one["detector"] for one in approaches)),
-        protocols=list(dict.fromkeys(one["citation"] for one in protocols if one["citation"])),
+        [{"name": name, **one} for name, one in record["protocols"].items()],
+        cohorts=record["cohorts"],
+        seeds=record["seeds"],
         simulated=record["simulated"],
     )
 
@@ -181,7 +178,7 @@ def statistics(files, protocols: dict, metrics: pd.DataFrame) -> list[dict]:
 
 
 def published(files, protocols: dict) -> list[dict]:
-    """Published tables of the studies that protocols follow; shown beside, never mixed."""
+    """Published tables of the studies that protocols cite; shown beside, never mixed."""
     apart = "Other scans, other training: to be read beside this run's numbers, not mixed."
     found = []
     for ranks, beside in zip(files.ranks, files.beside):

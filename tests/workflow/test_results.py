@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import runpy
 from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel
 import numpy as np
@@ -11,6 +13,7 @@ import pandas
 import pytest
 
 from normscan.cohorts.simulation.simulate import simulate_scan
+from tiny_study import REPOSITORY
 
 pytestmark = pytest.mark.workflow
 
@@ -112,11 +115,38 @@ def test_training_and_validation_subjects_are_apart(finished):
     table = pandas.read_csv(finished.results / "cohorts/healthy/subjects.tsv", sep="\t", dtype=str)
     train = set(table[table["split"] == "train"]["scan"])
     assert {name.split("/")[1] for name in scans["train"]} == train
+    # By content, too, so that they are known again under any name.
+    reports = [json.loads(path.read_text()) for path in finished.results.glob("checks/healthy/*")]
+    digests = {
+        one["scan"]: {contrast: fact["voxels"] for contrast, fact in one["facts"].items()}
+        for report in reports
+        for one in report["reports"]
+    }
+    for split in ("train", "validation"):
+        assert scans[split] == {
+            f"healthy/{one}": digests[one]
+            for one in sorted(digests)
+            if f"healthy/{one}" in scans[split]
+        }
 
 
 def test_the_report_stands_alone_and_names_what_was_run(finished):
     report = (finished.results / "report.html").read_text()
-    for part in ("tiny", "intensity", "vae", "ROBEX", "oracle", "hyperintense"):
+    made_from_settings = (
+        "side of a slice 16 px",
+        "epochs at most 2",
+        "steps 2",
+        "(not of healthy and ms, which",
+    )
+    for part in (
+        "tiny",
+        "intensity",
+        "vae",
+        "ROBEX",
+        "oracle",
+        "hyperintense",
+        *made_from_settings,
+    ):
         assert part in report, part
     assert 'src="http' not in report and 'href="/' not in report
 
@@ -154,6 +184,42 @@ def test_a_bundle_refuses_scans_that_were_preprocessed_otherwise(finished):
     finally:
         path.write_text(text)
         config.write_text(before)
+
+
+@pytest.mark.parametrize("reaction", ["stop", "exclude"])
+def test_a_bundle_refuses_scans_it_was_trained_on(finished, tmp_path, caplog, reaction):
+    """The script of a screening job on the pack of the healthy cohort, under another name."""
+    (index,) = finished.results.glob("slices/*/*/healthy/01.json")
+    checked = tmp_path / "checked.json"
+    checked.write_text(json.dumps({"excluded": {"clinic": {"sub-03": "truncated"}}}))
+    job = SimpleNamespace(
+        input=SimpleNamespace(index=index, checked=checked),
+        params=SimpleNamespace(
+            bundle=str(finished.results / "bundles/tiny/ae/seed-0"),
+            prior="hyperintense",
+            contrast="FLAIR",
+            on_bad_scan=reaction,
+            folder=str(tmp_path),
+            device="cpu",
+        ),
+        wildcards=SimpleNamespace(cohort="clinic", protocol="tiny", variant="ae"),
+        output=[tmp_path / "01.json"],
+        log=[],
+        threads=1,
+    )
+    script = REPOSITORY / "workflow_scripts" / "screen_scans.py"
+    if reaction == "stop":
+        with pytest.raises(SystemExit):
+            runpy.run_path(str(script), {"snakemake": job})
+        for part in ("bundles/tiny/ae/seed-0: scans of cohort 'clinic'", "'exclude'"):
+            assert part in caplog.text
+        assert "sub-01: its FLAIR is that of healthy/sub-01" in caplog.text
+        assert not (tmp_path / "sub-01").exists()
+    else:
+        runpy.run_path(str(script), {"snakemake": job})
+        content = json.loads((tmp_path / "01.json").read_text())
+        assert content["scans"] == {} and content["excluded"]["sub-03"] == "truncated"
+        assert "tiny/ae was trained on it" in content["excluded"]["sub-01"]
 
 
 def test_volumes_stand_in_bids_derivatives_folders(finished):

@@ -79,15 +79,43 @@ def png(figure) -> bytes:
     return stream.getvalue()
 
 
+def protocol() -> dict:
+    """A protocol with its recipe, and the one that it is compared with."""
+    steps = [
+        {"step": "register", "atlas": "robex", "transform": "affine", "spacing": 2.0},
+        {"step": "strip_skull", "method": "robex", "reference": "T1w"},
+        {"step": "denoise", "method": "curvature", "iterations": 5},
+        {"step": "normalise", "method": "percentile", "percentile": 98},
+    ]
+    model = {"network": "unified", "bottleneck": "dense", "latent": 128}
+    approaches = [
+        {"title": "FLAIR intensity", "model": "", "detector": "intensity", "settings": {}},
+        {"title": "AE (dense)", "model": "ae", "detector": "reconstruction", "settings": {}},
+        {
+            "title": "VAE (restoration)",
+            "model": "vae",
+            "detector": "restoration",
+            "settings": {"steps": 30},
+        },
+    ]
+    recipe = {
+        "contrasts": ["FLAIR"],
+        "steps": steps,
+        "slices": {"size": 64},
+        "shares": [100],
+        "models": {"ae": {"family": "ae", **model}, "vae": {"family": "vae", **model}},
+        "approaches": approaches,
+        "postprocessing": {"erosion": 1, "median": 3, "minimum_voxels": 8},
+        "rules": ["best_dice", "healthy_fpr_0.01"],
+    }
+    reference = {"name": "comparative_study", "recipe": {**recipe, "slices": {"size": 128}}}
+    known = {"recipe": recipe, "reference": reference}
+    return {"name": "demo", "citation": "baur2021", "used": [], **known}
+
+
 def content(made=None) -> dict:
     """Everything that a report shows; ``made`` = module with drawings (none: no figures)."""
     table = metrics()
-    steps = [
-        {"step": "register", "atlas": "robex", "transform": "affine", "spacing": 2.0},
-        {"step": "strip_skull", "method": "robex"},
-        {"step": "denoise", "method": "curvature_flow"},
-        {"step": "normalise", "method": "percentile", "percentile": 98},
-    ]
     return {
         "title": "normscan demo",
         "run": {
@@ -101,7 +129,8 @@ def content(made=None) -> dict:
                 {
                     "name": "demo",
                     "description": "A small version of the comparative study.",
-                    "citation": "Baur et al. 2021",
+                    "after": "This protocol goes by a recipe, with these differences",
+                    "differences": ["slices: side of a slice 64 px (recipe: 128 px)"],
                 }
             ],
             "fingerprint": "9f2c1a77b0e4d3aa",
@@ -109,13 +138,7 @@ def content(made=None) -> dict:
             "seeds": [0, 1, 2],
             "command": "snakemake --profile default",
         },
-        "citation": citation(
-            steps=steps,
-            models=["ae", "vae"],
-            protocols=["baur2021"],
-            simulated=True,
-            detectors=["intensity", "reconstruction", "restoration", "montecarlo"],
-        ),
+        "citation": citation([protocol()], simulated=True),
         "cohorts": [
             {
                 "name": "demo_healthy",

@@ -57,6 +57,8 @@ def test_everything_that_was_given_is_on_the_page(page):
         "snakemake --profile default", "9f2c1a77b0e4d3aa", "2.13.0", "role: patients",
         "Baur et al. 2021, MSLUB", "412.0 MB", "Nothing failed", "brain volume 2,104 ml",
         "standard deviation over 3 seeds", "6 patients cannot decide about", "no residual",
+        "goes by a recipe, with these differences:",
+        "side of a slice 64 px (recipe: 128 px)",
     ):  # fmt: skip
         assert words in text, words
 
@@ -95,7 +97,8 @@ def test_markup_in_any_value_is_shown_and_not_run():
     content["cohorts"][1]["excluded"] = [{"scan": EVIL, "reason": EVIL}]
     content["run"]["config"] = {EVIL: f"</pre>{EVIL}"}
     content["run"]["versions"] = {EVIL: EVIL}
-    content["run"]["protocols"] = [{"name": EVIL, "description": EVIL, "citation": EVIL}]
+    evil = {"name": EVIL, "description": EVIL, "after": EVIL, "differences": [EVIL]}
+    content["run"]["protocols"] = [evil]
     content["run"]["command"] = EVIL
     content["quality"][0]["cohort"] = EVIL
     content["quality"][0]["table"] = pd.DataFrame({"scan": [EVIL], EVIL: [EVIL]})

@@ -32,6 +32,13 @@ def test_the_study_has_all_published_approaches_and_the_baseline(name):
     assert titles == published | {"FLAIR intensity"} and len(published) == 17
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_every_shipped_protocol_has_the_training_free_baseline(name):
+    protocol, _ = parse_protocol(name, content(name))
+    (baseline,) = [one for one in protocol.approaches.values() if one.detector == "intensity"]
+    assert (baseline.name, baseline.model) == ("intensity", "none")
+
+
 def test_values_of_the_study_are_those_of_the_paper():
     protocol, _ = parse_protocol("comparative_study", content("comparative_study"))
     vae = protocol.models["vae"].settings

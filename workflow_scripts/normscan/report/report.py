@@ -22,8 +22,8 @@ def build_report(content: Mapping[str, Any]) -> str:
 
         ``title`` : str.
         ``run`` : mapping with ``versions`` {package: version}, ``config`` (shown as YAML),
-        ``protocols`` [{name, description, citation}], ``fingerprint`` (str or {name: str}),
-        ``device``, ``seeds``, ``command``.
+        ``protocols`` [{name, description, after, differences [str]}], ``fingerprint``
+        (str or {name: str}), ``device``, ``seeds``, ``command``.
         ``citation`` : what ``citations.citation`` returns, or a text.
         ``cohorts`` : [{name, role, prior, scans, contrasts, splits {train: n},
         excluded [{scan, reason}]}].

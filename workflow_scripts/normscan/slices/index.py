@@ -26,7 +26,7 @@ class ScanEntry:
     shape, affine : of the slice grid; all its slices stacked make this volume (x, y, z).
     brain : brain mask on the slice grid (NIfTI).
     lesions : lesion label map on the slice grid, "" when there is none.
-    transforms, native, quality : as preprocessing left them.
+    transforms, native, quality, content : as preprocessing left them.
     """
 
     scan: str
@@ -42,6 +42,7 @@ class ScanEntry:
     transforms: dict[str, list[str]] = field(default_factory=dict)
     native: dict[str, str] = field(default_factory=dict)
     quality: dict[str, float] = field(default_factory=dict)
+    content: dict[str, str] = field(default_factory=dict)
 
     def slices_of(self, volume: np.ndarray) -> np.ndarray:
         """This scan's packed positions (n, x, y) of a volume (x, y, z) on the slice grid."""

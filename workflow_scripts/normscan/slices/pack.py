@@ -199,6 +199,7 @@ def _masks(
         transforms=scan.transforms,
         native=scan.native,
         quality=scan.quality,
+        content=scan.content,
     )
 
 
