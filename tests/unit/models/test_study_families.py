@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.distributions import Independent, Normal, kl_divergence
 
+from normscan.errors import ConfigError
 from normscan.models import registry
 from normscan.models.adversarial import critic_losses, gradient_penalty
 from normscan.models.base import Updates
@@ -231,7 +232,9 @@ def test_phases_of_fanogan_change_their_own_parts_only(slices):
         assert {name for name, part in parts.items() if changed(part, before[name])} == moving
     assert model.validation_loss("gan", slices) is None
     assert model.validation_loss("encoder", slices).shape == (5,)
-    assert model.limits("gan") == {"max_epochs": 100} and model.limits("encoder") == {}
+    assert model.limits("gan") == {"max_steps": 20000} and model.limits("encoder") == {}
+    with pytest.raises(ConfigError, match="gan_steps: found 0"):
+        made("fanogan", gan_steps=0)
 
 
 @pytest.mark.parametrize(("family", "critic"), [("fanogan", "gan"), ("anovaegan", "main")])

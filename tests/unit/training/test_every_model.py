@@ -21,7 +21,7 @@ SMALL = {
     "learning_rate": 2e-3,
     "batch_size": 8,
     "max_epochs": 12,
-    "gan_epochs": 25,
+    "gan_steps": 75,
 }
 # Families on the networks they were published with.
 PUBLISHED = [
@@ -130,7 +130,7 @@ def test_published_networks_learn_and_are_bundled(tmp_path, family, network, bot
         "latent": 2,
         "learning_rate": 1e-3,
     }
-    settings |= {"gan_epochs": 1} if "gan_epochs" in settings else {}
+    settings |= {"gan_steps": 3} if "gan_steps" in settings else {}
     assert registry.network_problems(family, settings, "models.m") == []
     model = registry.load(family).build(contrasts=1, size=16, seed=1, **settings)
     options = {"batch_size": 8, "max_epochs": 6, "patience": 9, "precision": "float32"}
