@@ -99,11 +99,12 @@ def test_equal_seeds_give_equal_weights_and_other_seeds_others():
 
 
 def test_history_is_the_mean_over_slices():
-    model = registry.load("ae").build(1, 16, latent=8, learning_rate=0.0)
+    settings = {"latent": 8, "learning_rate": 0.0, "dropout": 0.0}
+    model = registry.load("ae").build(1, 16, **settings)
     store = MadeStore(10)
     with torch.no_grad():
         model.eval()
-    train_mode = registry.load("ae").build(1, 16, latent=8, learning_rate=0.0).train()
+    train_mode = registry.load("ae").build(1, 16, **settings).train()
     history = train(model, store, MadeStore(6, seed=1), seed=0, batch_size=10, max_epochs=1)
     with torch.no_grad():
         losses = train_mode.losses(torch.from_numpy(store.slices))

@@ -24,10 +24,7 @@ HERE = Path(__file__).parent
 def build(family):
     if family == "adversarial":
         return build_adversarial(1, 16)
-    settings = {"latent": 8, "learning_rate": 1e-3}
-    if family == "ae":
-        settings["dropout"] = 0.2
-    return registry.load(family).build(1, 16, seed=1, **settings)
+    return registry.load(family).build(1, 16, seed=1, latent=8, learning_rate=1e-3)
 
 
 def run(model, store, folder, **options):

@@ -4,7 +4,9 @@ A model family is one file of this room with three things that the workflow read
 
 ``CAPABILITIES``
     set of words, each a method below: ``reconstruct``, ``sample`` (``encode``, ``decode_sample``),
-    ``elbo`` (``elbo_parts``, ``elbo_loss``), ``energy``, ``embed``.
+    ``drop`` (``decode_sample`` takes a rate of dropout), ``elbo`` (``elbo_parts``, ``elbo_loss``),
+    ``energy``, ``embed``. Those in ``BY_DROPOUT``, where a family declares it, are there only on a
+    network whose bottleneck has dropout.
 ``SETTINGS``
     every setting with its default, as a literal.
 ``build(contrasts, size, seed=0, **settings)``

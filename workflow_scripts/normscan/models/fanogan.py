@@ -29,6 +29,7 @@ SETTINGS = {
     "network": "unified",
     "bottleneck": "dense",
     "latent": 128,
+    "dropout": None,
     "penalty_weight": 10.0,
     "critic_steps": 5,
     "feature_weight": 1.0,
