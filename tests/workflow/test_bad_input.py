@@ -132,14 +132,15 @@ def test_configuration_errors_name_the_key(workflow, key, value, parts):
         (
             "approaches",
             "ae",
-            {"model": "ae", "detector": "montecarlo"},
-            ["cannot sample", "models.ae.dropout"],
+            {"model": "wide_ae", "detector": "montecarlo"},
+            ["cannot sample", "models.wide_ae.bottleneck 'spatial'", "has no dropout"],
         ),
         ("approaches", "ae", {"model": "nope", "detector": "reconstruction"}, ["nope", "ae, vae"]),
         ("approaches", "ae", {"model": "ae", "detector": "recon"}, ["detector", "recon"]),
     ],
 )
 def test_an_approach_that_cannot_work_is_refused(workflow, section, name, entry, parts):
+    workflow.protocol["models"]["wide_ae"] = {"family": "ae", "bottleneck": "spatial"}
     workflow.protocol[section][name] = entry
     workflow.write()
     output = workflow.fails("--dry-run", "all")

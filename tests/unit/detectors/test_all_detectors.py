@@ -19,7 +19,7 @@ BATCHED = [name for name in registry.names() if "batch_size" in registry.describ
 MODELS = {
     "linear": Linear,
     "convolutional": Convolutional,
-    "ae": lambda: ae.build(1, 16, dropout=0.2),
+    "ae": lambda: ae.build(1, 16),
     "vae": lambda: vae.build(1, 16),
     "vae_spatial": lambda: vae.build(1, 16, bottleneck="spatial", latent=4),
 }

@@ -88,6 +88,18 @@ def test_table_3_of_you_et_al():
     assert encoder(torch.rand(1, 1, 32, 32))[3].shape == (1, 1, 8, 8)
 
 
+def test_dropout_keeps_the_mean_of_what_the_dense_layers_make_of_a_code():
+    """Both layers are linear, so this holds exactly in expectation."""
+    features, generator = UnifiedDecoder(1, 16, 8).features, torch.Generator().manual_seed(0)
+    code = torch.randn(1, 8, generator=generator)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        expected = features.eval()(code)[0]
+        found = features.train()(code.expand(4000, 8))
+    error = found.std(dim=0) / len(found) ** 0.5
+    assert (error > 0).all() and ((found.mean(dim=0) - expected).abs() < 5 * error).all()
+
+
 def test_running_statistics_are_plain_means_at_first():
     norm, random = BatchNorm(2), torch.Generator().manual_seed(0)
     batches = [5 + 3 * torch.randn(8, 2, 4, 4, generator=random) for _ in range(6)]

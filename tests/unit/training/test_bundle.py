@@ -75,7 +75,7 @@ def test_equal_trainings_give_equal_bytes(tmp_path):
 @pytest.mark.parametrize("kind", ["adversarial", "estimator"])
 def test_every_kind_of_model_has_bundles(tmp_path, monkeypatch, kind):
     build = build_adversarial if kind == "adversarial" else build_estimator
-    described = {"capabilities": {"reconstruct"}, "settings": {}}
+    described = {"capabilities": {"reconstruct"}, "by_dropout": set(), "settings": {}}
     monkeypatch.setattr(registry, "load", lambda family: types.SimpleNamespace(build=build))
     monkeypatch.setattr(registry, "describe", lambda family: described)
     model, files = write(tmp_path, kind, build(1, 16), {})

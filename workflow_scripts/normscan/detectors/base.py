@@ -2,7 +2,8 @@
 
 A detector is one file of this room with literal constants that the workflow reads (``NEEDS``: the
 capabilities of a model it cannot do without; ``SETTINGS``: every setting with its default;
-``SIGNED``; ``RESIDUAL``) and a function, called once per scan::
+``SIGNED``; ``RESIDUAL``; ``NEEDED_FOR``, if there are such: settings that a model must be able to
+do something for when they are given) and a function, called once per scan::
 
     detect(model, slices, brain, *, seed, device, contrasts=(), **settings) -> Detection
 

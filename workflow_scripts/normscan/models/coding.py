@@ -27,6 +27,11 @@ class CodingModel(NeuralModel):
     ----------
     network, bottleneck : see :mod:`normscan.networks.registry`.
     latent : length of the code; its channels where the bottleneck is spatial.
+    dropout : rate at which the network drops entries of the code in training; None: its own.
+
+    Attributes
+    ----------
+    dropout : that rate; None: the bottleneck has no dropout.
     """
 
     codes = 1
@@ -39,6 +44,7 @@ class CodingModel(NeuralModel):
         network: str = "unified",
         bottleneck: str = "dense",
         latent: int = 128,
+        dropout: float | None = None,
         learning_rate: float = 1e-4,
     ):
         super().__init__(contrasts, size)
@@ -48,8 +54,10 @@ class CodingModel(NeuralModel):
             raise ConfigError(
                 f"bottleneck: found '{bottleneck}'; network {network} has: {', '.join(has)}"
             )
+        self.dropout = networks.dropout_rate(network, bottleneck, dropout)
+        dropping = {} if self.dropout is None else {"dropout": self.dropout}
         self.encoder = module.make_encoder(contrasts, size, latent, bottleneck, self.codes)
-        self.decoder = module.make_decoder(contrasts, size, latent, bottleneck)
+        self.decoder = module.make_decoder(contrasts, size, latent, bottleneck, **dropping)
 
     def optimisers(self, phase: str) -> dict[str, torch.optim.Optimizer]:
         return {"main": adam(self.parameters(), self.learning_rate)}

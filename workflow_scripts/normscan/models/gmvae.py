@@ -32,6 +32,7 @@ SETTINGS = {
     "network": "unified",
     "bottleneck": "dense",
     "latent": 128,
+    "dropout": None,
     "clusters": 9,
     "cluster_floor": 1.0,
     "kl_weight": 1.0,

@@ -61,7 +61,7 @@ def save_bundle(
         {
             "format": FORMAT,
             "family": family,
-            "capabilities": sorted(registry.describe(family)["capabilities"]),
+            "capabilities": sorted(registry.capabilities(family, settings)),
             "settings": settings,
             "contrasts": list(contrasts),
             "size": size,

@@ -19,26 +19,27 @@ class EpochReport:
     ----------
     title : what is trained.
     done, limit : epochs there already are, and at most will be.
+    unit : ``epoch``, or ``step`` where a phase is limited by steps: then those are counted.
     """
 
-    def __init__(self, title: str, done: int, limit: int):
-        self.title, self.first, self.limit = title, done, limit
+    def __init__(self, title: str, done: int, limit: int, unit: str = "epoch"):
+        self.title, self.first, self.limit, self.unit = title, done, limit, unit
         self.start = time.monotonic()
         self.last = -float("inf")
         self.bar = None
         if sys.stderr.isatty():
             from tqdm import tqdm
 
-            self.bar = tqdm(total=limit, initial=done, desc=title, leave=False)
+            self.bar = tqdm(total=limit, initial=done, desc=title, unit=unit, leave=False)
 
     def epoch(
-        self, epoch: int, losses: Mapping[str, float], validation: float | None, best: int
+        self, done: int, losses: Mapping[str, float], validation: float | None, best: int
     ) -> None:
         """One more epoch is done.
 
         Parameters
         ----------
-        epoch : its number, from 1.
+        done : its number, from 1; or the steps so far.
         losses : by name; the one called ``loss`` stands for all where it is among them.
         best : number of the best epoch so far, 0 when there is no validation.
         """
@@ -47,19 +48,20 @@ class EpochReport:
         if validation is not None:
             shown |= {"validation": f"{validation:.5g}", "best": f"epoch {best}"}
         if self.bar is not None:
-            self.bar.update()
+            self.bar.update(done - self.bar.n)
             self.bar.set_postfix(shown)
             return
         now = time.monotonic()
         if now - self.last < SECONDS_BETWEEN_LINES:
             return
-        each = (now - self.start) / (epoch - self.first)
+        each = (now - self.start) / (done - self.first)
         facts = ", ".join(f"{name} {value}" for name, value in shown.items())
-        left = duration(each * (self.limit - epoch))
+        left = duration(each * (self.limit - done))
         LOG.info(
-            "%s: epoch %d of at most %d, %s, %.2g s each, at most %s left",
+            "%s: %s %d of at most %d, %s, %.2g s each, at most %s left",
             self.title,
-            epoch,
+            self.unit,
+            done,
             self.limit,
             facts,
             each,
@@ -67,16 +69,17 @@ class EpochReport:
         )
         self.last = now
 
-    def close(self, epoch: int, best: int, reason: str) -> None:
-        """The phase is over after ``epoch``."""
+    def close(self, done: int, best: int, reason: str) -> None:
+        """The phase is over after ``done`` epochs or steps."""
         if self.bar is not None:
             self.bar.close()
         kept = f"; best: epoch {best}" if best else ""
         LOG.info(
-            "%s: %s after epoch %d, in %s%s",
+            "%s: %s after %s %d, in %s%s",
             self.title,
             reason,
-            epoch,
+            self.unit,
+            done,
             duration(time.monotonic() - self.start),
             kept,
         )

@@ -14,7 +14,7 @@ FOLDER = LIBRARY.parents[1] / "protocols"
 # with digests of their files: one that was edited in place is that recipe no longer.
 RECIPES = {
     "baur2021": {
-        "comparative_study": "337daafdfde7ef6d",
+        "comparative_study": "dfa44b869256d839",
         "training_subjects": "c7243a41da6ef1f8",
         "original_networks": "49c6d1d1e0eb29e6",
     }
