@@ -166,9 +166,7 @@ class NeuralModel(nn.Module):
         """The deterministic part of a stochastic reconstruction: computed once, decoded often."""
         raise NotImplementedError
 
-    def decode_sample(
-        self, code: Tensor | tuple[Tensor, ...], generator: torch.Generator
-    ) -> Tensor:
+    def decode_sample(self, code: Any, generator: torch.Generator) -> Tensor:
         """One stochastic reconstruction from what :meth:`encode` gave.
 
         Parameters

@@ -6,7 +6,7 @@ gives no reduction).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from normscan.models.base import NeuralModel, adam
 from normscan.networks import registry as networks
 from normscan.networks.devices import seeded
 
+M = TypeVar("M", bound=NeuralModel)
 # Settings of the training loop rather than of the model.
 TRAINING = ("batch_size", "max_epochs", "patience", "precision")
 
@@ -73,13 +74,13 @@ def absolute_errors(slices: Tensor, expected: Tensor) -> Tensor:
 
 
 def build_model(
-    model: type[NeuralModel],
+    model: type[M],
     defaults: dict[str, Any],
     contrasts: int,
     size: int,
     seed: int,
     settings: dict[str, Any],
-) -> NeuralModel:
+) -> M:
     """A model with weights that follow from ``seed``, from settings over their defaults."""
     chosen = {**defaults, **settings}
     own = {name: value for name, value in chosen.items() if name not in TRAINING}

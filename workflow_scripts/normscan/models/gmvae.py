@@ -128,7 +128,7 @@ class Model(CodingModel):
         """The decoded mean of z, and the weighted divergences (n,) at the means of z and w."""
         codes = self.encoder(slices)
         parts = self.divergences(codes, codes[0], codes[2])
-        return self.decoder(codes[0]), self.kl_weight * sum(parts.values())
+        return self.decoder(codes[0]), self.kl_weight * (parts["z"] + parts["w"] + parts["cluster"])
 
 
 def _image(code: Tensor) -> Tensor:

@@ -195,8 +195,10 @@ class UnifiedDecoder(nn.Module):
             self.features = SpatialFeatures(latent, channels)
         self.stages = Decoder(channels, contrasts, size)
         self.apply(initialise)
+        last = self.stages[-1]
+        assert isinstance(last, nn.Conv2d)
         with torch.no_grad():
-            self.stages[-1].weight.mul_(LAST_LAYER)
+            last.weight.mul_(LAST_LAYER)
 
     def forward(self, code: Tensor) -> Tensor:
         return full_precision(self.stages(self.features(code)))

@@ -95,14 +95,17 @@ def load_index(path: str | Path) -> PackIndex:
     content = read_json(path)
     try:
         known = {one.name: content[one.name] for one in fields(PackIndex) if one.name in content}
-        known["scans"] = [
-            ScanEntry(**{**entry, "shape": tuple(entry["shape"])}) for entry in content["scans"]
-        ]
+        known["scans"] = [_entry(one) for one in content["scans"]]
         return PackIndex(**known)
     except (TypeError, KeyError) as error:
         raise NormscanError(
             f"{path}: not an index of a slice pack ({error}); pack the scans again"
         ) from None
+
+
+def _entry(content: dict[str, Any]) -> ScanEntry:
+    values: dict[str, Any] = {**content, "shape": tuple(content["shape"])}
+    return ScanEntry(**values)
 
 
 def array_path(index: str | Path) -> Path:

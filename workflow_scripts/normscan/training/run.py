@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,8 @@ class Run:
         precision: str,
         augment: Callable[[Tensor], Tensor] | None,
     ):
-        self.model = model.to(device, memory_format=torch.channels_last)
+        # (Torch's annotations know the memory format together with a type only.)
+        self.model = model.to(device, memory_format=torch.channels_last)  # ty: ignore[no-matching-overload]
         self.slices = DeviceSlices(store, device)
         self.held_out = DeviceSlices(validation, device)
         self.seed, self.device, self.batch_size = seed, device, batch_size
@@ -215,7 +216,7 @@ class Run:
     def _means(self) -> dict[str, float]:
         return {name: float(total) for name, total in self.totals.items()}
 
-    def _refuse_divergence(self, losses: dict[str, float | None]) -> None:
+    def _refuse_divergence(self, losses: Mapping[str, float | None]) -> None:
         bad = {
             name: value
             for name, value in losses.items()
