@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import job
-from normscan.evaluation.residuals import Residuals
+from normscan.evaluation.residuals import load_residuals
 from normscan.files import load_nifti, read_tsv, save_nifti, write_json
 from normscan.postprocessing.histograms import load_histograms
 from normscan.preprocessing.transforms import write_affine
@@ -59,7 +59,8 @@ def results(tmp_path_factory):
         "erosion": 0, "median": 1, "lesion_labels": [1], "prior": "none", "minimum_voxels": 4,
         "primary": "fixed", "contrast": "FLAIR", "folder": str(folder / "out"),
     }  # fmt: skip
-    filtered = {"manifest": folder / "filtered.json", "histograms": folder / "scores.npz"}
+    filtered = {"manifest": folder / "filtered.json", "histograms": folder / "scores.npz",
+                "residuals": folder / "residuals.json"}  # fmt: skip
     run("filter_maps.py", input=inputs, params=params, output=filtered, wildcards={"prior": "none"})
     outputs = {name: folder / f"detected{end}" for name, end in
                (("manifest", ".json"), ("scores", ".tsv"), ("froc", "-froc.tsv"))}  # fmt: skip
@@ -71,8 +72,7 @@ def test_histograms_and_residuals_leave_them_out(results):
     histogram = load_histograms(results / "scores.npz")["sub-01"]
     assert histogram.lesion.sum() == 27
     assert histogram.normal.sum() == np.prod(SHAPE) - 27 - 64
-    facts = json.loads((results / "filtered.json").read_text())["scans"]["sub-01"]
-    normal, anomalous = (Residuals.from_json(facts[key]) for key in ("normal", "anomalous"))
+    normal, anomalous = load_residuals(results / "residuals.json")["sub-01"]
     assert (normal.count, anomalous.count) == (histogram.normal.sum(), 27)
     assert normal.total == pytest.approx(0.9 * 8 + 0.01 * (normal.count - 8), rel=1e-5)
 
@@ -124,6 +124,9 @@ def test_the_patient_in_the_middle_is_chosen_by_what_is_sought(results, function
     write_json(manifest, {"scans": scans})
     shown = []
     figures = SimpleNamespace(add=lambda figure, name, section, title, caption: shown.append(title))
-    of = SimpleNamespace(whole=["a"], by_title={"a": {"folder": "free"}})
+    of = SimpleNamespace(
+        whole=["a"], by_title={"a": {"folder": "free"}},
+        subject_of=lambda cohort: {scan: scan for scan in scans},
+    )  # fmt: skip
     add_examples(figures, "wmh", of, [str(manifest)], [1])
     assert shown == ["wmh: sub-1"]
