@@ -177,6 +177,11 @@ def test_a_bundle_refuses_scans_that_were_preprocessed_otherwise(finished):
         content = yaml.safe_load(before)
         content["screening"] = {**bundles, "approaches": ["tiny/ae"]}
         content["results"] = "results-otherwise"
+        # Healthy scans that are there already, few jobs: the cohort is only compared with.
+        there = {"source": "bids", "path": "results/simulated/healthy", "shard_size": 8}
+        content["cohorts"]["healthy"] |= there
+        content["cohorts"]["healthy"].pop("simulation")
+        content["cohorts"]["ms"]["shard_size"] = 8
         config.write_text(yaml.safe_dump(content))
         output = finished.fails("screen")
         assert "preprocessed differently" in output
