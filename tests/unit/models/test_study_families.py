@@ -237,6 +237,16 @@ def test_phases_of_fanogan_change_their_own_parts_only(slices):
         made("fanogan", gan_steps=0)
 
 
+def test_codes_of_slices_are_dropped_in_fanogan_and_draws_of_z_are_not(slices):
+    model = made("fanogan")
+    dropped = {}
+    for phase in model.phases:
+        model.training_mode(phase)
+        dropped[phase] = (model.decoder.features.dropout(torch.ones(50, 8)) == 0).any().item()
+        assert model.decoder.stages.training is (phase == "gan")
+    assert dropped == {"gan": False, "encoder": True}
+
+
 @pytest.mark.parametrize(("family", "critic"), [("fanogan", "gan"), ("anovaegan", "main")])
 def test_generators_step_after_some_steps_of_the_critic(slices, family, critic):
     model = made(family, critic_steps=3)

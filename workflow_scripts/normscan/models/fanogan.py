@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from normscan.errors import ConfigError
 from normscan.models.adversarial import adversarial_adam, critic_losses
@@ -82,6 +82,10 @@ class Model(CodingModel):
         self.eval()
         for part in (self.critic, self.decoder) if phase == "gan" else (self.encoder,):
             part.train()
+        # The network's dropout is for codes of slices; z of the GAN is a draw from N(0, 1).
+        for module in self.decoder.modules():
+            if isinstance(module, nn.Dropout):
+                module.train(phase == "encoder")
 
     def training_step(self, phase: str, batch: Tensor, update: Updates) -> dict[str, Tensor]:
         if phase == "gan":
