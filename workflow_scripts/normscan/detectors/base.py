@@ -20,6 +20,7 @@ units of intensity: only of such maps the mean over voxels is an L1 reconstructi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -41,15 +42,13 @@ class Detection:
     reconstruction: np.ndarray | None = None
 
 
-def empty_detection(slices: np.ndarray) -> Detection:
-    """Arrays to be filled batch by batch."""
+def empty_arrays(slices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Map and reconstruction of a :class:`Detection`, to be filled batch by batch."""
     count, _, height, width = slices.shape
-    return Detection(
-        np.empty((count, height, width), np.float32), np.empty(slices.shape, np.float32)
-    )
+    return np.empty((count, height, width), np.float32), np.empty(slices.shape, np.float32)
 
 
-def check_at_least(name: str, value: float, least: float) -> float:
+def check_at_least(name: str, value: Any, least: float) -> float:
     """``value``. ConfigError naming the setting when it is no number or below ``least``."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= least:
         raise ConfigError(f"{name}: found {value!r}; must be a number of at least {least}")

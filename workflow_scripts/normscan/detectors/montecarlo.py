@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from normscan.detectors.base import Detection, check_at_least, empty_detection
+from normscan.detectors.base import Detection, check_at_least, empty_arrays
 from normscan.detectors.inference import (
     batch_size,
     count_batches,
@@ -32,7 +32,7 @@ from normscan.progress import progress
 NEEDS = {"sample"}
 # samples: N, reconstructions of each slice. dropout: rate (p_r) at which an AE's code loses its
 # entries; None: as in training. Models that draw from a posterior take none.
-SETTINGS = {"samples": 100, "dropout": None}
+SETTINGS: dict[str, Any] = {"samples": 100, "dropout": None}
 NEEDED_FOR = {"dropout": "drop"}
 SIGNED = True
 RESIDUAL = True
@@ -69,7 +69,7 @@ def detect(
     samples = int(check_at_least("samples", chosen["samples"], 1))
     dropping = _dropping(chosen["dropout"])
     model = for_inference(model, device)
-    detection = empty_detection(slices)
+    scores, expectations = empty_arrays(slices)
     size = SLICES_AT_ONCE if device.type == "cpu" else batch_size(None, device)
 
     def compute(where: slice, batch: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -84,9 +84,9 @@ def detect(
     found = each_batch(compute, slices, size, device)
     for where, statistics in progress(found, "Monte Carlo", count_batches(slices, size)):
         for number, (score, mean) in enumerate(statistics, where.start):
-            detection.map[number] = score.cpu().numpy()
-            detection.reconstruction[number] = mean.cpu().numpy()
-    return detection
+            scores[number] = score.cpu().numpy()
+            expectations[number] = mean.cpu().numpy()
+    return Detection(scores, expectations)
 
 
 def _statistics(

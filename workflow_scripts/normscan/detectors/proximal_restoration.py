@@ -38,7 +38,7 @@ NEEDS = {"elbo"}
 #   such steps lead upwards.
 # inner_steps: of the dual problem, in every step.
 # The others as of the restoration detector.
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "time": 0.5,
     "long_step": 0.05,
     "short_step": 0.004,
