@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from normscan.errors import NormscanError
 from normscan.preprocessing.grids import Grid, read_volume
-from normscan.preprocessing.transforms import ants, inverse_of, to_ants, write_affine
+from normscan.preprocessing.transforms import inverse_of, to_ants, write_affine
 from normscan.preprocessing.volumes import Prepared
 
 INTERPOLATIONS = {"linear": "linear", "nearest": "nearestNeighbor"}
@@ -62,6 +62,8 @@ def resample(
         data = _smoothed(data, source, target)
     if not transforms and source.same_as(target):
         return np.array(data, dtype=np.float32)
+    import ants
+
     fixed = to_ants(np.zeros(target.shape, dtype=np.float32), target)
     with tempfile.TemporaryDirectory() as work:
         files = list(transforms) or [write_affine(Path(work, "identity.mat"), np.eye(4))]
