@@ -69,7 +69,7 @@ def late(sides) -> SubmittedWorkflow:
     """
     workflow = sides[1]
     workflow.finish()
-    long = {**workflow.protocol["models"]["ae"], "max_epochs": 2000, "patience": 2000}
+    long = {**workflow.protocol["models"]["ae"], "max_epochs": 300, "patience": 300}
     workflow.protocol["models"]["long"] = long
     workflow.protocol["approaches"]["long"] = {"model": "long", "detector": "reconstruction"}
     workflow.write()

@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from submitted import LONG
 from waiting import wait_for
 
 pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
@@ -26,6 +27,14 @@ def one_running(workflow, rule: str, *others: str) -> str:
     """Wait for a job of a rule to run that is none of the others."""
     wait_for(lambda: workflow.running(rule, *others), f"a job of {rule}", SOON)
     return workflow.running(rule, *others)[0]
+
+
+def undisturbed_volumes(sides) -> dict[str, bytes]:
+    """What a study without any trouble has after skull stripping, once it has it."""
+    one = sides[0]
+    done = "preprocessed/*strip_skull-given/ms/*.json"
+    wait_for(lambda: list(one.results.glob(done)), "stripped skulls", LONG, one.process)
+    return one.stripped()
 
 
 def test_jobs_that_were_cancelled_or_killed_are_run_again(sides, workflow, cluster):
@@ -43,18 +52,17 @@ def test_jobs_that_were_cancelled_or_killed_are_run_again(sides, workflow, clust
     workflow.finish()
     assert workflow.attempts("register") == ["CANCELLED", "FAILED", "COMPLETED"]
     assert workflow.no_remains()
-    sides[0].finish()
-    assert workflow.stripped() == sides[0].stripped()
+    assert workflow.stripped() == undisturbed_volumes(sides)
 
 
-def test_a_job_that_was_killed_for_memory_gets_more(workflow, undisturbed):
+def test_a_job_that_was_killed_for_memory_gets_more(sides, workflow):
     workflow.run(*TO_STRIPPED, "--set-resources", "register:mem_mb=250 if attempt < 2 else 2000")
-    assert workflow.stripped() == undisturbed.stripped() and workflow.no_remains()
+    assert workflow.stripped() == undisturbed_volumes(sides) and workflow.no_remains()
     first, second = workflow.attempts("register")
     assert first != "COMPLETED" and second == "COMPLETED"
 
 
-def test_requeued_jobs_and_a_restarted_node(workflow, cluster, undisturbed):
+def test_requeued_jobs_and_a_restarted_node(sides, workflow, cluster):
     workflow.config["shard_size"] = 2
     workflow.write()
     workflow.start(*TO_STRIPPED)
@@ -67,18 +75,18 @@ def test_requeued_jobs_and_a_restarted_node(workflow, cluster, undisturbed):
     time.sleep(3)
     cluster.start_node()
     workflow.finish()
-    assert workflow.stripped() == undisturbed.stripped() and workflow.no_remains()
+    assert workflow.stripped() == undisturbed_volumes(sides) and workflow.no_remains()
     assert workflow.attempts("register") == ["COMPLETED", "COMPLETED"], "no new submission"
     assert "Restarts=1" in cluster.call("scontrol", "show", "job", requeued)
 
 
-def test_a_submission_that_was_killed_can_be_started_again(workflow, undisturbed):
+def test_a_submission_that_was_killed_can_be_started_again(sides, workflow):
     workflow.start(*TO_STRIPPED)
     one_running(workflow, "register")
     workflow.stop()
     workflow.run("--unlock")
     workflow.run(*TO_STRIPPED)
-    assert workflow.stripped() == undisturbed.stripped() and workflow.no_remains()
+    assert workflow.stripped() == undisturbed_volumes(sides) and workflow.no_remains()
 
 
 def test_two_studies_at_the_same_time(sides):
