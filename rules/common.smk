@@ -2,17 +2,19 @@
 
 from snakemake.dag import DAG
 from snakemake.scheduling.job_scheduler import JobScheduler
+from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
 from normscan.errors import NormscanError
 from normscan.housekeeping import remove_intermediates
 from normscan.workflow.configuration import load_study
 from normscan.workflow.fingerprint import Code
-from normscan.workflow.mended_snakemake import respect_ancient, wait_once
+from normscan.workflow.mended_snakemake import look_as_often_as_told, respect_ancient, wait_once
 from normscan.workflow.report_inputs import ReportInputs
 from normscan.workflow.sizes import Sizes
 
 respect_ancient(DAG)
 wait_once(JobScheduler)
+look_as_often_as_told(RemoteExecutor)
 
 try:
     STUDY = load_study(config, Path.cwd(), Path(workflow.basedir) / "protocols")
@@ -21,8 +23,8 @@ try:
 except NormscanError as error:
     raise WorkflowError(str(error)) from None
 
-# Thousands of jobs share a few fingerprints, and one run is of one state of the code.
-code = Code().fingerprint
+# Thousands of jobs share a few fingerprints.
+fingerprint = Code().fingerprint
 
 # Folders by what determines their content.
 MODEL = "models/{chain}/{pack}/{training}/{model}/seed-{seed}"
@@ -101,6 +103,11 @@ GPU = 0 if STUDY.device == "cpu" else 1
 
 
 # What rules take, where a lambda would be too long.
+
+
+def code(script):
+    """Fingerprint of a rule's code, found once a job asks: a cluster job needs one of them all."""
+    return lambda wildcards: fingerprint(script)
 
 
 def scan_files(wildcards):
@@ -185,7 +192,7 @@ def detector_code(script):
     def of(wildcards):
         approach = PLAN.approach(wildcards.approach)
         detector = f"normscan.detectors.{approach.detector}"
-        return code(script, detector, *model_modules(approach.model))
+        return fingerprint(script, detector, *model_modules(approach.model))
 
     return of
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("small")]
 
 
 def volumes(workflow, stage: str) -> list:
@@ -11,9 +11,9 @@ def volumes(workflow, stage: str) -> list:
     )
 
 
-def test_intermediates_can_go_and_are_made_again_when_asked_for(workflow):
-    workflow.shrink()
-    workflow.run("all")
+def test_intermediates_can_go_and_are_made_again_when_asked_for(small):
+    """Ends with the results that it began with, for other tests."""
+    workflow = small
     metrics = (workflow.results / "metrics.tsv").read_bytes()
     assert volumes(workflow, "preprocessed") and volumes(workflow, "maps")
     assert "Storage" in (workflow.results / "report.html").read_text()

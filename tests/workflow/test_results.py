@@ -15,7 +15,7 @@ import pytest
 from normscan.cohorts.simulation.simulate import simulate_scan
 from tiny_study import REPOSITORY
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("finished")]
 
 
 def detected(finished, approach: str, seed: int = 0) -> dict[str, dict]:
@@ -242,6 +242,7 @@ def test_every_job_left_a_log_and_a_benchmark(finished):
         assert {"register", "train", "detect", "segment", "report", "screen_scans"} <= rules
 
 
+@pytest.mark.xdist_group("heads")
 def test_whole_heads_are_stripped_by_robex(workflow):
     """One simulated head through registration and ROBEX, against its true brain."""
     folder = workflow.folder / "data" / "heads"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("finished")]
 
 SCRIPTS = "workflow_scripts/"
 LIBRARY = SCRIPTS + "normscan/"

@@ -3,13 +3,15 @@
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from snakemake.scheduling.job_scheduler import JobRateLimiter, JobScheduler
 from snakemake.settings.types import MaxJobsPerTimespan
+from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
 from normscan.workflow.fingerprint import SCRIPTS
-from normscan.workflow.mended_snakemake import wait_once
+from normscan.workflow.mended_snakemake import look_as_often_as_told, wait_once
 
 MEND = f"""
 import sys
@@ -105,3 +107,19 @@ def test_the_scheduler_looks_again_once_when_its_rate_limit_kept_jobs_back(
     for timer in started:
         timer.call()
     assert Lock.released == timers
+
+
+def test_looks_at_submitted_jobs_are_never_further_apart_than_told():
+    class Executor:
+        next_seconds_between_status_checks = RemoteExecutor.next_seconds_between_status_checks
+        _next_seconds_between_status_checks = None
+        workflow = SimpleNamespace(
+            remote_execution_settings=SimpleNamespace(seconds_between_status_checks=3)
+        )
+
+    look_as_often_as_told(Executor)
+    executor = Executor()
+    assert executor.next_seconds_between_status_checks == 3
+    for seconds, expected in ((1, 1), (11, 3), (180, 3), (None, 3), (2, 2)):
+        executor.next_seconds_between_status_checks = seconds
+        assert executor.next_seconds_between_status_checks == expected

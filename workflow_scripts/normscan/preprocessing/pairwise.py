@@ -16,7 +16,7 @@ from normscan.preprocessing.atlases import Atlas, atlas_mask, atlas_volume, has_
 from normscan.preprocessing.grids import Grid, read_volume
 from normscan.preprocessing.naming import transform_name
 from normscan.preprocessing.resample import thinned
-from normscan.preprocessing.transforms import ants, keep_warps, read_affine, to_ants, write_affine
+from normscan.preprocessing.transforms import keep_warps, read_affine, to_ants, write_affine
 
 # Around the brain, scalp and air anchor the outline; neck and face would only mislead.
 REGION_MM = 20.0
@@ -38,6 +38,8 @@ LINEAR_LEVELS = {
 
 def rigid_between(reference: str, moving: str, seed: int) -> np.ndarray:
     """Rigid (4, 4) transform that brings one contrast of a scan to another."""
+    import ants
+
     fixed, fixed_grid = thinned(*read_volume(reference), BETWEEN_MM)
     data, grid = thinned(*read_volume(moving), BETWEEN_MM)
     start = coarse_alignment(fixed, fixed_grid, data, grid, search=False)
@@ -64,10 +66,14 @@ def to_atlas(
     scan: str,
 ) -> tuple[list[str], np.ndarray]:
     """Displacement fields (none or one) and the affine (4, 4) that bring a volume to the atlas."""
+    import ants
+
     template, template_grid = atlas_volume(found, "brain" if skull_stripped else "head")
     data, grid = read_volume(moving)
-    thin_template, thin_template_grid = thinned(template, template_grid, ATLAS_MM)
-    thin_data, thin_grid = thinned(data, grid, ATLAS_MM)
+    # Finer than the scan itself it would show nothing more.
+    finest = max(ATLAS_MM, min(grid.spacing))
+    thin_template, thin_template_grid = thinned(template, template_grid, finest)
+    thin_data, thin_grid = thinned(data, grid, finest)
     region = _region(found, thin_template_grid)
     start = coarse_alignment(thin_template, thin_template_grid, thin_data, thin_grid, region)
     with tempfile.TemporaryDirectory() as work:

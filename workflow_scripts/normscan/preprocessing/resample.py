@@ -16,7 +16,6 @@ from normscan.preprocessing.nearest import TIE, nearest_labels
 from normscan.preprocessing.transforms import (
     LPS,
     WARP,
-    ants,
     inverse_of,
     read_affine,
     to_ants,
@@ -88,6 +87,8 @@ def resample(
         matrix = _voxel_matrix(source, target, transforms, inverted)
         if matrix is not None and _parallel(matrix, target.shape):
             return _nearest_along_axes(data, matrix, target.shape)
+    import ants
+
     fixed = to_ants(np.zeros(target.shape, dtype=np.float32), target)
     with tempfile.TemporaryDirectory() as work:
         files = list(transforms) or [write_affine(Path(work, "identity.mat"), np.eye(4))]
