@@ -21,9 +21,8 @@ from normscan.preprocessing.transforms import ants, keep_warps, read_affine, to_
 # Around the brain, scalp and air anchor the outline; neck and face would only mislead.
 REGION_MM = 20.0
 # Voxels of 3 mm bring contrasts of one head together to 0.3 mm, at a fifth of the time; different
-# heads on thick slices need 2 mm.
+# heads on thick slices need 2 mm, the default of ``register.resolution``.
 BETWEEN_MM = 3.0
-ATLAS_MM = 2.0
 # Volume of a scan's brain per volume of the atlas's. Beyond that an affine has run away, as it can
 # when the field of view cuts the head.
 PLAUSIBLE_SCALE = (0.4, 2.5)
@@ -62,12 +61,16 @@ def to_atlas(
     seed: int,
     folder: Path,
     scan: str,
+    resolution: float,
 ) -> tuple[list[str], np.ndarray]:
-    """Displacement fields (none or one) and the affine (4, 4) that bring a volume to the atlas."""
+    """Displacement fields (none or one) and the affine (4, 4) that bring a volume to the atlas.
+
+    The affine is found on voxels of ``resolution`` mm.
+    """
     template, template_grid = atlas_volume(found, "brain" if skull_stripped else "head")
     data, grid = read_volume(moving)
-    thin_template, thin_template_grid = thinned(template, template_grid, ATLAS_MM)
-    thin_data, thin_grid = thinned(data, grid, ATLAS_MM)
+    thin_template, thin_template_grid = thinned(template, template_grid, resolution)
+    thin_data, thin_grid = thinned(data, grid, resolution)
     region = _region(found, thin_template_grid)
     start = coarse_alignment(thin_template, thin_template_grid, thin_data, thin_grid, region)
     with tempfile.TemporaryDirectory() as work:
