@@ -13,15 +13,9 @@ $(VENV)/.installed: envs/lock.txt
 demo: $(VENV)/.installed  ## simulate a cohort, run the workflow as shipped, screen new scans
 	$(BIN)/snakemake all
 	$(BIN)/snakemake screen
-	@echo
-	@echo "The report:    $(CURDIR)/results/report.html"
-	@echo "The metrics:   $(CURDIR)/results/metrics.tsv"
-	@echo "The screening: $(CURDIR)/results/screening/demo_new/index.html"
 
 study: $(VENV)/.installed  ## the whole comparative study on a simulated cohort
 	$(BIN)/snakemake --configfile configs/demo_study.yaml
-	@echo
-	@echo "The report: $(CURDIR)/results-study/report.html"
 
 test: $(VENV)/.installed  ## all tests
 	$(BIN)/python -m pytest tests

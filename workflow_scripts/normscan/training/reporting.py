@@ -1,13 +1,12 @@
-"""What a training says while it runs: a bar at a terminal, log lines otherwise."""
+"""What a training says while it runs."""
 
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from collections.abc import Mapping
 
-from normscan.progress import SECONDS_BETWEEN_LINES, duration
+from normscan.progress import PASSING, SECONDS_BETWEEN_LINES, duration
 
 LOG = logging.getLogger("normscan")
 
@@ -26,11 +25,6 @@ class EpochReport:
         self.title, self.first, self.limit, self.unit = title, done, limit, unit
         self.start = time.monotonic()
         self.last = -float("inf")
-        self.bar = None
-        if sys.stderr.isatty():
-            from tqdm import tqdm
-
-            self.bar = tqdm(total=limit, initial=done, desc=title, unit=unit, leave=False)
 
     def epoch(
         self, done: int, losses: Mapping[str, float], validation: float | None, best: int
@@ -47,10 +41,6 @@ class EpochReport:
         shown = {name: f"{losses[name]:.4g}" for name in names}
         if validation is not None:
             shown |= {"validation": f"{validation:.5g}", "best": f"epoch {best}"}
-        if self.bar is not None:
-            self.bar.update(done - self.bar.n)
-            self.bar.set_postfix(shown)
-            return
         now = time.monotonic()
         if now - self.last < SECONDS_BETWEEN_LINES:
             return
@@ -66,13 +56,12 @@ class EpochReport:
             facts,
             each,
             left,
+            extra=PASSING,
         )
         self.last = now
 
     def close(self, done: int, best: int, reason: str) -> None:
         """The phase is over after ``done`` epochs or steps."""
-        if self.bar is not None:
-            self.bar.close()
         kept = f"; best: epoch {best}" if best else ""
         LOG.info(
             "%s: %s after %s %d, in %s%s",
