@@ -15,14 +15,15 @@ from normscan.detectors.variation import shrink_variation, total_variation
 from normscan.errors import ConfigError
 from normscan.models import vae
 
-STEPS = {name: SETTINGS[name] for name in ("time", "long_step", "short_step", "inner_steps")}
+NAMES = ("time", "long_step", "short_step", "most_evaluations", "inner_steps")
+STEPS = {name: SETTINGS[name] for name in NAMES}
 
 
 def shrunk(images, centre, length, weight, steps=3000):
     images, centre = (torch.as_tensor(one, dtype=torch.float64) for one in (images, centre))
     zeros = torch.zeros_like(images)
     length = torch.full((len(images),), float(length), dtype=torch.float64)
-    dual = (zeros[..., 1:, :], zeros[..., 1:], zeros)
+    dual = (zeros[..., 1:, :], zeros[..., 1:])
     return shrink_variation(images, centre, length, weight, steps, dual)[0]
 
 

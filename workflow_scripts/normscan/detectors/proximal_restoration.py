@@ -6,15 +6,19 @@ then solves the rest exactly, absolute errors and TV together (their proximal ma
 projected gradient on the dual: Beck and Teboulle 2009). So there is no jitter of sub-gradients, and
 steps can be long. Where a model is stiff they raise the objective: from the first long step that
 does, a slice goes on with short ones and Nesterov's momentum, halved where even they lead upwards.
+A step that is not solved well enough raises the objective as well, however short it is: nearly
+empty slices under a heavy TV would be halved down to nothing.
 
 The published loop does not minimise L: its 500 steps of 1e-3 are a descent for a limited time, and
 stopping there is part of the method (going on can lower detection). So does this solver stop: when
 the lengths of a slice's steps add up to ``time``. What momentum carries a slice on counts like a
-step: along a constant slope it goes exactly as far.
+step: along a constant slope it goes exactly as far. A slice that is not there after
+``most_evaluations`` of the network ends where its objective was lowest.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -25,23 +29,26 @@ from torch import Tensor
 
 from normscan.detectors.base import Detection, check_at_least
 from normscan.detectors.restoring import Solver, restore, tune_tv_weight
-from normscan.detectors.variation import shrink_variation, total_variation
+from normscan.detectors.variation import shrink_variation_well, total_variation
 from normscan.errors import ConfigError
 
 if TYPE_CHECKING:
     from normscan.slices.store import SliceStore
 
+LOG = logging.getLogger("normscan")
 NEEDS = {"elbo"}
 # time: length of the descent; that of the published 500 steps of 1e-3.
 # long_step: taken as long as it does not raise a slice's objective; most models never refuse it.
 # short_step: taken from then on (benchmarks/README.md has a model that needs it); halved where even
 #   such steps lead upwards.
-# inner_steps: of the dual problem, in every step.
+# most_evaluations: of the network, for each slice; 92 at most were needed on real scans.
+# inner_steps: of the dual problem, in every step; more where they do not do.
 # The others as of the restoration detector.
 SETTINGS: dict[str, Any] = {
     "time": 0.5,
     "long_step": 0.05,
     "short_step": 0.004,
+    "most_evaluations": 200,
     "inner_steps": 10,
     "tv_weight": "auto",
     "tv_candidates": [0.0, 0.6, 1.2, 1.8, 2.4, 3.0, 3.6],
@@ -111,25 +118,44 @@ def descend(
     time: float,
     long_step: float,
     short_step: float,
+    most_evaluations: int,
     inner_steps: int,
 ) -> Tensor:
     """Restored slices (n, c, h, w); parameters as in ``SETTINGS``.
 
-    Slices do not influence each other; those that are done are no longer computed. Slices where no
-    step leads down are not numbers. Parameters of ``model`` should not require gradients.
+    Slices do not influence each other; those that are done are no longer computed. No objective is
+    above the input's. Slices where no step leads down are not numbers. Parameters of ``model``
+    should not require gradients.
     """
     restored = inputs.clone()
     state = _start(model, inputs, tv_weight, time, long_step)
-    while len(state["slice"]):
+    # The start was the first evaluation.
+    for _ in range(most_evaluations - 1):
         _judge(state, _step(model, state, tv_weight, inner_steps), short_step)
         lost = state["length"] < SHORTEST * short_step
-        state["residual"] = torch.where(per_slice(lost), torch.nan, state["residual"])
         # Rounding must not leave a last, tiny step.
         done = lost | (state["left"] < 1e-6)
         if done.any():
-            restored[state["slice"][done]] = (state["input"] + state["residual"])[done]
+            restored[state["slice"][done]] = _ends(state, lost)[done]
             state = {name: value[~done] for name, value in state.items()}
+        if not len(state["slice"]):
+            return restored
+    LOG.info(
+        "proximal restoration: %d of %d slices ended after %d evaluations, before their time",
+        len(state["slice"]),
+        len(inputs),
+        most_evaluations,
+    )
+    restored[state["slice"]] = state["input"] + state["best"]
     return restored
+
+
+def _ends(state: dict[str, Tensor], lost: Tensor) -> Tensor:
+    """The images at which slices end: where their time is over, if it led down, else the best."""
+    over = ~lost & (state["objective"] <= state["first"])
+    residual = torch.where(per_slice(over), state["residual"], state["best"])
+    hopeless = lost & ~(state["lowest"] < state["first"])
+    return state["input"] + torch.where(per_slice(hopeless), torch.nan, residual)
 
 
 def _step(
@@ -137,13 +163,13 @@ def _step(
 ) -> dict[str, Tensor]:
     """What of ``state`` is another after one more step of each slice."""
     length = torch.minimum(state["length"], state["left"] - state["carried"])
-    residual, dual = shrink_variation(
+    residual, dual = shrink_variation_well(
         state["ahead"] - per_slice(length) * state["gradient"],
         state["expected"] - state["input"],
         length,
         tv_weight,
         inner_steps,
-        (state["down"], state["right"], state["off"]),
+        (state["down"], state["right"]),
     )
     gone = state["carried"] + length
     left = state["left"] - gone
@@ -152,7 +178,7 @@ def _step(
     inertia = torch.minimum(state["short"] / (state["short"] + FRICTION), room)
     ahead = residual + per_slice(inertia) * (residual - state["residual"])
     taken = _look(model, state["input"], ahead, tv_weight)
-    taken |= dict(zip(("down", "right", "off"), dual))
+    taken |= dict(zip(("down", "right"), dual))
     return taken | {"residual": residual, "left": left, "carried": inertia * gone}
 
 
@@ -162,6 +188,9 @@ def _judge(state: dict[str, Tensor], taken: dict[str, Tensor], short_step: float
     good = taken["objective"] <= state["limit"]
     for name, new in taken.items():
         state[name] = torch.where(per_slice(good, new.ndim), new, state[name])
+    better = good & (state["objective"] < state["lowest"])
+    for name, new in (("lowest", "objective"), ("best", "ahead")):
+        state[name] = torch.where(per_slice(better, state[new].ndim), state[new], state[name])
     # A refused long step makes the next one the first short one; momentum starts anew there.
     state["short"] = torch.where(good, state["short"] + short, 1)
     shorter = torch.where(short, state["length"] / 2, short_step)
@@ -179,7 +208,8 @@ def _start(
     ``residual`` is where its last step ended, ``ahead`` where momentum has carried it from there
     (``carried``, as a length of descent); ``objective`` and ``gradient`` are those of ``ahead``.
     ``length`` is that of the next step, ``short`` counts short steps, ``limit`` is the objective
-    above which a step is refused.
+    above which a step is refused. ``first`` is the objective of the input, ``lowest`` the lowest so
+    far, ``best`` the residual that had it.
     """
     zeros = torch.zeros_like(inputs)
     found = _look(model, inputs, zeros, tv_weight)
@@ -193,9 +223,11 @@ def _start(
         "short": none,
         "length": none + long_step,
         "limit": found["objective"],
+        "first": found["objective"],
+        "lowest": found["objective"],
+        "best": zeros,
         "down": zeros[..., 1:, :],
         "right": zeros[..., 1:],
-        "off": zeros,
     }
 
 
@@ -231,5 +263,6 @@ def _solver(chosen: dict[str, Any]) -> Solver:
     for name, length in lengths.items():
         if not 0 < length < np.inf:
             raise ConfigError(f"{name}: found {length}; must be above 0")
-    inner = int(check_at_least("inner_steps", chosen["inner_steps"], 1))
-    return partial(descend, inner_steps=inner, **lengths)
+    least = {"most_evaluations": 2, "inner_steps": 1}
+    counts = {name: int(check_at_least(name, chosen[name], one)) for name, one in least.items()}
+    return partial(descend, **lengths, **counts)
