@@ -84,6 +84,17 @@ def test_a_stage_is_a_line_and_jobs_are_none():
     ]
 
 
+def test_lines_of_progress_begin_with_a_bar_at_a_terminal():
+    run = Run("bar", bar=True)
+    run.plan(register=3, train=1)
+    for _ in range(3):
+        run.job("register", 10)
+    run.job("train", 20)
+    first, last = run.lines()[1:]
+    assert first.startswith("[###############-----] 3 of 4 jobs (75 %)")
+    assert last.startswith("[####################] 4 of 4 jobs done")
+
+
 def test_quick_stages_share_a_line_and_long_ones_tell_how_far_they_are():
     run = Run("quick")
     run.plan(check=1, split=1, detect=20)

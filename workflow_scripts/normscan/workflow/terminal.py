@@ -15,6 +15,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from normscan.progress import duration
 
@@ -52,6 +53,7 @@ class Stages(logging.Filter):
     dryrun : the table of jobs is shown as it is, once.
     results : called when there is nothing to be done; gives the lines that name the results.
     clock : seconds.
+    bar : lines of progress begin with a bar, for a terminal.
     """
 
     def __init__(
@@ -61,17 +63,20 @@ class Stages(logging.Filter):
         dryrun: bool = False,
         results: Callable[[], list[str]] = list,
         clock: Callable[[], float] = time.monotonic,
+        bar: bool = False,
     ):
         super().__init__()
         self.title, self.logs, self.dryrun, self.results = title, logs, dryrun, results
-        self.clock = clock
+        self.clock, self.bar = clock, bar
         self.begin = self.told = clock()
         self.planned: Counter[str] = Counter()
         self.running: dict[int, tuple[str, float]] = {}
         self.times: dict[str, list[float]] = defaultdict(list)
         self.finished: list[str] = []
 
-    def filter(self, record: logging.LogRecord) -> bool:
+    # Records carry what Snakemake adds to them, so their type says nothing.
+
+    def filter(self, record: Any) -> bool:
         """Whether a record is shown; in which words is noted in its ``brief``."""
         if record.levelno >= logging.WARNING:
             self._failed(record)
@@ -92,7 +97,7 @@ class Stages(logging.Filter):
             record.brief = EVERY_JOB
         return event not in HIDDEN and not CHATTER.match(text)
 
-    def _plan(self, record: logging.LogRecord) -> bool:
+    def _plan(self, record: Any) -> bool:
         if self.planned:  # A dry run shows its table again at the end.
             return False
         self.planned = Counter(record.stats)
@@ -102,7 +107,7 @@ class Stages(logging.Filter):
             record.brief = f"{self.title}: {jobs} jobs; each writes its log below {self.logs}"
         return True
 
-    def _failed(self, record: logging.LogRecord) -> None:
+    def _failed(self, record: Any) -> None:
         if str(getattr(record, "event", "")) == "job_error":
             self.running.pop(record.jobid, None)
 
@@ -113,13 +118,14 @@ class Stages(logging.Filter):
             if len(self.times[rule]) == self.planned[rule]:
                 self.finished.append(rule)
 
-    def _progress(self, record: logging.LogRecord) -> bool:
+    def _progress(self, record: Any) -> bool:
         now = self.clock()
         silence = max(SILENT_SECONDS, SILENT_SHARE * (now - self.begin))
         pause = SECONDS_BETWEEN_LINES if self.finished else silence
         if now - self.told < pause and record.done < record.total:
             return False
-        record.brief = self._line(record.done, record.total, now - self.begin)
+        drawn = f"[{bar(record.done, record.total)}] " if self.bar else ""
+        record.brief = drawn + self._line(record.done, record.total, now - self.begin)
         self.told, self.finished = now, []
         return True
 
@@ -174,11 +180,18 @@ def show_stages(handlers: Iterable[logging.Handler], stages: Stages) -> None:
     handlers : of Snakemake's logger; others than its two own ones are left as they are.
     """
     for handler in handlers:
-        for one in handler.filters if handler.name in (STREAM, FILE) else ():
+        own: list[Any] = handler.filters if handler.name in (STREAM, FILE) else []
+        for one in own:
             one.quiet = set()
         if handler.name == STREAM:
             handler.filters = [stages]
-            handler.setFormatter(Brief(handler.formatter))
+            handler.setFormatter(Brief(handler.formatter or logging.Formatter()))
+
+
+def bar(done: int, total: int, width: int = 20) -> str:
+    """A share as a bar of characters: ``#####---------------``."""
+    full = width * done // max(total, 1)
+    return "#" * full + "-" * (width - full)
 
 
 def _rounded(seconds: float) -> float:
