@@ -57,9 +57,7 @@ def results(log=()):
 # whose words are for SLURM's log.
 SAID = workflow.output_settings
 if workflow.exec_mode.name == "DEFAULT" and "RULES" in {one.name for one in SAID.quiet or ()}:
-    stages = Stages(
-        STUDY.title, PLAN.path("logs"), SAID.dryrun, results, bar=sys.stderr.isatty()
-    )
+    stages = Stages(STUDY.title, PLAN.path("logs"), SAID.dryrun, results, bar=sys.stderr.isatty())
     show_stages(logger.handlers, stages)
 
 
