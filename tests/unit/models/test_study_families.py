@@ -222,13 +222,13 @@ def test_generators_step_after_some_steps_of_the_critic(slices, family, critic):
 
 def test_codes_of_a_constrained_aae_become_normal():
     torch.manual_seed(0)
-    slices = torch.rand(64, 1, 16, 16)
+    slices = torch.rand(16, 1, 16, 16)
     model = made("constrained_aae", latent=2, learning_rate=2e-3, code_weight=0.0)
     update = Updates({**model.optimisers("main"), "ae": torch.optim.SGD(model.parameters(), 0.0)})
     model.encoder.code.dense.bias.data.fill_(3.0)
     far = model.encoder(slices)[0].mean().item()
     model.training_mode("main")
-    for update.step in range(150):
+    for update.step in range(50):
         losses = model.training_step("main", slices, update)
     near = model.encoder(slices)[0].mean().item()
     assert far > 2 and abs(near) < 1

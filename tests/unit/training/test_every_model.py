@@ -133,7 +133,7 @@ def test_published_networks_learn_and_are_bundled(tmp_path, family, network, bot
     settings |= {"gan_epochs": 1} if "gan_epochs" in settings else {}
     assert registry.network_problems(family, settings, "models.m") == []
     model = registry.load(family).build(contrasts=1, size=16, seed=1, **settings)
-    options = {"batch_size": 8, "max_epochs": 6, "patience": 9, "precision": "float32"}
+    options = {"batch_size": 8, "max_epochs": 4, "patience": 9, "precision": "float32"}
     history = train(model, MadeStore(), MadeStore(6, seed=1), seed=1, **options)
     errors = [row["validation"] for row in history if row["validation"] is not None]
     assert min(errors[1:]) < errors[0]
