@@ -1,6 +1,7 @@
 """The checked configuration, the plan of paths, and small helpers that rules share."""
 
 from snakemake.dag import DAG
+from snakemake.logging import logger
 from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
@@ -11,6 +12,7 @@ from normscan.workflow.fingerprint import Code
 from normscan.workflow.mended_snakemake import look_as_often_as_told, respect_ancient, wait_once
 from normscan.workflow.report_inputs import ReportInputs
 from normscan.workflow.sizes import Sizes
+from normscan.workflow.terminal import Stages, result_lines, show_stages
 
 respect_ancient(DAG)
 wait_once(JobScheduler)
@@ -32,6 +34,30 @@ MAPS = "maps/{chain}/{pack}/{training}/{approach}/seed-{seed}"
 DETECTIONS = "detections/{protocol}/{variant}/seed-{seed}"
 BUNDLE = "bundles/{protocol}/{variant}/seed-{seed}"
 SCREENING = "screening/{cohort}/{protocol}/{variant}/seed-{seed}"
+
+
+def results(log=()):
+    """Lines that name the log and what a person looks at, of what this run's targets hold.
+
+    Screening rests on a study that ran before: its report is named as well.
+    """
+    asked = set()
+    if not workflow.dag_settings.until:
+        asked = {str(path) for job in workflow.dag.jobs for path in job.output}
+    pages = [page for page in screening_pages() if page in asked]
+    metrics, report = PLAN.path("metrics.tsv"), PLAN.path("report.html")
+    found = [("Log", path) for path in log]
+    found += [("Metrics", metrics)] if pages or metrics in asked else []
+    found += [("Screening", page) for page in pages]
+    found += [("Report", report)] if pages or report in asked else []
+    return result_lines(found)
+
+
+# What the profiles' `quiet: rules` stands for. Jobs that run elsewhere have a Snakemake of their own,
+# whose words are for SLURM's log.
+SAID = workflow.output_settings
+if workflow.exec_mode.name == "DEFAULT" and "RULES" in {one.name for one in SAID.quiet or ()}:
+    show_stages(logger.handlers, Stages(STUDY.title, PLAN.path("logs"), SAID.dryrun, results))
 
 
 wildcard_constraints:
@@ -115,6 +141,15 @@ def scan_files(wildcards):
     if wildcards.cohort in STUDY.simulation:
         return PLAN.path("simulated", wildcards.cohort, f"{wildcards.shard}.json")
     return PLAN.scan_files(wildcards.cohort, wildcards.shard)
+
+
+def check_reports(cohorts):
+    """What was found in the scans of cohorts."""
+    return [
+        PLAN.path("checks", cohort, f"{shard}.json")
+        for cohort in cohorts
+        for shard in PLAN.shards[cohort]
+    ]
 
 
 def checked(wildcards):

@@ -197,7 +197,8 @@ class Workflow:
 
     def planned(self, *arguments: str) -> list[tuple[str, dict[str, str]]]:
         """Jobs of a dry run: (rule, wildcards), without the target rules."""
-        jobs = read_jobs(self.run("--dry-run", *arguments))
+        # The profiles are quiet about jobs.
+        jobs = read_jobs(self.run("--dry-run", "--quiet=host", *arguments))
         return [job for job in jobs if job[0] not in ("all", "screen")]
 
     def counts(self, *arguments: str) -> dict[str, int]:

@@ -47,6 +47,15 @@ def test_known_pose_is_recovered_within_a_millimetre(registered):
     assert error.max() < 2.0
 
 
+def test_known_pose_is_recovered_on_coarser_voxels(patient, own_atlas, registered, tmp_path):
+    scan = patient.only(["T1w"])
+    result = run(replace(scan, brain="", lesions=""), tmp_path, own_atlas, resolution=4.0)
+    found = LPS @ read_affine(result.transforms["T1w"][-1]) @ LPS
+    error = np.linalg.norm(moved(found, brain_points()) - moved(POSE, brain_points()), axis=1)
+    assert error.mean() < 2.0
+    assert not np.array_equal(found, LPS @ read_affine(registered.transforms["T1w"][-1]) @ LPS)
+
+
 def test_contrasts_are_brought_to_each_other(registered):
     between = phantoms.rigid((1, -1, 2), (2, -1, 1))
     found = LPS @ read_affine(registered.transforms["FLAIR"][-1]) @ LPS
@@ -191,6 +200,11 @@ def test_mask_on_a_foreign_grid_is_an_error(patient, own_atlas, tmp_path):
 def test_unknown_transform_names_what_is_allowed(patient, own_atlas, tmp_path):
     with pytest.raises(ConfigError, match="rigid, affine, syn"):
         run(patient, tmp_path, own_atlas, transform="elastic")
+
+
+def test_impossible_resolution_names_the_range(patient, own_atlas, tmp_path):
+    with pytest.raises(ConfigError, match="register.resolution: found 0.2.*1 to 10 mm"):
+        run(patient, tmp_path, own_atlas, resolution=0.2)
 
 
 def test_no_way_back_for_an_unregistered_contrast(registered):

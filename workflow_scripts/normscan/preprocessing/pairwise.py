@@ -21,9 +21,8 @@ from normscan.preprocessing.transforms import keep_warps, read_affine, to_ants, 
 # Around the brain, scalp and air anchor the outline; neck and face would only mislead.
 REGION_MM = 20.0
 # Voxels of 3 mm bring contrasts of one head together to 0.3 mm, at a fifth of the time; different
-# heads on thick slices need 2 mm.
+# heads on thick slices need 2 mm, the default of ``register.resolution``.
 BETWEEN_MM = 3.0
-ATLAS_MM = 2.0
 # Volume of a scan's brain per volume of the atlas's. Beyond that an affine has run away, as it can
 # when the field of view cuts the head.
 PLAUSIBLE_SCALE = (0.4, 2.5)
@@ -64,14 +63,18 @@ def to_atlas(
     seed: int,
     folder: Path,
     scan: str,
+    resolution: float,
 ) -> tuple[list[str], np.ndarray]:
-    """Displacement fields (none or one) and the affine (4, 4) that bring a volume to the atlas."""
+    """Displacement fields (none or one) and the affine (4, 4) that bring a volume to the atlas.
+
+    The affine is found on voxels of ``resolution`` mm, or the scan's own where these are larger.
+    """
     import ants
 
     template, template_grid = atlas_volume(found, "brain" if skull_stripped else "head")
     data, grid = read_volume(moving)
     # Finer than the scan itself it would show nothing more.
-    finest = max(ATLAS_MM, min(grid.spacing))
+    finest = max(resolution, min(grid.spacing))
     thin_template, thin_template_grid = thinned(template, template_grid, finest)
     thin_data, thin_grid = thinned(data, grid, finest)
     region = _region(found, thin_template_grid)

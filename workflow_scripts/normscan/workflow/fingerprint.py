@@ -106,9 +106,9 @@ def _describe(node: object, words: list[str], imports: list[ast.AST]) -> None:
     elif isinstance(node, ast.AST):
         kind = type(node)
         words.append(kind.__name__)
-        if kind in IMPORTS:
+        if isinstance(node, IMPORTS):
             imports.append(node)
-        if kind in OWNERS and ast.get_docstring(node, clean=False) is not None:
+        if isinstance(node, OWNERS) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:] or [ast.Pass()]
         for name in kind._fields:
             # Whether a name is read or written follows from where it stands.

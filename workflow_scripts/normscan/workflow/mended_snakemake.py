@@ -9,9 +9,10 @@ from __future__ import annotations
 import threading
 from collections import deque
 from os.path import exists
+from typing import Any
 
 
-def respect_ancient(dag_class: type) -> None:
+def respect_ancient(dag_class: Any) -> None:
     """Let the downstream traversal of a DAG class pass by inputs that trigger nothing.
 
     All long jobs wait for the check of all cohorts through an ``ancient`` input: it comes first,
@@ -46,7 +47,7 @@ def respect_ancient(dag_class: type) -> None:
     dag_class.bfs = bfs
 
 
-def wait_once(scheduler_class: type) -> None:
+def wait_once(scheduler_class: Any) -> None:
     """Let a scheduler class look again later only when its rate limit kept jobs back, and once.
 
     Every round of ``JobScheduler.schedule`` arranges another one a second later. Every job that
@@ -72,7 +73,7 @@ def wait_once(scheduler_class: type) -> None:
     scheduler_class._schedule_reevalutation = look_again
 
 
-def look_as_often_as_told(executor_class: type) -> None:
+def look_as_often_as_told(executor_class: Any) -> None:
     """Let ``--seconds-between-status-checks`` bound the time between looks at submitted jobs.
 
     The SLURM plugin starts with its own setting, adds 10 s whenever no job has ended since the last
