@@ -2,8 +2,10 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+# Tests side by side: a process for each core, four at most.
+PARALLEL := -n logical --maxprocesses 4
 
-.PHONY: demo study test lint types coverage format bench lock clean_demo
+.PHONY: demo study check test lint types coverage format bench lock clean_demo
 
 $(VENV)/.installed: envs/lock.txt
 	$(PYTHON) -m venv $(VENV)
@@ -17,8 +19,11 @@ demo: $(VENV)/.installed  ## simulate a cohort, run the workflow as shipped, scr
 study: $(VENV)/.installed  ## the whole comparative study on a simulated cohort
 	$(BIN)/snakemake --configfile configs/demo_study.yaml
 
+check: lint types  ## what every commit passes, in minutes: format, lints, types, unit tests
+	$(BIN)/python -m pytest tests/unit $(PARALLEL)
+
 test: $(VENV)/.installed  ## all tests
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests $(PARALLEL)
 
 lint: $(VENV)/.installed  ## format checks, lints
 	$(BIN)/ruff check .

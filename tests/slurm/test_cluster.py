@@ -15,7 +15,7 @@ import pytest
 from submitted import LONG
 from waiting import wait_for
 
-pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
+pytestmark = pytest.mark.slurm
 
 # Enough to see what a disturbance does to a job and to what follows.
 TO_STRIPPED = ["--until", "strip_skull"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("small")]
+pytestmark = pytest.mark.workflow
 
 
 def volumes(workflow, stage: str) -> list:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import runpy
-from pathlib import Path
 from types import SimpleNamespace
 
 import nibabel
@@ -12,10 +11,9 @@ import numpy as np
 import pandas
 import pytest
 
-from normscan.cohorts.simulation.simulate import simulate_scan
 from tiny_study import REPOSITORY
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("finished")]
+pytestmark = pytest.mark.workflow
 
 
 def detected(finished, approach: str, seed: int = 0) -> dict[str, dict]:
@@ -240,32 +238,3 @@ def test_every_job_left_a_log_and_a_benchmark(finished):
     for kind in ("logs", "benchmarks"):
         rules = {path.name for path in (finished.results / kind).iterdir()}
         assert {"register", "train", "detect", "segment", "report", "screen_scans"} <= rules
-
-
-@pytest.mark.xdist_group("heads")
-def test_whole_heads_are_stripped_by_robex(workflow):
-    """One simulated head through registration and ROBEX, against its true brain."""
-    folder = workflow.folder / "data" / "heads"
-    simulate_scan(folder, "01", cohort="heads", seed=5, oblique=True)
-    workflow.config["cohorts"] = {
-        "heads": {"role": "unlabelled", "source": "bids", "path": "data/heads"}
-    }
-    workflow.protocol["preprocessing"] = [
-        {"register": {"atlas": "robex", "transform": "affine", "spacing": 3.0}},
-        {"strip_skull": {"method": "robex"}},
-    ]
-    workflow.protocol["approaches"] = {"intensity": {"detector": "intensity"}}
-    workflow.write()
-    chain = "raw+register-affine-robex-3mm+strip_skull-robex"
-    manifest = workflow.results / "preprocessed" / chain / "heads" / "00.json"
-    workflow.run(str(manifest.relative_to(workflow.folder)))
-    (entry,) = json.loads(manifest.read_text())["scans"]
-    from normscan.preprocessing.resample import to_native
-    from normscan.preprocessing.volumes import Prepared
-
-    prepared = Prepared.from_json(entry)
-    mask, _ = to_native(Path(prepared.brain).as_posix(), prepared, "T1w", interpolation="nearest")
-    path = folder / "derivatives" / "truth" / "sub-01" / "anat" / "sub-01_desc-brain_mask.nii.gz"
-    truth = nibabel.load(path).get_fdata() > 0.5
-    found = mask > 0.5
-    assert 2 * (found & truth).sum() / (found.sum() + truth.sum()) > 0.9

@@ -11,7 +11,7 @@ import pytest
 
 from waiting import wait_for
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("small")]
+pytestmark = pytest.mark.workflow
 
 REGISTERED = "raw+register-rigid-robex-6mm/ms/*/record.json"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("finished")]
+pytestmark = pytest.mark.workflow
 
 SCRIPTS = "workflow_scripts/"
 LIBRARY = SCRIPTS + "normscan/"

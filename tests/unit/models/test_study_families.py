@@ -269,7 +269,7 @@ def test_codes_of_a_constrained_aae_become_normal():
     model.encoder.code.dense.bias.data.fill_(3.0)
     far = model.encoder(slices)[0].mean().item()
     model.training_mode("main")
-    for update.step in range(150):
+    for update.step in range(50):
         losses = model.training_step("main", slices, update)
     near = model.encoder(slices)[0].mean().item()
     assert far > 2 and abs(near) < 1
