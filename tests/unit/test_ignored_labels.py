@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from snakemake.iocontainers import Wildcards
 
 import job
 from normscan.evaluation.residuals import load_residuals
@@ -22,8 +23,11 @@ LESION, OTHER, FALSE = np.s_[2:5, 2:5, 1:4], np.s_[8:12, 8:12, 4:8], np.s_[2:4, 
 
 def run(script: str, **given) -> None:
     """Run a script as Snakemake would."""
+    wildcards = Wildcards(fromdict=given.pop("wildcards", {}))
     values = {key: SimpleNamespace(**value) for key, value in given.items()}
-    snakemake = SimpleNamespace(log=[], threads=1, **values)
+    snakemake = SimpleNamespace(
+        rule=Path(script).stem, wildcards=wildcards, log=[], threads=1, **values
+    )
     runpy.run_path(str(SCRIPTS / script), init_globals={"snakemake": snakemake})
 
 

@@ -10,6 +10,7 @@ import nibabel
 import numpy as np
 import pandas
 import pytest
+from snakemake.iocontainers import Wildcards
 
 from tiny_study import REPOSITORY
 
@@ -205,7 +206,8 @@ def test_a_bundle_refuses_scans_it_was_trained_on(finished, tmp_path, caplog, re
             folder=str(tmp_path),
             device="cpu",
         ),
-        wildcards=SimpleNamespace(cohort="clinic", protocol="tiny", variant="ae"),
+        rule="screen_scans",
+        wildcards=Wildcards(fromdict={"cohort": "clinic", "protocol": "tiny", "variant": "ae"}),
         output=[tmp_path / "01.json"],
         log=[],
         threads=1,

@@ -48,7 +48,7 @@ def test_the_demo_names_what_it_does_otherwise():
         "erosion of the brain mask 1 voxel (recipe: 2 voxels)",
         "atlas robex (recipe: sri24)",
         "epochs at most ",
-        "Bayesian VAE: samples 20 (recipe: 100)",
+        "Bayesian VAE: samples 10 (recipe: 100)",
         "of 18 approaches not run: AE (spatial)",
     ):
         assert any(words in line for line in found), (words, found)
