@@ -1,8 +1,7 @@
 """Faults of Snakemake that are mended here; a later version may need no mending."""
 
+import os
 import re
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +9,7 @@ from snakemake.scheduling.job_scheduler import JobRateLimiter, JobScheduler
 from snakemake.settings.types import MaxJobsPerTimespan
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
+import warm_snakemake
 from normscan.workflow.fingerprint import SCRIPTS
 from normscan.workflow.mended_snakemake import look_as_often_as_told, wait_once
 
@@ -50,15 +50,9 @@ onsuccess:
 
 def snakemake(folder, text, *arguments):
     (folder / "Snakefile").write_text(MEND + text)
-    done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout + done.stderr
+    status, output = warm_snakemake.run(["--cores", "2", *arguments], folder, dict(os.environ))
+    assert status == 0, output[-3000:]
+    return output
 
 
 def test_jobs_behind_an_ancient_input_are_stale_for_their_own_reasons(tmp_path):
