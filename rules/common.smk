@@ -1,18 +1,22 @@
 """The checked configuration, the plan of paths, and small helpers that rules share."""
 
 from snakemake.dag import DAG
+from snakemake.logging import logger
 from snakemake.scheduling.job_scheduler import JobScheduler
+from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
 from normscan.errors import NormscanError
 from normscan.housekeeping import remove_intermediates
 from normscan.workflow.configuration import load_study
 from normscan.workflow.fingerprint import Code
-from normscan.workflow.mended_snakemake import respect_ancient, wait_once
+from normscan.workflow.mended_snakemake import look_as_often_as_told, respect_ancient, wait_once
 from normscan.workflow.report_inputs import ReportInputs
 from normscan.workflow.sizes import Sizes
+from normscan.workflow.terminal import Stages, result_lines, show_stages
 
 respect_ancient(DAG)
 wait_once(JobScheduler)
+look_as_often_as_told(RemoteExecutor)
 
 try:
     STUDY = load_study(config, Path.cwd(), Path(workflow.basedir) / "protocols")
@@ -21,8 +25,8 @@ try:
 except NormscanError as error:
     raise WorkflowError(str(error)) from None
 
-# Thousands of jobs share a few fingerprints, and one run is of one state of the code.
-code = Code().fingerprint
+# Thousands of jobs share a few fingerprints.
+fingerprint = Code().fingerprint
 
 # Folders by what determines their content.
 MODEL = "models/{chain}/{pack}/{training}/{model}/seed-{seed}"
@@ -30,6 +34,31 @@ MAPS = "maps/{chain}/{pack}/{training}/{approach}/seed-{seed}"
 DETECTIONS = "detections/{protocol}/{variant}/seed-{seed}"
 BUNDLE = "bundles/{protocol}/{variant}/seed-{seed}"
 SCREENING = "screening/{cohort}/{protocol}/{variant}/seed-{seed}"
+
+
+def results(log=()):
+    """Lines that name the log and what a person looks at, of what this run's targets hold.
+
+    Screening rests on a study that ran before: its report is named as well.
+    """
+    asked = set()
+    if not workflow.dag_settings.until:
+        asked = {str(path) for job in workflow.dag.jobs for path in job.output}
+    pages = [page for page in screening_pages() if page in asked]
+    metrics, report = PLAN.path("metrics.tsv"), PLAN.path("report.html")
+    found = [("Log", path) for path in log]
+    found += [("Metrics", metrics)] if pages or metrics in asked else []
+    found += [("Screening", page) for page in pages]
+    found += [("Report", report)] if pages or report in asked else []
+    return result_lines(found)
+
+
+# What the profiles' `quiet: rules` stands for. Jobs that run elsewhere have a Snakemake of their own,
+# whose words are for SLURM's log.
+SAID = workflow.output_settings
+if workflow.exec_mode.name == "DEFAULT" and "RULES" in {one.name for one in SAID.quiet or ()}:
+    stages = Stages(STUDY.title, PLAN.path("logs"), SAID.dryrun, results, bar=sys.stderr.isatty())
+    show_stages(logger.handlers, stages)
 
 
 wildcard_constraints:
@@ -103,11 +132,25 @@ GPU = 0 if STUDY.device == "cpu" else 1
 # What rules take, where a lambda would be too long.
 
 
+def code(script):
+    """Fingerprint of a rule's code, found once a job asks: a cluster job needs one of them all."""
+    return lambda wildcards: fingerprint(script)
+
+
 def scan_files(wildcards):
     """The files of a shard's scans; a simulated cohort's come from its own rule."""
     if wildcards.cohort in STUDY.simulation:
         return PLAN.path("simulated", wildcards.cohort, f"{wildcards.shard}.json")
     return PLAN.scan_files(wildcards.cohort, wildcards.shard)
+
+
+def check_reports(cohorts):
+    """What was found in the scans of cohorts."""
+    return [
+        PLAN.path("checks", cohort, f"{shard}.json")
+        for cohort in cohorts
+        for shard in PLAN.shards[cohort]
+    ]
 
 
 def checked(wildcards):
@@ -176,7 +219,7 @@ def detector_code(script):
     def of(wildcards):
         approach = PLAN.approach(wildcards.approach)
         detector = f"normscan.detectors.{approach.detector}"
-        return code(script, detector, *model_modules(approach.model))
+        return fingerprint(script, detector, *model_modules(approach.model))
 
     return of
 

@@ -4,6 +4,7 @@
 rule evaluate:
     input:
         histograms=lambda w: PLAN.evaluated_histograms(w),
+        residuals=lambda w: PLAN.evaluated_histograms(w, "-residuals.json"),
         scores=lambda w: PLAN.detected_scores(w),
         froc=lambda w: PLAN.detected_scores(w, "-froc.tsv"),
         thresholds=PLAN.path(DETECTIONS, "thresholds.json"),
@@ -22,6 +23,7 @@ rule evaluate:
         runtime=minutes(30),
     params:
         prior=lambda w: STUDY.cohorts[w.cohort].prior,
+        residual=lambda w: PLAN.is_residual(w.variant),
         code=code("evaluate.py"),
     script:
         "../workflow_scripts/evaluate.py"

@@ -24,3 +24,10 @@ onsuccess:
     if STUDY.intermediates == "remove" and complete:
         files, size = remove_intermediates(PLAN.path())
         print(f"removed {files} intermediate files, {size / 1e6:.1f} MB")
+    print(*results(log), sep="\n", flush=True)
+
+
+onerror:
+    print("Not all jobs succeeded: see above, and their logs in", PLAN.path("logs"))
+    print("The same command goes on where this run stopped.")
+    print(*result_lines([("Log", path) for path in log]), sep="\n", flush=True)

@@ -8,6 +8,7 @@ rule filter_maps:
     output:
         manifest=PLAN.path(DETECTIONS, "filtered-{prior}/{cohort}/{shard}.json"),
         histograms=PLAN.path(DETECTIONS, "filtered-{prior}/{cohort}/{shard}.npz"),
+        residuals=PLAN.path(DETECTIONS, "filtered-{prior}/{cohort}/{shard}-residuals.json"),
     log:
         log_file(
             "filter_maps",

@@ -4,6 +4,7 @@
 rule check_quality:
     input:
         manifests=lambda w: PLAN.prepared(PLAN.chain[w.protocol], w.cohort),
+        packs=lambda w: PLAN.packed(PLAN.chain[w.protocol], PLAN.pack[w.protocol], [w.cohort]),
         checked=lambda w: checked(w),
     output:
         table=PLAN.path("quality/{protocol}/{cohort}.tsv"),
@@ -20,6 +21,7 @@ rule check_quality:
     params:
         folder=PLAN.path("quality/{protocol}/{cohort}"),
         reference=lambda w: STUDY.protocols[w.protocol].contrasts[0],
+        lesion_labels=lambda w: PLAN.lesion_labels(w.cohort),
         atlases=STUDY.atlases,
         code=code("check_quality.py"),
     script:
@@ -44,6 +46,7 @@ rule draw_figures:
         runtime=minutes(60),
     params:
         folder=PLAN.path("figures/{protocol}/{cohort}"),
+        lesion_labels=lambda w: PLAN.lesion_labels(w.cohort),
         approaches=lambda w: PLAN.figure_approaches(w.protocol),
         code=code("draw_figures.py"),
     script:
@@ -73,6 +76,9 @@ rule compare_approaches:
         runtime=minutes(60),
     params:
         folder=PLAN.path("study/{protocol}"),
+        lesion_labels=lambda w: {
+            cohort: PLAN.lesion_labels(cohort) for cohort in PLAN.evaluation_cohorts(w.protocol)
+        },
         approaches=lambda w: PLAN.figure_approaches(w.protocol),
         rule=lambda w: STUDY.protocols[w.protocol].rules[0].label,
         published=lambda w: STUDY.protocols[w.protocol].citation == "baur2021",
@@ -96,7 +102,7 @@ rule report:
         mem_mb=memory(3000),
         runtime=minutes(30),
     params:
-        run=PLAN.run_record(config),
+        run=lambda w: PLAN.run_record(config),
         results=lambda w, output: str(Path(output[0]).parent),
         code=code("report.py"),
     script:

@@ -31,6 +31,7 @@ rule screen_scans:
     input:
         slices=lambda w: PLAN.pack_array(w),
         index=lambda w: PLAN.pack_index(w),
+        checked=lambda w: ancient(PLAN.path("cohorts", w.cohort, "checked.json")),
     output:
         PLAN.path(SCREENING, "{shard}.json"),
     log:
@@ -51,6 +52,7 @@ rule screen_scans:
         bundle_digest=lambda w: PLAN.screening_bundle_digest(w),
         prior=lambda w: STUDY.cohorts[w.cohort].prior,
         contrast=lambda w: STUDY.protocols[w.protocol].contrasts[0],
+        on_bad_scan=STUDY.on_bad_scan,
         folder=PLAN.path(SCREENING),
         device=STUDY.device,
         code=lambda w: detector_code("screen_scans.py")(PLAN.screening_wildcards(w)),

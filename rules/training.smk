@@ -31,6 +31,6 @@ rule train:
         settings=lambda w: PLAN.model(w.model).settings,
         device=STUDY.device,
         checkpoints=PLAN.path("checkpoints"),
-        code=lambda w: code("train.py", *model_modules(w.model)),
+        code=lambda w: fingerprint("train.py", *model_modules(w.model)),
     script:
         "../workflow_scripts/train.py"

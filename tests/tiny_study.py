@@ -7,12 +7,15 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+import warm_snakemake
 from normscan.cohorts.simulation.simulate import simulate_scan
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -75,6 +78,14 @@ PROTOCOL: dict[str, Any] = {
 }
 
 
+@cache
+def patient(subject: str) -> tempfile.TemporaryDirectory:
+    """A BIDS folder of one simulated patient, made once and to be copied."""
+    folder = tempfile.TemporaryDirectory(prefix="normscan-patient-")
+    simulate_scan(Path(folder.name), subject, cohort="ms", lesion="tumour", **SIMULATION)
+    return folder
+
+
 class Workflow:
     """A copy of the workflow in a folder of its own, with its configuration."""
 
@@ -102,10 +113,29 @@ class Workflow:
         self.config["shard_size"] = 4
         self.write()
 
+    def train_long(self) -> None:
+        """One model, a VAE (its codes are drawn at random), trained long enough to be killed."""
+        self.shrink()
+        vae = {**self.protocol["models"]["ae"], "family": "vae"}
+        self.protocol["models"] = {"vae": {**vae, "max_epochs": 200, "patience": 200}}
+        self.protocol["approaches"] = {"vae": {"model": "vae", "detector": "reconstruction"}}
+        self.write()
+
+    def without_models(self) -> None:
+        """Only patients, and the approach that needs no model: fewer jobs still."""
+        self.shrink()
+        self.protocol["approaches"] = {"intensity": {"detector": "intensity"}}
+        self.protocol["models"] = {}
+        self.protocol["threshold_rules"] = [{"best_dice": {}}]
+        self.config["cohorts"] = {"ms": self.config["cohorts"]["ms"]}
+        self.write()
+
     def add_patient(self, subject: str) -> None:
         """Put a patient into the BIDS folder of the cohort ``ms``."""
-        simulate_scan(
-            self.folder / "data" / "ms", subject, cohort="ms", lesion="tumour", **SIMULATION
+        target = self.folder / "data" / "ms"
+        # Not with the times of the copied files: they are new here.
+        shutil.copytree(
+            patient(subject).name, target, copy_function=shutil.copy, dirs_exist_ok=True
         )
 
     @property
@@ -122,13 +152,17 @@ class Workflow:
         return [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
 
     def environment(self) -> dict[str, str]:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("SNAKEMAKE")}
-        return {**kept, "PYTHONDONTWRITEBYTECODE": "1"}
+        return {k: v for k, v in os.environ.items() if not k.startswith("SNAKEMAKE")}
 
     def call(self, *arguments: str) -> subprocess.CompletedProcess:
         """Run Snakemake; both streams come back as one text."""
+        command = self.command(*arguments)
+        if "--dry-run" in arguments:
+            # Without the interpreter and its ``-m snakemake``.
+            status, output = warm_snakemake.run(command[3:], self.folder, self.environment())
+            return subprocess.CompletedProcess(command, status, output)
         return subprocess.run(
-            self.command(*arguments),
+            command,
             cwd=self.folder,
             env=self.environment(),
             stdout=subprocess.PIPE,
@@ -163,7 +197,8 @@ class Workflow:
 
     def planned(self, *arguments: str) -> list[tuple[str, dict[str, str]]]:
         """Jobs of a dry run: (rule, wildcards), without the target rules."""
-        jobs = read_jobs(self.run("--dry-run", *arguments))
+        # The profiles are quiet about jobs.
+        jobs = read_jobs(self.run("--dry-run", "--quiet=host", *arguments))
         return [job for job in jobs if job[0] not in ("all", "screen")]
 
     def counts(self, *arguments: str) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from job import run
 from normscan.cohorts.checks import check_scan
+from normscan.cohorts.duplicates import contents
 from normscan.cohorts.scans import Scan
 from normscan.files import write_json
 from normscan.preprocessing.shards import raw_manifest
@@ -17,7 +18,8 @@ def main(snakemake) -> None:
     ]
     bad = {report["scan"]: report["problems"] for report in reports if report["problems"]}
     usable = [scan for scan in scans if scan.id not in bad]
-    manifest = raw_manifest(snakemake.wildcards.cohort, snakemake.wildcards.shard, usable)
+    cohort, shard = snakemake.wildcards.cohort, snakemake.wildcards.shard
+    manifest = raw_manifest(cohort, shard, usable, contents(reports))
     manifest["excluded"] = [
         {"scan": scan, "reason": "; ".join(problems)} for scan, problems in bad.items()
     ]

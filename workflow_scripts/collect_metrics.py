@@ -3,14 +3,17 @@
 import pandas
 
 from job import run
+from normscan.evaluation.metrics import COLUMNS
 from normscan.files import read_tsv, write_tsv
 
-ORDER = ["cohort", "approach", "seed", "split", "level", "subject", "threshold_rule", "metric"]
+ORDER = [name for name in COLUMNS if name != "value"]
 
 
 def main(snakemake) -> None:
-    tables = [read_tsv(path, dtype={"subject": str}) for path in snakemake.input]
-    table = pandas.concat(tables, ignore_index=True) if tables else pandas.DataFrame(columns=ORDER)
+    tables = [read_tsv(path, dtype={"subject": str, "scan": str}) for path in snakemake.input]
+    table = (
+        pandas.concat(tables, ignore_index=True) if tables else pandas.DataFrame(columns=COLUMNS)
+    )
     write_tsv(snakemake.output[0], table.sort_values(ORDER, kind="stable", ignore_index=True))
 
 

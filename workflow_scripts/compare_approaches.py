@@ -7,6 +7,7 @@ import pandas
 
 from job import run
 from normscan.evaluation import study
+from normscan.evaluation.examples import typical_scans
 from normscan.evaluation.significance import smallest_p
 from normscan.figures.bars import metric_bars
 from normscan.figures.slices import approach_rows
@@ -21,6 +22,7 @@ from normscan.figures.study import (
 from normscan.figures.style import save_figure
 from normscan.files import load_nifti, read_json, read_tsv, write_json, write_tsv
 from normscan.report.published import load_published
+from volumes import fullest_slice, load_truth
 
 # Approaches side by side in one picture.
 ABREAST = 6
@@ -42,6 +44,7 @@ class Study:
         self.summary = study.summary(self.metrics)
         # Parts of the training subjects have a figure of their own.
         self.whole = [title for title, one in self.by_title.items() if one["share"] == 100]
+        self.residual = [t for t in self.whole if t in study.with_residuals(self.summary)]
 
     def values(self, metric: str, cohort: str) -> dict[str, tuple[float, float]]:
         """title -> (mean, spread over seeds), in the order of the protocol."""
@@ -53,6 +56,17 @@ class Study:
     def of_whole(self, metric: str, cohort: str) -> dict[str, tuple[float, float]]:
         """The same, of models trained on all subjects."""
         return {t: v for t, v in self.values(metric, cohort).items() if t in self.whole}
+
+    def baseline(self, cohort: str) -> str:
+        """The strongest training-free approach on a cohort; "" when there is none."""
+        areas = {title: mean for title, (mean, _) in self.of_whole("auprc", cohort).items()}
+        return study.strongest(areas, [t for t in areas if self.by_title[t]["training_free"]])
+
+    def subject_of(self, cohort: str) -> dict[str, str]:
+        """scan -> patient."""
+        table = self.metrics
+        rows = table[(table["cohort"] == cohort) & (table["level"] == "scan")]
+        return dict(zip(rows["scan"], rows["subject"]))
 
 
 class Figures:
@@ -70,7 +84,7 @@ class Figures:
 
 def main(snakemake) -> None:
     params, files, out = snakemake.params, snakemake.input, snakemake.output
-    metrics = read_tsv(files.metrics, dtype={"subject": str})
+    metrics = read_tsv(files.metrics, dtype={"subject": str, "scan": str})
     of = Study(metrics, snakemake.wildcards.protocol, params.approaches)
     whole = of.metrics[of.metrics["approach"].isin(of.whole)]
     figures = Figures(Path(params.folder))
@@ -86,7 +100,8 @@ def main(snakemake) -> None:
     for cohort, table in zip(of.cohorts, tests):
         add_significance(figures, cohort, table[table["metric"] == "auprc"])
     for cohort in of.cohorts:
-        add_examples(figures, cohort, of, [p for p in files.maps if f"/detected/{cohort}/" in p])
+        maps = [path for path in files.maps if f"/detected/{cohort}/" in path]
+        add_examples(figures, cohort, of, maps, params.lesion_labels[cohort])
     ranks, beside = published(figures, of) if params.published else nothing_published()
     write_tsv(out.ranks, ranks)
     write_tsv(out.beside, beside)
@@ -95,17 +110,17 @@ def main(snakemake) -> None:
 
 def add_bars(figures: Figures, of: Study) -> None:
     """AUPRC of all approaches on all cohorts (Fig. 5)."""
-    baseline = [t for t in of.whole if of.by_title[t]["detector"] == "intensity"]
+    baselines = {cohort: of.baseline(cohort) for cohort in of.cohorts}
+    line = " The dashed line is the strongest training-free baseline."
     figures.add(
         metric_bars(
-            {cohort: of.of_whole("auprc", cohort) for cohort in of.cohorts},
-            baselines=(baseline or [""])[0],
+            {cohort: of.of_whole("auprc", cohort) for cohort in of.cohorts}, baselines=baselines
         ),
         "auprc",
         "Study",
         "AUPRC of all approaches",
-        "Voxels of all test patients together; mean over seeds with standard deviation. The dashed "
-        "line is the training-free baseline.",
+        "Voxels of all test patients together; mean over seeds with standard deviation."
+        + (line if any(baselines.values()) else ""),
     )
 
 
@@ -137,22 +152,24 @@ def add_shift(figures: Figures, of: Study) -> None:
     by_cohort = {cohort: of.of_whole("l1_normal", cohort) for cohort in of.cohorts}
     values = {
         title: {cohort: found[title] for cohort, found in by_cohort.items() if title in found}
-        for title in of.whole
-        if of.by_title[title]["detector"] != "intensity"
+        for title in of.residual
     }
+    if not values:
+        return
     figures.add(
         domain_shift(values),
         "domain_shift",
         "Study",
         "Domain shift: residuals of normal voxels",
         "The same models on every cohort; the larger the residual of normal voxels, the more "
-        "foreign a cohort's scans are to a model. Detectors differ in the scale of their maps.",
+        "foreign a cohort's scans are to a model." + left_out(of),
     )
 
 
 def add_networks(figures: Figures, of: Study, models: dict[str, dict]) -> None:
     """AUPRC and number of parameters, when networks differ (Fig. 9)."""
-    if len({one["network"] for one in of.by_title.values() if one["network"]}) < 2:
+    networks = dict.fromkeys(one["network"] for one in of.by_title.values() if one["network"])
+    if len(networks) < 2:
         return
     values = {}
     for cohort in of.cohorts:
@@ -167,7 +184,7 @@ def add_networks(figures: Figures, of: Study, models: dict[str, dict]) -> None:
         "networks",
         "Study",
         "AUPRC and the size of the model",
-        "Unified networks beside those the models were published with; parameters of all parts.",
+        f"Networks: {', '.join(networks)}. Parameters of all parts of a model.",
     )
 
 
@@ -182,15 +199,24 @@ def add_correlations(figures: Figures, of: Study) -> pandas.DataFrame:
             rows += [
                 [cohort, first, second, matrix.loc[first, second]] for second in matrix.columns
             ]
-    if len(of.whole) >= study.FEWEST:
+    if len(of.residual) >= study.FEWEST:
         figures.add(
             correlation_matrices(matrices),
             "correlations",
             "Study",
             "Correlations between measures over approaches",
-            f"Pearson correlation over {len(of.whole)} approaches (means over seeds).",
+            f"Pearson correlation over {len(of.residual)} approaches (means over seeds)."
+            + left_out(of),
         )
     return pandas.DataFrame(rows, columns=["cohort", "first", "second", "correlation"])
+
+
+def left_out(of: Study) -> str:
+    """Approaches without a residual, as the end of a caption."""
+    names = [title for title in of.whole if title not in of.residual]
+    if not names:
+        return ""
+    return f" Left out, as their maps are no residuals of a reconstruction: {', '.join(names)}."
 
 
 def add_significance(figures: Figures, cohort: str, table: pandas.DataFrame) -> None:
@@ -200,17 +226,18 @@ def add_significance(figures: Figures, cohort: str, table: pandas.DataFrame) -> 
     if len(names) < 2 or patients < 2:
         return
     mean = dict.fromkeys(names, 0.0)
-    for row in table.itertuples():
-        if np.isfinite(row.difference):
-            mean[row.first] += row.difference
-            mean[row.second] -= row.difference
+    pairs = list(zip(table["first"], table["second"], table["difference"], table["p_holm"]))
+    for one, other, value, _ in pairs:
+        if np.isfinite(value):
+            mean[one] += value
+            mean[other] -= value
     names.sort(key=lambda name: -mean[name])
     place = {name: number for number, name in enumerate(names)}
     difference, p = (np.full((len(names), len(names)), np.nan) for _ in range(2))
-    for row in table.itertuples():
-        i, j = place[row.first], place[row.second]
-        difference[i, j], difference[j, i] = row.difference, -row.difference
-        p[i, j] = p[j, i] = row.p_holm
+    for one, other, value, corrected in pairs:
+        i, j = place[one], place[other]
+        difference[i, j], difference[j, i] = value, -value
+        p[i, j] = p[j, i] = corrected
     possible = smallest_p(patients, len(table))
     remark = (
         f" So few patients cannot make a difference between {len(names)} approaches significant."
@@ -227,7 +254,9 @@ def add_significance(figures: Figures, cohort: str, table: pandas.DataFrame) -> 
     )
 
 
-def add_examples(figures: Figures, cohort: str, of: Study, manifests: list[str]) -> None:
+def add_examples(
+    figures: Figures, cohort: str, of: Study, manifests: list[str], labels: list[int]
+) -> None:
     """One slice of one patient under all approaches (Fig. 6)."""
     scans: dict[str, dict[str, dict]] = {}
     for title in of.whole:
@@ -239,22 +268,28 @@ def add_examples(figures: Figures, cohort: str, of: Study, manifests: list[str])
     complete = [scan for scan, found in scans.items() if len(found) == len(of.whole)]
     if not complete:
         return
-    volumes = {s: lesion_voxels(next(iter(scans[s].values()))["lesions"]) for s in complete}
+    lesions = {scan: next(iter(scans[scan].values()))["lesions"] for scan in complete}
+    volumes = {scan: int(load_truth(lesions[scan], labels)[0].sum()) for scan in complete}
     # The patient in the middle by lesion volume: neither the easiest nor the hardest.
-    scan = sorted(complete, key=lambda one: (volumes[one], one))[len(complete) // 2]
+    patients = typical_scans(volumes, of.subject_of(cohort))
+    scan = patients["scan"].iloc[(len(patients) - 1) // 2]
     example = next(iter(scans[scan].values()))
-    truth = load_nifti(example["lesions"])[0]
-    z = int(np.argmax((truth > 0).sum(axis=(0, 1))))
+    lesion, ignored = load_truth(example["lesions"], labels)
+    z = fullest_slice(lesion)
     image = load_nifti(example["input"])[0][:, :, z]
     parts = [of.whole[start : start + ABREAST] for start in range(0, len(of.whole), ABREAST)]
     for number, titles in enumerate(parts, start=1):
         results = {title: slices_of(scans[scan][title], z) for title in titles}
         count = f" ({number} of {len(parts)})" if len(parts) > 1 else ""
+        title = f"{cohort}: {scan}{count}"
+        drawn = approach_rows(
+            image, results, truth=lesion[:, :, z], ignored=ignored[:, :, z], title=title
+        )
         figures.add(
-            approach_rows(image, results, truth=truth[:, :, z], title=f"{cohort}: {scan}{count}"),
+            drawn,
             f"approaches_{cohort}_{number}",
             "Approaches side by side",
-            f"{cohort}: {scan}{count}",
+            title,
             "What each approach expects, and its map after post-processing, each on its own scale; "
             "the patient with the median lesion volume, first seed.",
         )
@@ -267,11 +302,6 @@ def slices_of(paths: dict, z: int) -> dict:
         name: load_nifti(paths[key])[0][:, :, z] if key in paths else None
         for name, key in keys.items()
     }
-
-
-def lesion_voxels(path: str) -> int:
-    """Number of lesion voxels of a mask."""
-    return int((load_nifti(path)[0] > 0).sum())
 
 
 def published(figures: Figures, of: Study) -> tuple[pandas.DataFrame, pandas.DataFrame]:

@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import numpy as np
+import pandas
 
 from job import run
+from normscan.evaluation.examples import typical_scans
+from normscan.evaluation.study import strongest, with_residuals
 from normscan.figures.bars import metric_bars
 from normscan.figures.curves import froc_curves, pr_curves, roc_curves
 from normscan.figures.dice import dice_distributions
@@ -12,6 +15,7 @@ from normscan.figures.residuals import residual_histograms
 from normscan.figures.slices import slice_rows
 from normscan.figures.style import save_figure
 from normscan.files import load_nifti, read_json, read_tsv, write_json
+from volumes import fullest_slice, load_truth
 
 SPLIT = "test"
 
@@ -19,7 +23,7 @@ SPLIT = "test"
 def main(snakemake) -> None:
     params, files, w = snakemake.params, snakemake.input, snakemake.wildcards
     folder = Path(params.folder)
-    first = {}
+    first: dict[str, dict] = {}
     for one in params.approaches:
         first.setdefault(one["variant"], one)
     curves = {
@@ -27,7 +31,7 @@ def main(snakemake) -> None:
         for one, path in zip(params.approaches, files.curves)
         if first[one["variant"]] is one
     }
-    metrics = read_tsv(files.metrics, dtype={"subject": str})
+    metrics = read_tsv(files.metrics, dtype={"subject": str, "scan": str})
     metrics = metrics[(metrics["cohort"] == w.cohort) & (metrics["split"] == SPLIT)]
     titles = {f"{w.protocol}/{name}": one["title"] for name, one in first.items()}
     metrics = metrics[metrics["approach"].isin(titles)].assign(
@@ -78,8 +82,9 @@ def main(snakemake) -> None:
             "Lesions found (any voxel) against detections that touch none, at thresholds that "
             "fixed shares of healthy voxels exceed.",
         )
+    found = areas(metrics)
     add(
-        metric_bars({w.cohort: areas(metrics)}, baselines=baseline(first)),
+        metric_bars({w.cohort: found}, baselines=baseline(first, found)),
         "auprc",
         "Curves",
         "AUPRC",
@@ -92,7 +97,8 @@ def main(snakemake) -> None:
             "dice",
             "Dice",
             "Dice per patient",
-            "At the operating points of the threshold rules; none is chosen on these patients.",
+            "At the operating points of the threshold rules; none is chosen on these patients. A "
+            "point is a patient: the mean over their scans and over seeds.",
         )
     histograms = {
         name: (np.array(c["edges"]), np.array(c["normal"]), np.array(c["anomalous"]))
@@ -105,17 +111,19 @@ def main(snakemake) -> None:
         "residuals",
         "Residuals",
         "residuals of normal and of anomalous voxels",
-        "Before the sign prior and the median; residuals of exactly 0 are left out.",
+        "Before the sign prior and the median; residuals of exactly 0 are left out."
+        + other_maps(histograms, [titles[name] for name in with_residuals(metrics)]),
     )
     for one in first.values():
-        rows = slice_examples(files.filtered, one, metrics, w.protocol)
+        rows = slice_examples(files.filtered, one, metrics, w.protocol, params.lesion_labels)
         if rows:
             add(
                 slice_rows(rows, title=one["title"]),
                 f"slices_{one['variant']}",
                 "Slices",
                 f"{one['title']}: best, median and worst patient",
-                "The slice with most lesion voxels of each patient.",
+                "The slice with most lesion voxels of each patient; of several scans that whose "
+                "Dice is closest to the patient's mean.",
             )
     write_json(snakemake.output[0], {"cohort": w.cohort, "protocol": w.protocol, "figures": done})
 
@@ -132,14 +140,22 @@ def areas(metrics) -> dict[str, tuple[float, float]]:
     return {title: (row["mean"], row["std"]) for title, row in found.iterrows()}
 
 
-def baseline(first: dict[str, dict]) -> str:
-    """Title of the training-free approach, or empty."""
-    titles = [one["title"] for one in first.values() if one["detector"] == "intensity"]
-    return (titles or [""])[0]
+def baseline(first: dict[str, dict], found: dict[str, tuple[float, float]]) -> str:
+    """Title of the strongest training-free approach, or empty."""
+    titles = [one["title"] for one in first.values() if one["training_free"]]
+    return strongest({title: mean for title, (mean, _) in found.items()}, titles)
+
+
+def other_maps(histograms: dict, residual: list[str]) -> str:
+    """Approaches whose histograms are of something else than residuals, as the end of a caption."""
+    names = [title for title in histograms if title not in residual]
+    if not names:
+        return ""
+    return f" No residuals of a reconstruction but values of their maps: {', '.join(names)}."
 
 
 def dice(metrics) -> dict[str, dict[str, np.ndarray]]:
-    """threshold rule -> title -> Dice per patient (mean over seeds)."""
+    """threshold rule -> title -> Dice per patient (mean over their scans and over seeds)."""
     chosen = metrics[(metrics["level"] == "subject") & (metrics["metric"] == "dice")]
     means = chosen.groupby(["threshold_rule", "title", "subject"], sort=False)["value"].mean()
     found: dict[str, dict[str, np.ndarray]] = {}
@@ -148,7 +164,9 @@ def dice(metrics) -> dict[str, dict[str, np.ndarray]]:
     return found
 
 
-def slice_examples(manifests: list[str], one: dict, metrics, protocol: str) -> list[dict]:
+def slice_examples(
+    manifests: list[str], one: dict, metrics, protocol: str, labels: list[int]
+) -> list[dict]:
     """Rows for the best, the median and the worst patient of an approach by its own Dice."""
     scans = {}
     rule = ""
@@ -160,27 +178,35 @@ def slice_examples(manifests: list[str], one: dict, metrics, protocol: str) -> l
     own = metrics[
         (metrics["approach"] == f"{protocol}/{one['variant']}")
         & (metrics["seed"] == one["seed"])
-        & (metrics["level"] == "subject")
+        & (metrics["level"] == "scan")
         & (metrics["metric"] == "dice")
         & (metrics["threshold_rule"] == rule)
-    ].sort_values(["value", "subject"], ascending=[False, True])
-    ordered = [(row.subject, row.value) for row in own.itertuples() if row.subject in scans]
-    if not ordered:
-        return []
-    places = sorted({0, len(ordered) // 2, len(ordered) - 1})
-    names = {0: "best", len(ordered) - 1: "worst"}
-    return [
-        example(scans[scan], f"{names.get(place, 'median')}\n{scan}\nDice {value:.2f}", one)
-        for place in places
-        for scan, value in [ordered[place]]
+        & metrics["scan"].isin(list(scans))
     ]
+    patients = typical_scans(
+        dict(zip(own["scan"], own["value"])), dict(zip(own["scan"], own["subject"]))
+    )
+    last = len(patients) - 1
+    names = {last: "worst", 0: "best"}
+    rows = []
+    for place in sorted({0, len(patients) // 2, last} if len(patients) else ()):
+        patient = patients.iloc[place]
+        label = f"{names.get(place, 'median')}\n{dice_label(patient)}"
+        rows.append(example(scans[patient["scan"]], label, one, labels))
+    return rows
 
 
-def example(files: dict, label: str, one: dict) -> dict:
-    """One row: the axial slice with most lesion voxels of a scan."""
-    truth = load_nifti(files["lesions"])[0]
-    z = int(np.argmax((truth > 0).sum(axis=(0, 1))))
-    row = {"label": label, "truth": truth[:, :, z]}
+def dice_label(patient: pandas.Series) -> str:
+    """The scan that is shown, its Dice, and the patient's mean where there are more scans."""
+    mean = f"\nmean of {patient['scans']}: {patient['mean']:.2f}" if patient["scans"] > 1 else ""
+    return f"{patient['scan']}\nDice {patient['value']:.2f}{mean}"
+
+
+def example(files: dict, label: str, one: dict, labels: list[int]) -> dict:
+    """One row: the axial slice with most lesion voxels of a scan, of the labels that count."""
+    lesion, ignored = load_truth(files["lesions"], labels)
+    z = fullest_slice(lesion)
+    row = {"label": label, "truth": lesion[:, :, z], "ignored": ignored[:, :, z]}
     keys = {"image": "input", "map": "filtered", "detection": "detection"}
     for name, key in {**keys, "reconstruction": "reconstruction"}.items():
         if key in files:

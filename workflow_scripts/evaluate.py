@@ -1,16 +1,13 @@
 """All metrics of one cohort, approach and seed, and its curves for plotting."""
 
 import json
-from pathlib import Path
 
-import numpy as np
 import pandas
 
 from job import run
-from normscan.evaluation.curves import auprc, auroc, thinned
-from normscan.evaluation.froc import froc_curve
-from normscan.evaluation.metrics import COLUMNS, over_subjects, score_metrics
-from normscan.evaluation.residuals import Residuals, chi_square, linear_histograms
+from normscan.evaluation.cohort import ROW, split_curves, split_rows
+from normscan.evaluation.metrics import COLUMNS
+from normscan.evaluation.residuals import load_residuals
 from normscan.files import read_json, read_tsv, write_text, write_tsv
 from normscan.postprocessing.histograms import load_histograms
 
@@ -18,65 +15,48 @@ SPLITS = ("validation", "test")
 
 
 def main(snakemake) -> None:
-    files = snakemake.input
-    w = snakemake.wildcards
-    subjects = read_tsv(files.subjects, dtype=str)
-    split_of = dict(zip(subjects["scan"], subjects["split"]))
+    files, params, w = snakemake.input, snakemake.params, snakemake.wildcards
     histograms, residuals = {}, {}
     for path in files.histograms:
         histograms |= load_histograms(path)
-        for scan, facts in read_json(Path(path).with_suffix(".json"))["scans"].items():
-            residuals[scan] = [Residuals.from_json(facts[key]) for key in ("normal", "anomalous")]
-    scores = pandas.concat([read_tsv(path, dtype={"subject": str}) for path in files.scores])
+    for path in files.residuals:
+        residuals |= load_residuals(path)
+    scores = pandas.concat([read_tsv(path, dtype={"scan": str}) for path in files.scores])
     froc = pandas.concat([read_tsv(path, dtype={"scan": str}) for path in files.froc])
-    rows, curves = [], {}
+    thresholds = read_json(files.thresholds)[params.prior]
+    found = [
+        ["cohort", None, None, rule, "threshold", one["threshold"]]
+        for rule, one in thresholds.items()
+    ]
+    found = pandas.DataFrame(found, columns=ROW).astype({"value": float})
+    tables, curves = [found.assign(split="validation")], {}
+    subjects = read_tsv(files.subjects, dtype=str)
+    subjects = subjects[subjects["scan"].isin(list(histograms))]
     for split in SPLITS:
-        scans = [scan for scan in histograms if split_of.get(scan) == split]
-        if not scans:
+        own = subjects[subjects["split"] == split]
+        subject_of = dict(zip(own["scan"], own["subject"]))
+        if not subject_of:
             continue
-        pooled = total(histograms[scan] for scan in scans)
-        normal, anomalous = (total(residuals[scan][i] for scan in scans) for i in (0, 1))
-        rows += [[split, "cohort", "", *row] for row in score_metrics(pooled, normal, anomalous)]
-        edges, *bars = linear_histograms(normal, anomalous)
-        own = scores[scores["scan"].isin(scans)]
-        rows += [[split, "cohort", "", *row] for row in over_subjects(own)]
-        for scan in sorted(scans):
-            metrics = score_metrics(histograms[scan], *residuals[scan])
-            rows += [[split, "subject", scan, *row] for row in metrics]
-        rows += [
-            [split, "subject", row.scan, row.threshold_rule, row.metric, row.value]
-            for row in own.itertuples()
+        chosen_here = [
+            rule
+            for rule, one in thresholds.items()
+            if split == "validation" and w.cohort in one["cohorts"]
         ]
-        curves[split] = {
-            **thinned(pooled),
-            "froc": froc_curve(froc[froc["scan"].isin(scans)]),
-            "auroc": auroc(pooled),
-            "auprc": auprc(pooled),
-            "prevalence": float(pooled.lesion.sum() / (pooled.lesion + pooled.normal).sum()),
-            "edges": edges.tolist(),
-            "normal": bars[0].round(3).tolist(),
-            "anomalous": bars[1].round(3).tolist(),
-            "chi_square": chi_square(normal, anomalous),
-        }
-    thresholds = read_json(files.thresholds)[snakemake.params.prior]
-    for rule, found in thresholds.items():
-        value = np.nan if found["threshold"] is None else found["threshold"]
-        rows.append(["validation", "cohort", "", rule, "threshold", value])
-    approach = f"{w.protocol}/{w.variant}"
-    table = pandas.DataFrame(
-        [[w.cohort, approach, int(w.seed), *row] for row in rows], columns=COLUMNS
+        rows = split_rows(
+            subject_of,
+            histograms,
+            residuals,
+            scores,
+            residual=params.residual,
+            chosen_here=chosen_here,
+        )
+        tables.append(rows.assign(split=split))
+        curves[split] = split_curves(subject_of, histograms, residuals, froc)
+    table = pandas.concat(tables, ignore_index=True).assign(
+        cohort=w.cohort, approach=f"{w.protocol}/{w.variant}", seed=int(w.seed)
     )
-    write_tsv(snakemake.output.rows, table)
+    write_tsv(snakemake.output.rows, table[COLUMNS])
     write_text(snakemake.output.curves, json.dumps(curves, sort_keys=True))
-
-
-def total(values):
-    """Sum of values that add up; there is at least one."""
-    values = list(values)
-    found = values[0]
-    for value in values[1:]:
-        found = found + value
-    return found
 
 
 run(snakemake, main)

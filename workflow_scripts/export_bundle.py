@@ -1,6 +1,7 @@
 """Put together what screening other scans needs: weights, settings, thresholds, fingerprint."""
 
 from pathlib import Path
+from typing import Any
 
 from job import run
 from normscan.files import atomic_path, file_digest, read_json, write_json
@@ -9,7 +10,7 @@ from normscan.files import atomic_path, file_digest, read_json, write_json
 def main(snakemake) -> None:
     params, files = snakemake.params, snakemake.input
     folder = Path(params.folder)
-    record = {**params.approach, "seed": int(snakemake.wildcards.seed)}
+    record: dict[str, Any] = {**params.approach, "seed": int(snakemake.wildcards.seed)}
     record["settings"] = dict(record["settings"])
     record["fingerprint"] = params.fingerprint
     record["thresholds"] = read_json(files.thresholds)

@@ -7,13 +7,13 @@ import numpy as np
 from job import run
 from normscan.errors import NormscanError
 from normscan.evaluation.region import evaluated_region
-from normscan.evaluation.residuals import Residuals
+from normscan.evaluation.residuals import Residuals, save_residuals
 from normscan.files import load_nifti, read_json, save_nifti, write_json
 from normscan.postprocessing.filter import filter_map
 from normscan.postprocessing.histograms import ScoreHistogram, save_histograms
 from normscan.progress import progress
 from normscan.slices.index import load_index
-from volumes import lesion_mask
+from volumes import load_truth
 
 
 def main(snakemake) -> None:
@@ -23,7 +23,7 @@ def main(snakemake) -> None:
     missing = sorted(set(maps) - set(scans))
     if missing:
         raise NormscanError(f"{snakemake.input.maps}: scans not in the pack: {', '.join(missing)}")
-    histograms, done = {}, {}
+    histograms, residuals, done = {}, {}, {}
     for name, paths in progress(list(maps.items()), "filtering"):
         scan = scans[name]
         signed, affine = load_nifti(paths["map"])
@@ -35,18 +35,15 @@ def main(snakemake) -> None:
             erosion=params.erosion,
             median=params.median,
         )
-        lesion = lesion_mask(scan.lesions, params.lesion_labels, brain.shape)
-        region = evaluated_region(brain, lesion)
+        lesion, ignored = load_truth(scan.lesions, params.lesion_labels, brain.shape)
+        region = evaluated_region(brain, lesion, ignored)
         histograms[name] = ScoreHistogram.of(filtered, lesion, region)
         path = Path(params.folder, name, f"{name}_desc-filtered_map.nii.gz")
         save_nifti(path, filtered, affine, np.float32)
-        done[name] = {
-            **paths,
-            "filtered": str(path),
-            "normal": Residuals.of(signed[region & ~lesion]).to_json(),
-            "anomalous": Residuals.of(signed[lesion]).to_json(),
-        }
+        residuals[name] = (Residuals.of(signed[region & ~lesion]), Residuals.of(signed[lesion]))
+        done[name] = {**paths, "filtered": str(path)}
     save_histograms(snakemake.output.histograms, histograms)
+    save_residuals(snakemake.output.residuals, residuals)
     write_json(snakemake.output.manifest, {"prior": snakemake.wildcards.prior, "scans": done})
 
 

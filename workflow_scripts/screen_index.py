@@ -18,11 +18,19 @@ SHOWN_SLICES = 4
 def main(snakemake) -> None:
     folder = Path(snakemake.output.page).parent
     cohort, prior = snakemake.wildcards.cohort, snakemake.params.prior
+    checked = read_json(snakemake.input.checked)["excluded"].get(cohort, {})
+    excluded = {scan: [reason] for scan, reason in checked.items()}
     results: dict[str, list[dict]] = {}
     tables, overview = [], []
     for path in snakemake.input.results:
         content = read_json(path)
+        for scan, reason in content["excluded"].items():
+            if scan not in checked:
+                excluded.setdefault(scan, []).append(reason)
         for scan, files in content["scans"].items():
+            # A check that came later than the screening has the last word.
+            if scan in checked:
+                continue
             name = content["approach"]["protocol"] + "/" + content["approach"]["variant"]
             components = read_tsv(files["components"])
             tables.append(components.assign(scan=scan, approach=name))
@@ -54,21 +62,26 @@ def main(snakemake) -> None:
             }
         )
         write_text(folder / f"{scan}.html", page)
+    write_tsv(snakemake.output.table, joined(tables))
+    content = {
+        "cohort": cohort,
+        "scans": overview,
+        "excluded": [
+            {"scan": scan, "reason": "; ".join(reasons)} for scan, reasons in excluded.items()
+        ],
+        "facts": {"prior": prior, "scans": len(scans)},
+    }
+    write_text(snakemake.output.page, build_index_page(content))
+
+
+def joined(tables: list[pandas.DataFrame]) -> pandas.DataFrame:
+    """Components of all scans; without columns when every scan was left out."""
     first = ["scan", "approach"]
-    joined = pandas.concat(tables, ignore_index=True)
-    joined = joined[first + [name for name in joined.columns if name not in first]]
-    write_tsv(snakemake.output.table, joined.sort_values([*first, "component"]))
-    facts = {"prior": prior, "scans": len(scans)}
-    excluded = [
-        {"scan": scan, "reason": reason}
-        for scan, reason in read_json(snakemake.input.checked)["excluded"].get(cohort, {}).items()
-    ]
-    write_text(
-        snakemake.output.page,
-        build_index_page(
-            {"cohort": cohort, "scans": overview, "excluded": excluded, "facts": facts}
-        ),
-    )
+    if not tables:
+        return pandas.DataFrame(columns=first)
+    table = pandas.concat(tables, ignore_index=True)
+    table = table[first + [name for name in table.columns if name not in first]]
+    return table.sort_values([*first, "component"])
 
 
 def result(content: dict, files: dict, components, prior: str, folder: Path, scan: str) -> dict:
@@ -82,12 +95,14 @@ def result(content: dict, files: dict, components, prior: str, folder: Path, sca
     return {
         **{key: approach[key] for key in ("title", "protocol", "model", "detector")},
         "seed": content["seed"],
+        "contrast": content["contrast"],
         "prior": prior,
         "postprocessing": content["postprocessing"],
         "picture": {
             "png": str(png),
             "svg": str(svg),
-            "caption": "The slices with the highest total score inside detections.",
+            "caption": "The axial slices, in atlas space, with the highest total score inside "
+            "detections.",
         },
         "components": components,
         "thresholds": [

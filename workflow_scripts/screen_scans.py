@@ -1,5 +1,6 @@
 """Screen the scans of one shard with a bundle trained before."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,11 @@ from normscan.files import file_digest, load_nifti, read_json, save_nifti, write
 from normscan.networks.devices import prepare_torch
 from normscan.postprocessing.filter import filter_map
 from normscan.progress import progress
-from normscan.slices.index import differences, load_index, open_array
+from normscan.slices.index import PackIndex, differences, load_index, open_array
+from normscan.training.bundle import scans_seen
 from segmentation import write_detections
+
+LOG = logging.getLogger("normscan")
 
 
 def main(snakemake) -> None:
@@ -34,9 +38,10 @@ def main(snakemake) -> None:
         applied.load_model(bundle / "weights.safetensors", bundle / "bundle.json")
         applied.refuse_other_scans(index)
     rule, threshold = operating_point(record, params.prior, bundle)
+    excluded = left_out(snakemake, index, applied.bundle)
     slices = open_array(snakemake.input.index)
     done = {}
-    for scan in progress(index.scans, "screening"):
+    for scan in progress([one for one in index.scans if one.scan not in excluded], "screening"):
         folder = Path(params.folder, scan.scan)
         paths = applied.maps(slices, index, scan, folder)
         signed, affine = load_nifti(paths["map"])
@@ -59,12 +64,39 @@ def main(snakemake) -> None:
                 **{key: record[key] for key in ("protocol", "title", "model", "detector")},
             },
             "seed": record["seed"],
+            "contrast": params.contrast,
             "rule": rule,
             "thresholds": record["thresholds"][params.prior],
             "postprocessing": record["postprocessing"],
             "scans": done,
+            "excluded": excluded,
         },
     )
+
+
+def left_out(snakemake, index: PackIndex, bundle: dict | None) -> dict[str, str]:
+    """Scans not to be screened, with reasons: bad ones, and those the model was trained on.
+
+    Raises
+    ------
+    BundleError : a scan that the model was trained on, unless such scans are to be left out.
+    """
+    params, w = snakemake.params, snakemake.wildcards
+    checked = read_json(snakemake.input.checked)["excluded"].get(w.cohort, {})
+    contents = {one.scan: one.content for one in index.scans if one.scan not in checked}
+    seen = {} if bundle is None else scans_seen(bundle, contents)
+    lines = [f"{scan}: {what}" for scan, what in seen.items()]
+    if lines and params.on_bad_scan == "stop":
+        raise BundleError(
+            f"{params.bundle}: scans of cohort '{w.cohort}' were there when its model was trained, "
+            "which would find little in them. List them under 'exclude', set 'on_bad_scan: "
+            "exclude' in config.yaml, or screen with a bundle that was trained on other scans:\n"
+            + "\n".join(f"  - {line}" for line in lines)
+        )
+    for line in lines:
+        LOG.warning("left out: %s", line)
+    trained = f"{w.protocol}/{w.variant} was trained on it"
+    return {**checked, **{scan: f"{trained}: {what}" for scan, what in seen.items()}}
 
 
 def check_bundle(folder: Path, record: dict) -> None:

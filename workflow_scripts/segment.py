@@ -13,7 +13,7 @@ from normscan.postprocessing.components import drop_small
 from normscan.progress import progress
 from normscan.slices.index import load_index
 from segmentation import write_detections
-from volumes import lesion_mask
+from volumes import load_truth
 
 COLUMNS = ["scan", "subject", "threshold_rule", "metric", "value"]
 
@@ -29,14 +29,14 @@ def main(snakemake) -> None:
     for name, paths in progress(list(filtered_scans.items()), "segmenting"):
         scan = scans[name]
         filtered, affine = load_nifti(paths["filtered"])
-        lesion = lesion_mask(scan.lesions, params.lesion_labels, filtered.shape)
+        lesion, ignored = load_truth(scan.lesions, params.lesion_labels, filtered.shape)
         for label, rule in rules.items():
             if rule["threshold"] is None:
                 continue
             detected = drop_small(filtered > rule["threshold"], params.minimum_voxels)
-            for metric, value in segmentation_scores(detected, lesion, affine).items():
+            for metric, value in segmentation_scores(detected, lesion, affine, ignored).items():
                 rows.append([name, scan.subject, label, metric, value])
-        found = froc_counts(filtered, lesion, thresholds, params.minimum_voxels)
+        found = froc_counts(filtered, lesion, thresholds, params.minimum_voxels, ignored)
         counts += [[name, *row] for row in found]
         done[name] = dict(paths)
         if primary:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
 
 from normscan.files import save_nifti, write_tsv
-from normscan.postprocessing.components import component_table, drop_small
+from normscan.postprocessing.components import component_table, drop_small, label
 from normscan.preprocessing.resample import to_native
 from normscan.slices.index import ScanEntry
+
+LOG = logging.getLogger("normscan")
 
 
 def write_detections(
@@ -22,6 +25,10 @@ def write_detections(
     folder: Path,
 ) -> tuple[np.ndarray, dict[str, str]]:
     """Write a scan's detections in atlas and in native space and the table of its components.
+
+    Components are found in atlas space, where small ones are dropped; their labels are brought to
+    native space, and detections there are what has a label. So the table's native volumes are
+    exactly those of the native detection.
 
     Parameters
     ----------
@@ -46,9 +53,16 @@ def write_detections(
         "native_detection": folder / f"{name}_space-{contrast}_label-anomaly_dseg.nii.gz",
     }
     save_nifti(paths["detection"], detected, affine, np.uint8)
-    write_tsv(paths["components"], component_table(detected, filtered, affine))
     volume, grid = to_native(filtered, scan, contrast, affine, "linear")
     save_nifti(paths["native_map"], volume, grid, np.float32)
-    volume, grid = to_native(detected.astype(np.float32), scan, contrast, affine, "nearest")
-    save_nifti(paths["native_detection"], volume, grid, np.uint8)
+    parts, _ = label(detected)
+    native = np.rint(to_native(parts, scan, contrast, affine, "nearest")[0])
+    save_nifti(paths["native_detection"], native > 0, grid, np.uint8)
+    table = component_table(parts, filtered, affine, native, grid)
+    write_tsv(paths["components"], table)
+    if unseen := int((table["voxels"] == 0).sum()):
+        LOG.warning(
+            "%s: %d of %d components have no voxel on the grid of its %s",
+            name, unseen, len(table), contrast,
+        )  # fmt: skip
     return detected, {key: str(path) for key, path in paths.items()}

@@ -56,7 +56,7 @@ def main(snakemake) -> None:
         contrasts=store.contrasts,
         size=store.size,
         fingerprint=store.fingerprint,
-        scans=scans,
+        scans={split: one.contents for split, one in stores.items()},
         seed=seed,
         history=history,
     )

@@ -40,6 +40,8 @@ JobAcctGatherFrequency=1
 JobAcctGatherParams=OverMemoryKill
 AccountingStorageType=accounting_storage/none
 SchedulerParameters=batch_sched_delay=0,sched_interval=1
+# More processors than there may be: jobs of tests wait more than they compute.
+SlurmdParameters=config_overrides
 SlurmctldTimeout=30
 SlurmdTimeout=300
 KillWait=5
@@ -86,7 +88,7 @@ class Cluster:
             "folder": folder,
             "port": free_port(),
             "daemon_port": free_port(),
-            "cpus": os.cpu_count(),
+            "cpus": max(os.cpu_count(), 4),
             # Declared, not used: what rules ask for must fit on small machines.
             "memory": max(memory - 500, 1000),
         }
@@ -150,10 +152,10 @@ class Cluster:
         return done.stdout
 
     def jobs(self) -> list[dict[str, str]]:
-        """Jobs that SLURM knows: id, name, partition, state, comment."""
-        names = ["id", "partition", "state", "comment"]
-        lines = self.call("squeue", "-h", "-t", "all", "-o", "%i|%P|%T|%k").splitlines()
-        return [dict(zip(names, line.split("|", 3))) for line in lines]
+        """Jobs that SLURM knows: id, partition, state, folder, comment."""
+        names = ["id", "partition", "state", "folder", "comment"]
+        lines = self.call("squeue", "-h", "-t", "all", "-o", "%i|%P|%T|%Z|%k").splitlines()
+        return [dict(zip(names, line.split("|", 4))) for line in lines]
 
     def seen(self) -> list[tuple[str, str, str]]:
         """(job, partition, visible GPU) of every task, as the jobs saw them themselves."""

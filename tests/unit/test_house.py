@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -26,20 +27,27 @@ ROOMS = [
 ]
 
 
-def imported_rooms(path: Path) -> set[str]:
-    """Rooms that a module imports from."""
+# Packages whose name is not that of their module.
+PACKAGES = {"skimage": "scikit-image", "ants": "antspyx"}
+PACKAGES |= {"cc3d": "connected-components-3d", "yaml": "pyyaml"}
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Absolute names of what a module imports, names of modules' contents among them."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
-        names = []
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        for name in names:
-            parts = name.split(".")
-            if parts[0] == "normscan" and len(parts) > 1 and parts[1] in [*ROOMS, "workflow"]:
-                found.add(parts[1])
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     return found
+
+
+def imported_rooms(path: Path) -> set[str]:
+    """Rooms that a module imports from."""
+    parts = [name.split(".") for name in imported_modules(path)]
+    inside = {names[1] for names in parts if names[0] == "normscan" and len(names) > 1}
+    return inside & {*ROOMS, "workflow"}
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -120,8 +128,6 @@ def test_conda_environments_hold_what_their_scripts_import():
     """A rule's environment has every third-party package that its script reaches."""
     from normscan.workflow.fingerprint import reached_modules
 
-    named = {"skimage": "scikit-image", "sklearn": "scikit-learn", "ants": "antspyx"}
-    named |= {"cc3d": "connected-components-3d", "yaml": "pyyaml"}
     local = {"normscan"} | {path.stem for path in (ROOT / "workflow_scripts").glob("*.py")}
     for path in sorted((ROOT / "rules").glob("*.smk")):
         for block in re.split(r"^rule ", path.read_text(), flags=re.M)[1:]:
@@ -132,15 +138,21 @@ def test_conda_environments_hold_what_their_scripts_import():
                 file = ROOT / "workflow_scripts" / module
                 if file.suffix != ".py":
                     continue
-                for node in ast.walk(ast.parse(file.read_text())):
-                    names = []
-                    if isinstance(node, ast.Import):
-                        names = [alias.name for alias in node.names]
-                    elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                        names = [node.module]
-                    for name in names:
-                        top = name.split(".")[0]
-                        if top in sys.stdlib_module_names or top in local:
-                            continue
-                        package = named.get(top, top).lower()
+                for name in imported_modules(file):
+                    top = name.split(".")[0]
+                    if top not in sys.stdlib_module_names and top not in local:
+                        package = PACKAGES.get(top, top).lower()
                         assert package in pinned, f"{environment}: {top}, by {module}"
+
+
+def test_the_project_names_the_packages_that_it_imports():
+    content = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    named = {name.lower() for name in content["project"]["dependencies"]}
+    lock = pins((ROOT / "envs" / "lock.txt").read_text().splitlines())
+    assert named <= set(lock)
+    local = {"normscan"} | {path.stem for path in (ROOT / "workflow_scripts").glob("*.py")}
+    for path in (ROOT / "workflow_scripts").rglob("*.py"):
+        for module in imported_modules(path):
+            top = module.split(".")[0]
+            if top not in sys.stdlib_module_names and top not in local:
+                assert PACKAGES.get(top, top).lower() in named, f"{path.name}: {top}"

@@ -30,6 +30,7 @@ STAYS = [
     f"{MAPS}/tuned.json",
     f"{FOUND}/thresholds.json",
     f"{FOUND}/filtered-none/ms/00.npz",
+    f"{FOUND}/filtered-none/ms/00-residuals.json",
     f"{FOUND}/detected/ms/00.tsv",
     f"{FOUND}/detected/ms/sub-1/sub-1_space-FLAIR_label-anomaly_dseg.nii.gz",
     "simulated/ms/sub-1/anat/sub-1_FLAIR.nii.gz",

@@ -16,6 +16,15 @@ def finished(tmp_path_factory) -> Workflow:
     return workflow
 
 
+@pytest.fixture(scope="session")
+def small(tmp_path_factory) -> Workflow:
+    """A study of one long training that ran to its end undisturbed."""
+    workflow = Workflow(tmp_path_factory.mktemp("small"))
+    workflow.train_long()
+    workflow.run("all")
+    return workflow
+
+
 @pytest.fixture
 def workflow(tmp_path) -> Workflow:
     """A fresh copy of the workflow that has not run."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import nibabel
 import numpy as np
 import pytest
@@ -34,6 +36,7 @@ def spoil(workflow) -> None:
 
 
 def test_all_problems_of_all_files_come_in_one_list_before_anything_long(workflow):
+    workflow.without_models()
     spoil(workflow)
     output = workflow.fails("all")
     for part in (
@@ -52,8 +55,8 @@ def test_all_problems_of_all_files_come_in_one_list_before_anything_long(workflo
 def test_bad_scans_are_left_out_on_request_and_the_report_says_so(workflow):
     path = flair(workflow, "01")
     path.write_bytes(path.read_bytes()[:2000])
+    workflow.without_models()
     workflow.config["on_bad_scan"] = "exclude"
-    workflow.protocol["approaches"] = {"intensity": {"detector": "intensity"}}
     workflow.write()
     workflow.run("all")
     report = (workflow.results / "report.html").read_text()
@@ -64,6 +67,7 @@ def test_bad_scans_are_left_out_on_request_and_the_report_says_so(workflow):
 
 
 def test_the_same_scan_in_training_and_test(workflow):
+    workflow.without_models()
     workflow.config["cohorts"]["twin"] = {
         "role": "healthy",
         "source": "bids",
@@ -74,6 +78,22 @@ def test_the_same_scan_in_training_and_test(workflow):
     output = workflow.fails("all")
     assert "the same content as" in output
     assert "twin/sub-01" in output and "ms/sub-01" in output
+    # The same scans to be screened: those that are evaluated, and those that models are trained on.
+    originals = {"twin": ("data/ms", "ms"), "clone": ("results/simulated/healthy", "healthy")}
+    for name, (path, _) in originals.items():
+        twin = {**workflow.config["cohorts"]["twin"], "role": "unlabelled", "path": path}
+        workflow.config["cohorts"][name] = twin
+    gates = [f"results/cohorts/{name}/checked.json" for name in originals]
+    workflow.write()
+    output = workflow.fails("--keep-going", *gates)
+    for name, (_, original) in originals.items():
+        line = f"cohort '{name}': sub-01: its FLAIR has the same content as {original}/sub-01"
+        assert line in output
+    workflow.config["on_bad_scan"] = "exclude"
+    workflow.write()
+    workflow.run(*gates)
+    excluded = json.loads((workflow.folder / gates[1]).read_text())["excluded"]["clone"]
+    assert set(excluded) == {"sub-01", "sub-02", "sub-03"} and "trained" in excluded["sub-02"]
 
 
 @pytest.mark.parametrize(
@@ -114,14 +134,15 @@ def test_configuration_errors_name_the_key(workflow, key, value, parts):
         (
             "approaches",
             "ae",
-            {"model": "ae", "detector": "montecarlo"},
-            ["cannot sample", "models.ae.dropout"],
+            {"model": "wide_ae", "detector": "montecarlo"},
+            ["cannot sample", "models.wide_ae.bottleneck 'spatial'", "has no dropout"],
         ),
         ("approaches", "ae", {"model": "nope", "detector": "reconstruction"}, ["nope", "ae, vae"]),
         ("approaches", "ae", {"model": "ae", "detector": "recon"}, ["detector", "recon"]),
     ],
 )
 def test_an_approach_that_cannot_work_is_refused(workflow, section, name, entry, parts):
+    workflow.protocol["models"]["wide_ae"] = {"family": "ae", "bottleneck": "spatial"}
     workflow.protocol[section][name] = entry
     workflow.write()
     output = workflow.fails("--dry-run", "all")

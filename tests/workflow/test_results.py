@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import runpy
+from types import SimpleNamespace
 
 import nibabel
 import numpy as np
 import pandas
 import pytest
+from snakemake.iocontainers import Wildcards
 
-from normscan.cohorts.simulation.simulate import simulate_scan
+from tiny_study import REPOSITORY
 
 pytestmark = pytest.mark.workflow
 
@@ -27,7 +29,8 @@ def detected(finished, approach: str, seed: int = 0) -> dict[str, dict]:
 
 
 def test_metrics_are_one_tidy_table(finished):
-    table = pandas.read_csv(finished.results / "metrics.tsv", sep="\t")
+    labels = {"subject": str, "scan": str}
+    table = pandas.read_csv(finished.results / "metrics.tsv", sep="\t", dtype=labels)
     assert list(table.columns) == [
         "cohort",
         "approach",
@@ -35,6 +38,7 @@ def test_metrics_are_one_tidy_table(finished):
         "split",
         "level",
         "subject",
+        "scan",
         "threshold_rule",
         "metric",
         "value",
@@ -43,6 +47,22 @@ def test_metrics_are_one_tidy_table(finished):
     assert set(table["split"]) == {"validation", "test"}
     oracle = table[table["threshold_rule"] == "oracle"]
     assert set(oracle["metric"]) == {"best_dice", "best_dice_threshold"}
+    # What was chosen on the validation patients is marked there, and only there.
+    dice = table[table["metric"] == "dice"].groupby("split")["threshold_rule"].agg(set)
+    assert {"oracle:best_dice", "healthy_fpr_0.01"} <= dice["validation"]
+    assert "best_dice" not in dice["validation"] and "oracle:best_dice" not in dice["test"]
+    # Scans and subjects apart; here every subject has one scan.
+    assert set(table["level"]) == {"cohort", "subject", "scan"}
+    values = [
+        table[table["level"] == level].drop(columns=["level", "scan"]).reset_index(drop=True)
+        for level in ("subject", "scan")
+    ]
+    pandas.testing.assert_frame_equal(*values)
+    scans = table[table["level"] == "scan"].drop_duplicates("scan")
+    assert ("sub-" + scans["subject"] == scans["scan"]).all()
+    # Nothing reconstructs anything in the intensity baseline.
+    errors = table[table["metric"].str.startswith("l1_")]
+    assert set(errors["approach"]) == {"tiny/ae", "tiny/vae"}
     per_rule = table[(table["metric"] == "dice") & (table["level"] == "subject")]
     assert {"best_dice", "healthy_percentile_98", "healthy_fpr_0.01"} <= set(
         per_rule["threshold_rule"]
@@ -64,8 +84,19 @@ def test_results_come_back_on_the_native_grid_where_the_lesion_is(finished):
         score = nibabel.load(finished.folder / files["native_map"]).get_fdata()
         brain = raw.get_fdata() > 0
         assert score[lesion].mean() > 1.5 * score[brain & ~lesion].mean(), scan
-        labels = np.unique(nibabel.load(finished.folder / files["native_detection"]).get_fdata())
-        assert set(labels) <= {0, 1}
+        detection = nibabel.load(finished.folder / files["native_detection"]).get_fdata()
+        assert set(np.unique(detection)) <= {0, 1}
+        components = pandas.read_csv(finished.folder / files["components"], sep="\t")
+        assert components["voxels"].sum() == detection.sum()
+
+
+def test_lesions_lost_on_the_slice_grid_are_counted(finished):
+    table = pandas.read_csv(finished.results / "quality/tiny/ms.tsv", sep="\t")
+    content = json.loads((finished.results / "quality/tiny/ms.json").read_text())
+    lost = table[table["lost_lesions"] > 0]
+    assert [one["scan"] for one in content["lost_lesions"]] == lost["scan"].tolist()
+    report = (finished.results / "report.html").read_text()
+    assert report.count("lost on the slice grid") == len(lost)
 
 
 def test_thresholds_of_healthy_rules_keep_their_promise(finished):
@@ -83,11 +114,38 @@ def test_training_and_validation_subjects_are_apart(finished):
     table = pandas.read_csv(finished.results / "cohorts/healthy/subjects.tsv", sep="\t", dtype=str)
     train = set(table[table["split"] == "train"]["scan"])
     assert {name.split("/")[1] for name in scans["train"]} == train
+    # By content, too, so that they are known again under any name.
+    reports = [json.loads(path.read_text()) for path in finished.results.glob("checks/healthy/*")]
+    digests = {
+        one["scan"]: {contrast: fact["voxels"] for contrast, fact in one["facts"].items()}
+        for report in reports
+        for one in report["reports"]
+    }
+    for split in ("train", "validation"):
+        assert scans[split] == {
+            f"healthy/{one}": digests[one]
+            for one in sorted(digests)
+            if f"healthy/{one}" in scans[split]
+        }
 
 
 def test_the_report_stands_alone_and_names_what_was_run(finished):
     report = (finished.results / "report.html").read_text()
-    for part in ("tiny", "intensity", "vae", "ROBEX", "oracle", "hyperintense"):
+    made_from_settings = (
+        "side of a slice 16 px",
+        "epochs at most 2",
+        "steps 2",
+        "(not of healthy and ms, which",
+    )
+    for part in (
+        "tiny",
+        "intensity",
+        "vae",
+        "ROBEX",
+        "oracle",
+        "hyperintense",
+        *made_from_settings,
+    ):
         assert part in report, part
     assert 'src="http' not in report and 'href="/' not in report
 
@@ -118,6 +176,11 @@ def test_a_bundle_refuses_scans_that_were_preprocessed_otherwise(finished):
         content = yaml.safe_load(before)
         content["screening"] = {**bundles, "approaches": ["tiny/ae"]}
         content["results"] = "results-otherwise"
+        # Healthy scans that are there already, few jobs: the cohort is only compared with.
+        there = {"source": "bids", "path": "results/simulated/healthy", "shard_size": 8}
+        content["cohorts"]["healthy"] |= there
+        content["cohorts"]["healthy"].pop("simulation")
+        content["cohorts"]["ms"]["shard_size"] = 8
         config.write_text(yaml.safe_dump(content))
         output = finished.fails("screen")
         assert "preprocessed differently" in output
@@ -125,6 +188,43 @@ def test_a_bundle_refuses_scans_that_were_preprocessed_otherwise(finished):
     finally:
         path.write_text(text)
         config.write_text(before)
+
+
+@pytest.mark.parametrize("reaction", ["stop", "exclude"])
+def test_a_bundle_refuses_scans_it_was_trained_on(finished, tmp_path, caplog, reaction):
+    """The script of a screening job on the pack of the healthy cohort, under another name."""
+    (index,) = finished.results.glob("slices/*/*/healthy/01.json")
+    checked = tmp_path / "checked.json"
+    checked.write_text(json.dumps({"excluded": {"clinic": {"sub-03": "truncated"}}}))
+    job = SimpleNamespace(
+        input=SimpleNamespace(index=index, checked=checked),
+        params=SimpleNamespace(
+            bundle=str(finished.results / "bundles/tiny/ae/seed-0"),
+            prior="hyperintense",
+            contrast="FLAIR",
+            on_bad_scan=reaction,
+            folder=str(tmp_path),
+            device="cpu",
+        ),
+        rule="screen_scans",
+        wildcards=Wildcards(fromdict={"cohort": "clinic", "protocol": "tiny", "variant": "ae"}),
+        output=[tmp_path / "01.json"],
+        log=[],
+        threads=1,
+    )
+    script = REPOSITORY / "workflow_scripts" / "screen_scans.py"
+    if reaction == "stop":
+        with pytest.raises(SystemExit):
+            runpy.run_path(str(script), {"snakemake": job})
+        for part in ("bundles/tiny/ae/seed-0: scans of cohort 'clinic'", "'exclude'"):
+            assert part in caplog.text
+        assert "sub-01: its FLAIR is that of healthy/sub-01" in caplog.text
+        assert not (tmp_path / "sub-01").exists()
+    else:
+        runpy.run_path(str(script), {"snakemake": job})
+        content = json.loads((tmp_path / "01.json").read_text())
+        assert content["scans"] == {} and content["excluded"]["sub-03"] == "truncated"
+        assert "tiny/ae was trained on it" in content["excluded"]["sub-01"]
 
 
 def test_volumes_stand_in_bids_derivatives_folders(finished):
@@ -140,31 +240,3 @@ def test_every_job_left_a_log_and_a_benchmark(finished):
     for kind in ("logs", "benchmarks"):
         rules = {path.name for path in (finished.results / kind).iterdir()}
         assert {"register", "train", "detect", "segment", "report", "screen_scans"} <= rules
-
-
-def test_whole_heads_are_stripped_by_robex(workflow):
-    """One simulated head through registration and ROBEX, against its true brain."""
-    folder = workflow.folder / "data" / "heads"
-    simulate_scan(folder, "01", cohort="heads", seed=5, oblique=True)
-    workflow.config["cohorts"] = {
-        "heads": {"role": "unlabelled", "source": "bids", "path": "data/heads"}
-    }
-    workflow.protocol["preprocessing"] = [
-        {"register": {"atlas": "robex", "transform": "affine", "spacing": 3.0}},
-        {"strip_skull": {"method": "robex"}},
-    ]
-    workflow.protocol["approaches"] = {"intensity": {"detector": "intensity"}}
-    workflow.write()
-    chain = "raw+register-affine-robex-3mm+strip_skull-robex"
-    manifest = workflow.results / "preprocessed" / chain / "heads" / "00.json"
-    workflow.run(str(manifest.relative_to(workflow.folder)))
-    (entry,) = json.loads(manifest.read_text())["scans"]
-    from normscan.preprocessing.resample import to_native
-    from normscan.preprocessing.volumes import Prepared
-
-    prepared = Prepared.from_json(entry)
-    mask, _ = to_native(Path(prepared.brain).as_posix(), prepared, "T1w", interpolation="nearest")
-    path = folder / "derivatives" / "truth" / "sub-01" / "anat" / "sub-01_desc-brain_mask.nii.gz"
-    truth = nibabel.load(path).get_fdata() > 0.5
-    found = mask > 0.5
-    assert 2 * (found & truth).sum() / (found.sum() + truth.sum()) > 0.9

@@ -15,7 +15,7 @@ def jobs(workflow, **changes):
     """Rule and resources of every job of the whole study under a changed configuration."""
     workflow.config.update(changes)
     workflow.write()
-    output = workflow.run("all", "--profile", "slurm", "--dry-run")
+    output = workflow.run("all", "--profile", "slurm", "--dry-run", "--quiet=host")
     return [
         (rule, dict(pair.split("=", 1) for pair in text.split(", ")))
         for rule, text in JOB.findall(output)

@@ -225,7 +225,7 @@ ROWS: dict[str, tuple[Change, dict[str, int]]] = {
     ),
     "slice size": (
         protocol(lambda p: p["slices"].update(size=32)),
-        {"pack_slices": 4, **AFTER_PACK},
+        {"pack_slices": 4, "check_quality": 2, **AFTER_PACK},
     ),
     "model setting": (
         protocol(lambda p: p["models"]["vae"].update(latent=16)),
@@ -318,3 +318,17 @@ def test_row(finished, row):
         assert finished.counts("all") == expected
         assert "train" not in finished.counts("screen")
     assert finished.counts("all") == {}
+
+
+def test_a_cohort_to_screen_makes_nothing_else_stale(finished):
+    def later(content: dict) -> None:
+        new = content["cohorts"]["new"]
+        content["cohorts"]["later"] = {**new, "simulation": {**new["simulation"], "seed": 8}}
+
+    change = config(later)
+    with kept(finished.folder / "config.yaml"):
+        change(finished)
+        assert finished.counts("all") == {"report": 1}, "which shows the configuration"
+        jobs = finished.planned("screen")
+        assert {job[1]["cohort"] for job in jobs} == {"later"}
+        assert {"check_screened_cohort", "screen_scans"} <= {rule for rule, _ in jobs}

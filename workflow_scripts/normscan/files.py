@@ -6,18 +6,21 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from normscan.errors import NormscanError
 
+if TYPE_CHECKING:
+    from nibabel.spatialimages import SpatialImage
+
 
 @contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
+def atomic_path(path: str | Path) -> Generator[Path]:
     """Yield a temporary name beside ``path`` that becomes ``path`` when the block succeeds.
 
     The temporary name keeps all suffixes (``.nii.gz``), since writers choose formats by them.
@@ -86,7 +89,8 @@ def read_tsv(path: str | Path, **options):
     """Read a tab-separated table (pandas); ``n/a`` and empty cells are missing values."""
     import pandas
 
-    return pandas.read_csv(path, sep="\t", na_values=["n/a"], **options)
+    # Nothing else is missing: a subject may be called NA, None or null.
+    return pandas.read_csv(path, sep="\t", na_values=["n/a", ""], keep_default_na=False, **options)
 
 
 def save_nifti(path: str | Path, data: np.ndarray, affine: np.ndarray, dtype=None) -> None:
@@ -120,10 +124,15 @@ def save_nifti(path: str | Path, data: np.ndarray, affine: np.ndarray, dtype=Non
 
 def load_nifti(path: str | Path, dtype=np.float32) -> tuple[np.ndarray, np.ndarray]:
     """Read a 3D NIfTI volume: (data as ``dtype``, affine (4, 4))."""
+    image = open_nifti(path)
+    return np.asanyarray(image.dataobj).astype(dtype, copy=False), np.asarray(image.affine)
+
+
+def open_nifti(path: str | Path) -> SpatialImage:
+    """The header of a NIfTI file; its values are read where they are asked for."""
     import nibabel
 
-    image = nibabel.load(path)
-    return np.asanyarray(image.dataobj).astype(dtype, copy=False), np.asarray(image.affine)
+    return cast("SpatialImage", nibabel.load(path))
 
 
 def inside(folder: str | Path, path: str | Path) -> Path:

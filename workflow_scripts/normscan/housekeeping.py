@@ -3,7 +3,8 @@
 Intermediates are volumes that only later stages read: images after each preprocessing step, anomaly
 maps, reconstructions, filtered maps. Their manifests go with them, so that Snakemake makes them
 again when, and only when, something asks for them. Everything else stays: transforms and masks,
-slice packs, models, score histograms, detections, tables, figures, bundles, reports.
+slice packs, models, histograms of scores and of residuals, detections, tables, figures, bundles,
+reports. So metrics can be computed again without any volume.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ STAGES = ("simulated", "preprocessed", "slices", "models", "maps", "detections",
 DESCRIPTION = "dataset_description.json"
 RECORD = "record.json"
 RAW = "raw"
+RESIDUALS = "-residuals.json"
 
 
 def stage_sizes(results: str | Path) -> dict[str, tuple[int, int]]:
@@ -66,7 +68,9 @@ def _detections(folder: Path) -> Iterator[Path]:
         # Lists of detections name the maps that figures are drawn from.
         yield from sorted(job.glob("detected/*/*.json"))
         for cohort in sorted(job.glob("filtered-*/*")):
-            yield from sorted(cohort.glob("*.json"))
+            yield from sorted(
+                path for path in cohort.glob("*.json") if not path.name.endswith(RESIDUALS)
+            )
             yield from sorted(cohort.glob("*/*_desc-filtered_map.nii.gz"))
 
 

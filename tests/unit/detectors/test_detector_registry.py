@@ -21,6 +21,7 @@ def test_description_agrees_with_the_module(name):
     assert described["needs"] == module.NEEDS
     assert described["settings"] == module.SETTINGS
     assert described["signed"] is module.SIGNED
+    assert described["residual"] is module.RESIDUAL
     assert callable(module.detect)
 
 
@@ -43,6 +44,7 @@ def test_unknown_detector_names_the_nearest():
 
 
 def test_dashes_and_underscores_are_the_same(tmp_path, monkeypatch):
-    (tmp_path / "latent_search.py").write_text("NEEDS = set()\nSETTINGS = {}\nSIGNED = True\n")
+    text = "NEEDS = set()\nSETTINGS = {}\nSIGNED = True\nRESIDUAL = True\n"
+    (tmp_path / "latent_search.py").write_text(text)
     monkeypatch.setattr(registry, "FOLDER", tmp_path)
     assert registry.describe("latent-search") == registry.describe("latent_search")

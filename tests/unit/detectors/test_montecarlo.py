@@ -1,12 +1,14 @@
 """Monte Carlo against closed forms of a linear-Gaussian model."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 from fake_models import CPU
 from scipy.stats import foldnorm
 
-from normscan.detectors import montecarlo
+from normscan.detectors import montecarlo, reconstruction
 from normscan.errors import ConfigError
 from normscan.models import ae
 
@@ -60,10 +62,53 @@ def test_seeds_and_slices_have_their_own_numbers(linear, brain):
     assert not np.allclose(one[0], one[1])
 
 
-def test_model_without_anything_random_is_refused(brain):
-    slices = np.zeros((1, 1, 16, 16), np.float32)
+@pytest.fixture(scope="module")
+def autoencoder():
+    """An AE, slices and their brain."""
+    slices = np.random.default_rng(0).random((2, 1, 16, 16), dtype=np.float32)
+    return ae.build(1, 16, latent=8), slices, np.ones((2, 16, 16), bool)
+
+
+def test_an_ae_is_sampled_about_its_own_reconstruction(autoencoder):
+    """With a linear decoder, E[code * mask / (1 - p)] = code carries over to the images."""
+    model, slices, brain = autoencoder
+    model = copy.deepcopy(model).eval()
+    linear = torch.nn.Linear(8, 256)
+    model.decoder = torch.nn.Sequential(linear, torch.nn.Unflatten(1, (1, 16, 16)))
+    count, rate = 2000, 0.3
+    found = run(model, slices, brain, samples=count, dropout=rate)
+    with torch.no_grad():
+        code, expected = (f(torch.from_numpy(slices)) for f in (model.encode, model.reconstruct))
+        variance = code.square() @ linear.weight.square().T * rate / (1 - rate)
+    error = (variance / count).sqrt().reshape(slices.shape).numpy()
+    assert (np.abs(found.reconstruction - expected.numpy()) < 5 * error + 1e-5).all()
+
+
+def test_with_hardly_any_dropout_a_bayesian_ae_is_the_ae(autoencoder):
+    plain = reconstruction.detect(*autoencoder, seed=0, device=CPU)
+    found = run(*autoencoder, samples=3, dropout=1e-9)
+    np.testing.assert_allclose(found.map, plain.map, atol=1e-6)
+    assert np.abs(run(*autoencoder, samples=3).map - plain.map).max() > 1e-4
+
+
+def test_the_rate_is_the_trained_one_unless_given(autoencoder):
+    usual, same, other = (
+        run(*autoencoder, samples=3, dropout=rate).map for rate in (None, 0.2, 0.5)
+    )
+    np.testing.assert_array_equal(usual, same)
+    assert not np.allclose(usual, other)
+
+
+@pytest.mark.parametrize("settings", [{"dropout": 0.0}, {"bottleneck": "spatial"}])
+def test_model_without_anything_random_is_refused(autoencoder, settings):
     with pytest.raises(ConfigError, match="dropout"):
-        run(ae.build(1, 16), slices, np.ones((1, 16, 16), bool))
+        run(ae.build(1, 16, **settings), *autoencoder[1:])
+
+
+@pytest.mark.parametrize("rate", [0, 1.0, -0.1, True, "some"])
+def test_rates_that_drop_nothing_or_everything_are_refused(autoencoder, rate):
+    with pytest.raises(ConfigError, match="dropout: found"):
+        run(*autoencoder, dropout=rate)
 
 
 @pytest.mark.parametrize("samples", [0, -3])

@@ -25,6 +25,13 @@ def test_lesions_and_false_alarms_are_counted_at_every_threshold():
     assert froc_counts(score, lesion, [8], minimum_voxels=1) == [(8, 2, 1, 1)]
 
 
+def test_detections_on_ignored_voxels_are_no_false_alarms():
+    lesion, ignored = volume((2, 3, 1)) > 0, volume((20, 3, 1)) > 0
+    score = volume((2, 3, 9), (20, 3, 9), (30, 3, 9))
+    assert froc_counts(score, lesion, [8], 8, ignored) == [(8, 1, 1, 1)]
+    assert froc_counts(score, lesion, [8], 8) == [(8, 1, 1, 2)]
+
+
 def test_scans_are_pooled():
     rows = [["a", 2.0, 4, 1, 0], ["a", 1.0, 4, 3, 6], ["b", 2.0, 0, 0, 1], ["b", 1.0, 0, 0, 2]]
     curve = froc_curve(pandas.DataFrame(rows, columns=COLUMNS))

@@ -2,15 +2,24 @@ import numpy as np
 import pandas
 import pytest
 
-from normscan.evaluation.metrics import COLUMNS, over_seeds, over_subjects, score_metrics
+from normscan.evaluation.metrics import (
+    COLUMNS,
+    is_oracle,
+    marked,
+    over_scans,
+    over_seeds,
+    over_subjects,
+    score_metrics,
+)
 from normscan.evaluation.residuals import Residuals
 from normscan.postprocessing.histograms import ScoreHistogram
 
 
-def metrics_of(lesion):
+def metrics_of(lesion, residual=True):
     score = np.array([0.1, 0.2, 0.4, 0.3, 0.5, 0.6], np.float32)
     histogram = ScoreHistogram.of(score, lesion, np.ones(6, bool))
-    rows = score_metrics(histogram, Residuals.of(score[~lesion]), Residuals.of(score[lesion]))
+    sums = Residuals.of(score[~lesion]), Residuals.of(score[lesion])
+    rows = score_metrics(histogram, *sums, residual=residual)
     return {(rule, name): value for rule, name, value in rows}
 
 
@@ -33,10 +42,42 @@ def test_what_was_found_with_its_own_labels_is_an_oracle_and_nothing_else_is():
     assert {rule for rule, _ in found} == {"oracle", "none"}
 
 
+def test_a_map_that_is_no_residual_has_no_l1_error_and_all_else():
+    lesion = np.array([0, 0, 0, 1, 1, 1], bool)
+    found, of_residual = metrics_of(lesion, residual=False), metrics_of(lesion)
+    assert not [name for _, name in found if name.startswith("l1_")]
+    assert found == {key: v for key, v in of_residual.items() if not key[1].startswith("l1_")}
+
+
 def test_without_lesions_only_the_normal_voxels_have_values():
     found = metrics_of(np.zeros(6, bool))
     known = {name for (_, name), value in found.items() if np.isfinite(value)}
     assert known == {"l1_normal", "l1_normal_std"}
+
+
+def test_scans_of_a_subject_become_their_mean():
+    rows = pandas.DataFrame(
+        [
+            ["01", "sub-01_ses-1", "none", "auprc", 0.2],
+            ["01", "sub-01_ses-2", "none", "auprc", 0.6],
+            ["01", "sub-01_ses-3", "none", "auprc", np.nan],
+            ["02", "sub-02", "none", "auprc", 0.1],
+            ["01", "sub-01_ses-1", "best_dice", "dice", 0.3],
+            [np.nan, "sub-03", "none", "auprc", np.nan],
+        ],
+        columns=["subject", "scan", "threshold_rule", "metric", "value"],
+    )
+    found = over_scans(rows)
+    assert list(found.columns) == ["subject", "threshold_rule", "metric", "value"]
+    assert found["value"].tolist() == pytest.approx([0.4, 0.1, 0.3, np.nan], nan_ok=True)
+
+
+def test_a_rule_that_chose_its_threshold_here_is_marked_and_stays_recognisable():
+    assert marked("best_dice", ["best_dice", "youden"]) == "oracle:best_dice"
+    assert marked("healthy_fpr_0.01", ["best_dice"]) == "healthy_fpr_0.01"
+    assert [is_oracle(rule) for rule in ("oracle", "oracle:best_dice", "best_dice", "none")] == [
+        True, True, False, False,
+    ]  # fmt: skip
 
 
 def test_mean_and_spread_over_subjects_leave_missing_values_out():
@@ -61,7 +102,7 @@ def test_mean_and_spread_over_subjects_leave_missing_values_out():
 
 def test_mean_and_spread_over_seeds():
     def row(seed, level, subject, value):
-        return ["ms", "demo/vae", seed, "test", level, subject, "none", "auprc", value]
+        return ["ms", "demo/vae", seed, "test", level, subject, None, "none", "auprc", value]
 
     rows = pandas.DataFrame(
         [

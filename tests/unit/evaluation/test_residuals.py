@@ -5,12 +5,15 @@ import json
 import numpy as np
 import pytest
 
+from normscan.errors import NormscanError
 from normscan.evaluation.region import evaluated_region
 from normscan.evaluation.residuals import (
     Residuals,
     chi_square,
     linear_histograms,
+    load_residuals,
     residual_edges,
+    save_residuals,
 )
 
 
@@ -121,3 +124,21 @@ def test_linear_histograms_without_residuals_are_empty():
     zeros = Residuals.of(np.zeros(3))
     edges, left, right = linear_histograms(zeros, zeros)
     assert (np.diff(edges) > 0).all() and not left.any() and not right.any()
+
+
+def test_residuals_of_scans_come_back_from_their_file(tmp_path):
+    values = np.random.default_rng(0).normal(size=(2, 2, 100)).astype(np.float32)
+    scans = {
+        name: tuple(Residuals.of(one) for one in pair)
+        for name, pair in zip(("sub-1", "sub-2"), values)
+    }
+    path = tmp_path / "00-residuals.json"
+    save_residuals(path, scans)
+    found = load_residuals(path)
+    assert list(found) == ["sub-1", "sub-2"]
+    for name, pair in scans.items():
+        for expected, got in zip(pair, found[name]):
+            assert got.to_json() == expected.to_json()
+    path.write_text('{"sub-1": {"normal": 3}}')
+    with pytest.raises(NormscanError, match="00-residuals.json: holds no residuals"):
+        load_residuals(path)

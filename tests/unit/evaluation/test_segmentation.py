@@ -65,3 +65,32 @@ def test_empty_truth_and_empty_detection():
     missed = segmentation_scores(nothing, some, AFFINE)
     assert missed["dice"] == 0 and missed["recall"] == 0 and np.isnan(missed["precision"])
     assert missed["lesion_recall"] == 0 and missed["volume_error"] == 1
+
+
+def test_ignored_voxels_count_on_neither_side():
+    shape = (12, 6, 6)
+    lesion, ignored, detected = (np.zeros(shape, bool) for _ in range(3))
+    lesion[0:2, 0:2, 0:2] = True
+    ignored[2:4, 0:2, 0:2] = True  # beside the lesion
+    ignored[6:8, 4:6, 4:6] = True  # apart
+    detected[0:4, 0:2, 0:2] = True  # the lesion and what is beside it
+    detected[6:8, 4:6, 4:6] = True  # nothing but ignored voxels
+    detected[10:12, 0:2, 0:2] = True  # a false alarm
+    scores = segmentation_scores(detected, lesion, AFFINE, ignored)
+    without = segmentation_scores(detected & ~ignored, lesion, AFFINE)
+    assert scores == without
+    assert scores["dice"] == pytest.approx(2 * 8 / (16 + 8)) and scores["precision"] == 0.5
+    assert scores["detected_volume_ml"] == pytest.approx(16 * 6 / 1000)
+    assert scores["volume_error"] == 1 and scores["lesion_recall"] == 1
+    assert (scores["detections"], scores["false_positives"]) == (2, 1)
+
+
+def test_a_detection_that_ignored_voxels_cut_in_two_counts_once():
+    lesion, ignored, detected = (np.zeros((9, 3, 3), bool) for _ in range(3))
+    detected[1:8] = True
+    ignored[3:6] = True
+    scores = segmentation_scores(detected, lesion, AFFINE, ignored)
+    assert (scores["detections"], scores["false_positives"]) == (1, 1)
+    lesion[7] = True
+    scores = segmentation_scores(detected, lesion, AFFINE, ignored)
+    assert (scores["detections"], scores["false_positives"]) == (1, 0)

@@ -7,6 +7,7 @@ from normscan.errors import NormscanError
 from normscan.evaluation.significance import (
     bootstrap_interval,
     compare,
+    fewest_patients,
     holm,
     paired_test,
     smallest_p,
@@ -71,6 +72,13 @@ def test_pairs_are_compared_on_their_common_patients():
     assert table["p"].iloc[0] == pytest.approx(stats.wilcoxon(np.full(12, 0.1)).pvalue)
     assert table["p"].iloc[2] == 1
     np.testing.assert_allclose(table["p_holm"], holm(table["p"].to_numpy()))
+
+
+def test_as_many_patients_as_needed_and_no_more():
+    for tests in (1, 10, 153):
+        needed = fewest_patients(tests)
+        assert smallest_p(needed, tests) < 0.05 <= smallest_p(needed - 1, tests)
+    assert fewest_patients(1) == 6
 
 
 @pytest.mark.parametrize("patients", [2, 5, 9, 12])

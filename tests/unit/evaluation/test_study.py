@@ -21,15 +21,15 @@ def metrics():
             for seed in range(3):
                 start = [cohort, approach, seed, "test"]
                 for name, rule in study.MEASURES.items():
-                    rows.append([*start, "cohort", "", rule, name, random.random()])
+                    rows.append([*start, "cohort", "", "", rule, name, random.random()])
                 for subject in range(6):
-                    of = [*start, "subject", f"sub-{subject}"]
+                    of = [*start, "subject", f"sub-{subject}", ""]
                     rows.append([*of, "none", "auprc", random.random()])
                     for measure in study.PATIENT_MEASURES[1:]:
                         rows.append([*of, "best_dice", measure, random.random()])
                         rows.append([*of, "other", measure, -1.0])
                 # Validation must have no part in anything.
-                held_out = [cohort, approach, seed, "validation", "cohort", ""]
+                held_out = [cohort, approach, seed, "validation", "cohort", "", ""]
                 rows.append([*held_out, "none", "auprc", 9.0])
     return pandas.DataFrame(rows, columns=COLUMNS)
 
@@ -66,6 +66,40 @@ def test_correlations_agree_with_numpy(metrics):
     np.testing.assert_allclose(found.to_numpy(), np.corrcoef(values))
     few = metrics[metrics["approach"].isin(APPROACHES[:2])]
     assert study.correlations(study.summary(few), "ms").isna().all(axis=None)
+
+
+def test_correlations_leave_out_what_reconstructs_nothing():
+    """Three models whose L1 falls as AUPRC rises, and a baseline whose "L1" is a mean rank."""
+    values = {"AE": (0.1, 0.040), "VAE": (0.2, 0.030), "GMVAE": (0.3, 0.028)}
+    values["FLAIR intensity"] = (0.7, 0.5)
+    made = [
+        ["tumour", approach, metric, value, np.nan, 1]
+        for approach, pair in values.items()
+        for metric, value in zip(("auprc", "l1_normal"), pair)
+    ]
+    columns = ["cohort", "approach", "metric", "mean", "std", "seeds"]
+    with_rank = pandas.DataFrame(made, columns=columns)
+    models = np.corrcoef(np.array(list(values.values())[:3]).T)[0, 1]
+    assert study.correlations(with_rank, "tumour").loc["auprc", "l1_normal"] > 0.9 > 0 > models
+    # metrics.tsv has no L1 of a map that is no residual; then no measure of it counts.
+    rank = (with_rank["approach"] == "FLAIR intensity") & (with_rank["metric"] == "l1_normal")
+    table = with_rank[~rank]
+    assert study.with_residuals(table) == ["AE", "VAE", "GMVAE"]
+    found = study.correlations(table, "tumour")
+    assert found.loc["auprc", "l1_normal"] == pytest.approx(models)
+    other = table.assign(metric=table["metric"].replace("l1_normal", "chi_square"))
+    both = pandas.concat([table, other[other["metric"] == "chi_square"]])
+    extra = ["tumour", "FLAIR intensity", "chi_square", 0.0, np.nan, 1]
+    both = pandas.concat([both, pandas.DataFrame([extra], columns=columns)])
+    assert study.correlations(both, "tumour").loc["auprc", "chi_square"] == pytest.approx(models)
+    none = table[table["metric"] == "auprc"]
+    assert study.correlations(none, "tumour").empty
+
+
+def test_the_strongest_of_some_approaches():
+    values = {"rank": 0.4, "median": 0.6, "broken": float("nan"), "vae": 0.9}
+    assert study.strongest(values, ["rank", "median", "broken", "absent"]) == "median"
+    assert study.strongest(values, ["broken"]) == "" == study.strongest({}, [])
 
 
 def test_ranks_are_compared_over_common_approaches():

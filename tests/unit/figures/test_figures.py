@@ -4,6 +4,7 @@ import made_figures as made
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
 from normscan.figures.bars import metric_bars
@@ -12,6 +13,7 @@ from normscan.figures.dice import dice_distributions
 from normscan.figures.quality import quality_overview, scan_montage
 from normscan.figures.residuals import residual_histograms
 from normscan.figures.slices import approach_rows, slice_rows
+from normscan.figures.style import FALSE_ALARM, HIT, IGNORED, TRUTH
 from normscan.figures.training import training_curve
 
 
@@ -115,6 +117,35 @@ def test_approaches_beside_each_other():
     results = {"intensity": {"reconstruction": None, "map": row["map"]}, "VAE": row}
     figure = approach_rows(row["image"], results, truth=row["truth"])
     assert {"input", "lesions", "intensity", "VAE"} <= set(texts(figure).split("\n"))
+
+
+def colours(axes) -> set[str]:
+    """Colours that masks are filled with."""
+    found = set()
+    for image in axes.get_images():
+        array = np.asarray(image.get_array())
+        if array.ndim == 3:
+            found |= {to_hex(pixel[:3]).upper() for pixel in array[array[..., 3] > 0]}
+    return found
+
+
+def test_labels_that_do_not_count_are_neither_hits_nor_false_alarms():
+    blank = np.ones((12, 12))
+    truth, ignored, detection = (np.zeros((12, 12), bool) for _ in range(3))
+    truth[1:4, 1:4], ignored[7:10, 7:10] = True, True
+    detection[1:4, 1:4] = detection[7:10, 7:10] = True
+    row = {"label": "a", "image": blank, "detection": detection, "truth": truth}
+    figure = slice_rows([{**row, "ignored": ignored}])
+    assert colours(figure.axes[1]) == {HIT, IGNORED}
+    assert "other label, not counted" in texts(figure)
+    without = slice_rows([row])
+    assert colours(without.axes[1]) == {HIT, FALSE_ALARM}
+    assert "not counted" not in texts(without)
+    # Beside each other: both outlines in the panel of the lesions.
+    shown = {"VAE": {"reconstruction": None, "map": blank}}
+    panel = approach_rows(blank, shown, truth=truth, ignored=ignored).axes[2]
+    lines = {to_hex(c).upper() for part in panel.collections for c in part.get_edgecolor()}
+    assert lines == {TRUTH, IGNORED}
 
 
 def test_training_curve_marks_the_kept_epoch_and_skips_missing_values():

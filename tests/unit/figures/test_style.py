@@ -95,6 +95,9 @@ def test_names_in_words():
     assert rule_label("healthy_fpr_0.05") == "5 % false positives on healthy scans"
     assert rule_label("best_dice") == "best Dice on validation patients"
     assert rule_label("my_rule") == "my rule"
+    assert rule_label("oracle:best_dice") == (
+        "best Dice on validation patients (oracle: chosen on these scans)"
+    )
     assert metric_label("auprc") == "AUPRC"
     assert "oracle" in metric_label("best_dice")
     assert metric_label("something_new") == "something new"

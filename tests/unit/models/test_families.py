@@ -35,7 +35,7 @@ def test_the_registry_describes_families_without_importing_torch():
 
 
 def test_capabilities_are_methods_of_the_model():
-    methods = {"sample": "decode_sample", "elbo": "elbo_parts"}
+    methods = {"sample": "decode_sample", "drop": "decode_sample", "elbo": "elbo_parts"}
     for family in registry.families():
         described = registry.describe(family)
         model = registry.load(family).Model
@@ -59,6 +59,13 @@ def test_an_unknown_family_is_refused():
         ("vae", {"network": "you2019"}, ["models.m.bottleneck", "network you2019 has: spatial"]),
         ("constrained_aae", {"bottleneck": "spatial"}, ["models.m.bottleneck", "needs: dense"]),
         ("fanogan", {"network": "chen2018"}, ["models.m.network", "no critic", "schlegl2019"]),
+        ("ae", {"dropout": 1.0}, ["models.m.dropout: found 1.0", "below 1"]),
+        ("ae", {"dropout": "some"}, ["models.m.dropout: found 'some'", "below 1"]),
+        (
+            "gmvae",
+            {"dropout": 0.2, "bottleneck": "spatial"},
+            ["models.m.dropout: found 0.2", "'spatial' of network unified has no dropout"],
+        ),
     ],
 )
 def test_a_network_that_does_not_fit_is_named(family, setting, expected):
@@ -127,7 +134,7 @@ def test_elbo_is_differentiable_in_the_slices():
 
 @pytest.mark.parametrize("family", ["ae", "vae"])
 def test_sampled_reconstructions_follow_their_generator(slices, family):
-    model = made(family, **({"dropout": 0.5} if family == "ae" else {}))
+    model = made(family)
 
     def sample(seed):
         return model.sample_reconstructions(slices, torch.Generator().manual_seed(seed))
@@ -140,24 +147,75 @@ def test_sampled_reconstructions_follow_their_generator(slices, family):
     assert torch.equal(again, one)
 
 
-def test_dropped_codes_keep_their_mean(slices):
+@pytest.mark.parametrize(("asked", "rate"), [(None, 0.25), (0.4, 0.4)])
+def test_dropped_codes_keep_their_mean(asked, rate):
     model = made("ae", dropout=0.25)
     model.decoder = torch.nn.Identity()
     code, generator = torch.ones(2, 50000), torch.Generator().manual_seed(0)
-    dropped = model.decode_sample(code, generator)
+    dropped = model.decode_sample(code, generator, asked)
     assert dropped.mean().item() == pytest.approx(1, abs=0.02)
-    assert (dropped == 0).float().mean().item() == pytest.approx(0.25, abs=0.02)
+    assert (dropped == 0).float().mean().item() == pytest.approx(rate, abs=0.02)
 
 
-def test_sampling_an_ae_without_dropout_is_refused(slices):
-    with pytest.raises(ConfigError, match="dropout: is 0"):
-        made("ae").sample_reconstructions(slices, torch.Generator())
+def test_samples_of_an_ae_vary_about_its_reconstruction(slices):
+    """The AE that reconstructs and the one that is sampled are one model."""
+    model, generator = made("ae"), torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        expected, code = model.reconstruct(slices), model.encode(slices)
+        assert torch.equal(model.decode_sample(code, generator, 0.0), expected)
+        one, other = (model.decode_sample(code, generator) for _ in range(2))
+    assert not torch.equal(one, expected) and not torch.equal(one, other)
+
+
+@pytest.mark.parametrize("settings", [{"dropout": 0.0}, {"bottleneck": "spatial"}])
+def test_sampling_an_ae_without_dropout_is_refused(slices, settings):
+    with pytest.raises(ConfigError, match="dropout: the bottleneck of this model has none"):
+        made("ae", **settings).sample_reconstructions(slices, torch.Generator())
+
+
+def test_what_an_ae_can_do_depends_on_its_bottleneck():
+    usual = registry.describe("ae")["settings"]
+    able = {
+        name: registry.capabilities("ae", {**usual, **changes})
+        for name, changes in {
+            "dense": {},
+            "spatial": {"bottleneck": "spatial"},
+            "without": {"dropout": 0},
+            "published": {"network": "zimmerer2019"},
+        }.items()
+    }
+    assert able.pop("dense") == {"reconstruct", "sample", "drop"}
+    assert all(found == {"reconstruct"} for found in able.values())
+
+
+@pytest.mark.parametrize("family", registry.families())
+def test_the_dropout_of_the_dense_bottleneck_acts_in_training_only(family):
+    model = made(family)
+    code = torch.rand(40, 8)
+    dropped = model.decoder.features.train().dropout(code)
+    assert (dropped == 0).float().mean().item() == pytest.approx(0.2, abs=0.08)
+    torch.testing.assert_close(dropped[dropped != 0], code[dropped != 0] / 0.8)
+    assert torch.equal(model.decoder.eval().features.dropout(code), code)
+
+
+def test_an_ae_is_trained_with_dropout(slices):
+    def losses(**settings):
+        model, found = made("ae", **settings).train(), []
+        for seed in (1, 1, 2):
+            torch.manual_seed(seed)
+            found.append(model.losses(slices)["loss"].item())
+        return found
+
+    first, same, other = losses()
+    assert first == same != other
+    assert len(set(losses(dropout=0.0))) == 1
 
 
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"dropout": 1.0}, "dropout: found"),
+        ({"dropout": 1.0}, "dropout: found 1.0"),
+        ({"dropout": 0.2, "bottleneck": "spatial"}, "dropout: found 0.2"),
         ({"network": "other"}, "unknown network 'other'"),
         ({"bottleneck": "wide"}, "bottleneck: found"),
     ],

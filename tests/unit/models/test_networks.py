@@ -88,6 +88,18 @@ def test_table_3_of_you_et_al():
     assert encoder(torch.rand(1, 1, 32, 32))[3].shape == (1, 1, 8, 8)
 
 
+def test_dropout_keeps_the_mean_of_what_the_dense_layers_make_of_a_code():
+    """Both layers are linear, so this holds exactly in expectation."""
+    features, generator = UnifiedDecoder(1, 16, 8).features, torch.Generator().manual_seed(0)
+    code = torch.randn(1, 8, generator=generator)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        expected = features.eval()(code)[0]
+        found = features.train()(code.expand(4000, 8))
+    error = found.std(dim=0) / len(found) ** 0.5
+    assert (error > 0).all() and ((found.mean(dim=0) - expected).abs() < 5 * error).all()
+
+
 def test_running_statistics_are_plain_means_at_first():
     norm, random = BatchNorm(2), torch.Generator().manual_seed(0)
     batches = [5 + 3 * torch.randn(8, 2, 4, 4, generator=random) for _ in range(6)]
@@ -125,9 +137,11 @@ def test_folding_changes_nothing_but_rounding():
 def test_every_network_for_inference_has_the_same_outputs_and_gradients(name, bottleneck):
     module = networks.load(name)
     torch.manual_seed(0)
-    model = nn.Sequential(module.make_encoder(1, 32, 8, bottleneck), _First())
-    model.append(module.make_decoder(1, 32, 8, bottleneck)).double()
-    slices = torch.rand(4, 1, 32, 32, dtype=torch.float64)
+    # Of the unified network two stages; the others, which are wide, have all of theirs at any size.
+    size = 32 if name == "unified" else 16
+    model = nn.Sequential(module.make_encoder(1, size, 8, bottleneck), _First())
+    model.append(module.make_decoder(1, size, 8, bottleneck)).double()
+    slices = torch.rand(3, 1, size, size, dtype=torch.float64)
     model.train()(slices)
     model.eval()
     before = slices.clone()

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.distributions import Independent, Normal, kl_divergence
 
+from normscan.errors import ConfigError
 from normscan.models import registry
 from normscan.models.adversarial import critic_losses, gradient_penalty
 from normscan.models.base import Updates
@@ -179,6 +180,34 @@ def test_a_flat_critic_has_finite_gradients():
     assert pull.isfinite().all()
 
 
+class Levels(nn.Module):
+    """A critic whose values are large and differ little, as those of a trained one."""
+
+    def __init__(self):
+        super().__init__()
+        self.judge = nn.Linear(16, 1)
+        nn.init.ones_(self.judge.weight)
+        nn.init.constant_(self.judge.bias, 200.0)
+
+    def forward(self, slices):
+        return self.judge(slices.flatten(1)).squeeze(1)
+
+
+def test_half_precision_does_not_reach_the_distance():
+    real, fake = torch.full((8, 1, 4, 4), 0.53), torch.full((8, 1, 4, 4), 0.5)
+    critic = Levels()
+    exact = critic_losses(critic, real, fake, 10.0)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = critic(real).mean() - critic(fake).mean()
+        found = critic_losses(critic, real, fake.bfloat16(), 10.0)
+    # 16 pixels that differ by 0.03; near 208 the steps of bfloat16 are 1.
+    assert exact["wasserstein"].item() == pytest.approx(0.48, abs=1e-4)
+    assert abs(rounded.item() - 0.48) > 0.3
+    for name, value in exact.items():
+        assert found[name].dtype == torch.float32
+        torch.testing.assert_close(found[name], value)
+
+
 def test_a_critic_tells_real_from_fake():
     critic = nn.Sequential(nn.Flatten(), nn.Linear(16, 1), nn.Flatten(0))
     optimiser = torch.optim.Adam(critic.parameters(), lr=0.05)
@@ -203,7 +232,19 @@ def test_phases_of_fanogan_change_their_own_parts_only(slices):
         assert {name for name, part in parts.items() if changed(part, before[name])} == moving
     assert model.validation_loss("gan", slices) is None
     assert model.validation_loss("encoder", slices).shape == (5,)
-    assert model.limits("gan") == {"max_epochs": 100} and model.limits("encoder") == {}
+    assert model.limits("gan") == {"max_steps": 20000} and model.limits("encoder") == {}
+    with pytest.raises(ConfigError, match="gan_steps: found 0"):
+        made("fanogan", gan_steps=0)
+
+
+def test_codes_of_slices_are_dropped_in_fanogan_and_draws_of_z_are_not(slices):
+    model = made("fanogan")
+    dropped = {}
+    for phase in model.phases:
+        model.training_mode(phase)
+        dropped[phase] = (model.decoder.features.dropout(torch.ones(50, 8)) == 0).any().item()
+        assert model.decoder.stages.training is (phase == "gan")
+    assert dropped == {"gan": False, "encoder": True}
 
 
 @pytest.mark.parametrize(("family", "critic"), [("fanogan", "gan"), ("anovaegan", "main")])
@@ -222,13 +263,13 @@ def test_generators_step_after_some_steps_of_the_critic(slices, family, critic):
 
 def test_codes_of_a_constrained_aae_become_normal():
     torch.manual_seed(0)
-    slices = torch.rand(64, 1, 16, 16)
+    slices = torch.rand(16, 1, 16, 16)
     model = made("constrained_aae", latent=2, learning_rate=2e-3, code_weight=0.0)
     update = Updates({**model.optimisers("main"), "ae": torch.optim.SGD(model.parameters(), 0.0)})
     model.encoder.code.dense.bias.data.fill_(3.0)
     far = model.encoder(slices)[0].mean().item()
     model.training_mode("main")
-    for update.step in range(150):
+    for update.step in range(50):
         losses = model.training_step("main", slices, update)
     near = model.encoder(slices)[0].mean().item()
     assert far > 2 and abs(near) < 1

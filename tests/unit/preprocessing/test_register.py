@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,6 +45,15 @@ def test_known_pose_is_recovered_within_a_millimetre(registered):
     error = np.linalg.norm(moved(found, brain_points()) - moved(POSE, brain_points()), axis=1)
     assert error.mean() < 1.0
     assert error.max() < 2.0
+
+
+def test_known_pose_is_recovered_on_coarser_voxels(patient, own_atlas, registered, tmp_path):
+    scan = patient.only(["T1w"])
+    result = run(replace(scan, brain="", lesions=""), tmp_path, own_atlas, resolution=6.0)
+    found = LPS @ read_affine(result.transforms["T1w"][-1]) @ LPS
+    error = np.linalg.norm(moved(found, brain_points()) - moved(POSE, brain_points()), axis=1)
+    assert error.mean() < 2.0
+    assert not np.array_equal(found, LPS @ read_affine(registered.transforms["T1w"][-1]) @ LPS)
 
 
 def test_contrasts_are_brought_to_each_other(registered):
@@ -191,6 +202,11 @@ def test_unknown_transform_names_what_is_allowed(patient, own_atlas, tmp_path):
         run(patient, tmp_path, own_atlas, transform="elastic")
 
 
+def test_impossible_resolution_names_the_range(patient, own_atlas, tmp_path):
+    with pytest.raises(ConfigError, match="register.resolution: found 0.2.*1 to 10 mm"):
+        run(patient, tmp_path, own_atlas, resolution=0.2)
+
+
 def test_no_way_back_for_an_unregistered_contrast(registered):
     with pytest.raises(NormscanError, match=r"sub-01.*PD.*FLAIR, T1w"):
         to_native(registered.brain, registered, "PD")
@@ -228,3 +244,37 @@ def test_an_affine_that_ran_away_is_replaced_by_a_rigid_one(
     matrix = read_affine(result.transforms["T1w"][-1])[:3, :3]
     assert np.allclose(matrix @ matrix.T, np.eye(3), atol=1e-4)
     assert "rigid used" in caplog.text
+
+
+def test_a_coarse_scan_is_registered_on_voxels_no_finer_than_its_own(
+    patient, tmp_path, monkeypatch
+):
+    fine, coarse = phantoms.grid(2.0), phantoms.grid(4.0)
+    own = {"head": phantoms.save(tmp_path / "head.nii.gz", phantoms.head(fine), fine)}
+    path = phantoms.save(tmp_path / "t1.nii.gz", phantoms.head(coarse, pose=POSE), coarse)
+    scan = replace(patient, images={"T1w": path}, native={"T1w": path}, brain="", lesions="")
+    seen = []
+    align = pairwise.coarse_alignment
+
+    def spied(fixed, grid, *others):
+        seen.append(grid.spacing)
+        return align(fixed, grid, *others)
+
+    monkeypatch.setattr(pairwise, "coarse_alignment", spied)
+    result = run(scan, tmp_path / "out", {"phantom": own})
+    assert seen[0] == pytest.approx([4, 4, 4])
+    found = LPS @ read_affine(result.transforms["T1w"][-1]) @ LPS
+    error = np.linalg.norm(moved(found, brain_points()) - moved(POSE, brain_points()), axis=1)
+    assert error.mean() < 1.0
+
+
+def test_ants_is_not_imported_before_it_is_used():
+    code = (
+        "import sys, normscan.preprocessing.register, normscan.preprocessing.strip_skull; "
+        "print(sorted({'ants', 'matplotlib', 'pandas', 'torch'} & set(sys.modules)))"
+    )
+    path = str(Path(register.__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": path}, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "[]", done.stderr

@@ -72,8 +72,12 @@ def process(manifest, folder, run_one, **changes):
 
 
 def test_manifest_of_a_shard(scans, tmp_path):
-    manifest = process(raw_manifest("demo", "00", scans), tmp_path / "out", Doubling())
+    contents = {"sub-02": {"T1w": "12", "FLAIR": "34"}}
+    raw = raw_manifest("demo", "00", scans, contents)
+    manifest = process(raw, tmp_path / "out", Doubling(), contrasts=["FLAIR"])
     assert manifest["chain"] == ["raw", "double"]
+    digests = [prepared.content for prepared in prepared_scans(manifest)]
+    assert digests == [{}, contents["sub-02"], {}]
     assert (manifest["cohort"], manifest["shard"], manifest["space"]) == ("demo", "00", "robex")
     assert json.loads(json.dumps(manifest)) == manifest
     for number, prepared in enumerate(prepared_scans(manifest), start=1):

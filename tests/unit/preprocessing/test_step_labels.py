@@ -70,6 +70,7 @@ VALUES = {
     "reference": ["T1w", "FLAIR", "healthy/sub-01", None],
     "margin": [10.0, 12.5],
     "antialias": [True, False],
+    "resolution": [2.0, 3.0],
     "method": ["robex", "given", "atlas", "n4", "curvature", "percentile", "zscore", "minmax"],
     "shrink": [4, 2],
     "iterations": [50, 5, 7],

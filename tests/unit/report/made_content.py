@@ -7,6 +7,8 @@ import io
 import numpy as np
 import pandas as pd
 
+from normscan.evaluation.metrics import COLUMNS
+from normscan.evaluation.study import comparisons
 from normscan.figures.bars import metric_bars
 from normscan.figures.curves import pr_curves, roc_curves
 from normscan.figures.dice import dice_distributions
@@ -44,30 +46,30 @@ def metrics(cohorts=("demo_ms", "demo_tumour"), seeds=(0, 1, 2), patients=6) -> 
                 jitter = 0 if approach.endswith("intensity") else generator.normal(0, 0.012)
 
                 def add(level, subject, rule, metric, value, key=(cohort, approach, seed)):
-                    rows.append((*key, "test", level, subject, rule, metric, value))
+                    rows.append((*key, "test", level, subject, None, rule, metric, value))
 
                 add("cohort", None, "none", "auprc", area + jitter)
                 add("cohort", None, "none", "auroc", 0.85 + 0.2 * area + jitter)
                 add("cohort", None, "oracle", "best_dice", area + 0.08 + jitter)
-                add("cohort", None, "none", "l1_normal", 0.012 + 0.01 * area)
-                add("cohort", None, "none", "l1_anomalous", 0.06 + 0.1 * area)
+                if not approach.endswith("intensity"):
+                    add("cohort", None, "none", "l1_normal", 0.012 + 0.01 * area)
+                    add("cohort", None, "none", "l1_anomalous", 0.06 + 0.1 * area)
                 add("cohort", None, "none", "chi_square", 0.2 + 0.6 * area)
+                for patient in range(patients):
+                    value = area + jitter + 0.05 * (patient / patients - 0.5)
+                    add("subject", f"{patient:02d}", "none", "auprc", value)
                 for rule in RULES:
                     for patient in range(patients):
                         value = np.clip(area + jitter + generator.normal(0, 0.15), 0, 1)
-                        add("subject", f"sub-{patient:02d}", rule, "dice", value)
-    columns = [
-        "cohort",
-        "approach",
-        "seed",
-        "split",
-        "level",
-        "subject",
-        "threshold_rule",
-        "metric",
-        "value",
-    ]
-    return pd.DataFrame(rows, columns=columns)
+                        add("subject", f"{patient:02d}", rule, "dice", value)
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def paired_tests(table: pd.DataFrame) -> pd.DataFrame:
+    """Paired tests of rows of one protocol, as ``study/{protocol}/tests.tsv`` has them."""
+    titled = table.assign(approach=table["approach"].map(TITLES))
+    cohorts = titled["cohort"].unique()
+    return pd.concat([comparisons(titled, cohort, RULES[0]) for cohort in cohorts])
 
 
 def png(figure) -> bytes:
@@ -77,15 +79,43 @@ def png(figure) -> bytes:
     return stream.getvalue()
 
 
+def protocol() -> dict:
+    """A protocol with its recipe, and the one that it is compared with."""
+    steps = [
+        {"step": "register", "atlas": "robex", "transform": "affine", "spacing": 2.0},
+        {"step": "strip_skull", "method": "robex", "reference": "T1w"},
+        {"step": "denoise", "method": "curvature", "iterations": 5},
+        {"step": "normalise", "method": "percentile", "percentile": 98},
+    ]
+    model = {"network": "unified", "bottleneck": "dense", "latent": 128}
+    approaches = [
+        {"title": "FLAIR intensity", "model": "", "detector": "intensity", "settings": {}},
+        {"title": "AE (dense)", "model": "ae", "detector": "reconstruction", "settings": {}},
+        {
+            "title": "VAE (restoration)",
+            "model": "vae",
+            "detector": "restoration",
+            "settings": {"steps": 30},
+        },
+    ]
+    recipe = {
+        "contrasts": ["FLAIR"],
+        "steps": steps,
+        "slices": {"size": 64},
+        "shares": [100],
+        "models": {"ae": {"family": "ae", **model}, "vae": {"family": "vae", **model}},
+        "approaches": approaches,
+        "postprocessing": {"erosion": 1, "median": 3, "minimum_voxels": 8},
+        "rules": ["best_dice", "healthy_fpr_0.01"],
+    }
+    reference = {"name": "comparative_study", "recipe": {**recipe, "slices": {"size": 128}}}
+    known = {"recipe": recipe, "reference": reference}
+    return {"name": "demo", "citation": "baur2021", "used": [], **known}
+
+
 def content(made=None) -> dict:
     """Everything that a report shows; ``made`` = module with drawings (none: no figures)."""
     table = metrics()
-    steps = [
-        {"step": "register", "atlas": "robex", "transform": "affine", "spacing": 2.0},
-        {"step": "strip_skull", "method": "robex"},
-        {"step": "denoise", "method": "curvature_flow"},
-        {"step": "normalise", "method": "percentile", "percentile": 98},
-    ]
     return {
         "title": "normscan demo",
         "run": {
@@ -99,7 +129,8 @@ def content(made=None) -> dict:
                 {
                     "name": "demo",
                     "description": "A small version of the comparative study.",
-                    "citation": "Baur et al. 2021",
+                    "after": "This protocol goes by a recipe, with these differences",
+                    "differences": ["slices: side of a slice 64 px (recipe: 128 px)"],
                 }
             ],
             "fingerprint": "9f2c1a77b0e4d3aa",
@@ -107,13 +138,7 @@ def content(made=None) -> dict:
             "seeds": [0, 1, 2],
             "command": "snakemake --profile default",
         },
-        "citation": citation(
-            steps=steps,
-            models=["ae", "vae"],
-            protocols=["baur2021"],
-            simulated=True,
-            detectors=["intensity", "reconstruction", "restoration", "montecarlo"],
-        ),
+        "citation": citation([protocol()], simulated=True),
         "cohorts": [
             {
                 "name": "demo_healthy",
@@ -145,7 +170,8 @@ def content(made=None) -> dict:
         "leaderboards": leaderboard_sections(
             table,
             titles=TITLES,
-            baselines={"demo": "intensity"},
+            baselines={"demo": ["intensity"]},
+            tests={"demo": paired_tests(table)},
             priors={"demo_ms": "hyperintense", "demo_tumour": "none"},
             postprocessing={"demo": {"erosion": 1, "median": 3, "minimum_voxels": 8}},
         ),
@@ -270,11 +296,15 @@ def scan_page(made=None) -> dict:
             "component": [1, 2, 3],
             "volume_ml": [0.31, 4.2, 0.09],
             "voxels": [39, 525, 11],
-            "x": [-22.0, 31.5, 4.0],
-            "y": [10.0, -40.0, 2.0],
-            "z": [22.0, 18.0, 40.0],
+            "x_mm": [-22.0, 31.5, 4.0],
+            "y_mm": [10.0, -40.0, 2.0],
+            "z_mm": [22.0, 18.0, 40.0],
             "mean_score": [0.21, 0.34, 0.19],
             "max_score": [0.3, 0.61, 0.22],
+            "atlas_voxels": [5, 66, 1],
+            "atlas_x_mm": [-20.0, 30.0, 5.0],
+            "atlas_y_mm": [24.0, -27.0, 15.0],
+            "atlas_z_mm": [30.0, 26.0, 49.0],
         }
     )
     result = {
@@ -282,6 +312,7 @@ def scan_page(made=None) -> dict:
         "protocol": "demo",
         "model": "vae",
         "detector": "restoration",
+        "contrast": "FLAIR",
         "seed": 0,
         "prior": "hyperintense",
         "postprocessing": {"erosion": 1, "median": 3, "minimum_voxels": 8},

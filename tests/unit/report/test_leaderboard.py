@@ -6,24 +6,47 @@ import pytest
 from made_content import TITLES, metrics
 
 from normscan.errors import NormscanError
+from normscan.evaluation.metrics import COLUMNS
+from normscan.evaluation.study import comparisons
 from normscan.report.leaderboard import leaderboard, postprocessing_text, prior_text
 from normscan.report.report import leaderboard_sections
-
-COLUMNS = ["cohort", "approach", "seed", "split", "level", "subject", "threshold_rule", "metric",
-           "value"]  # fmt: skip
+from normscan.report.tables import board_table
 
 
 def rows(*entries) -> pd.DataFrame:
     """(approach, seed, AUPRC) as metric rows."""
     return pd.DataFrame(
-        [("ms", f"p/{name}", seed, "test", "cohort", None, "none", "auprc", value)
+        [("ms", f"p/{name}", seed, "test", "cohort", None, None, "none", "auprc", value)
          for name, seed, value in entries],
         columns=COLUMNS,
     )  # fmt: skip
 
 
-def said(*entries, baseline="intensity") -> str:
-    return " ".join(leaderboard(rows(*entries), baseline=baseline).sentences)
+def patient_rows(entries, patients=12) -> pd.DataFrame:
+    """The same entries per patient: the better approach is better for all, by unequal steps."""
+    made = [
+        ("ms", f"p/{name}", seed, "test", "subject", f"{one:02}", None, "none", "auprc",
+         value * (1 + 0.01 * one))
+        for name, seed, value in entries
+        for one in range(patients)
+    ]  # fmt: skip
+    return pd.DataFrame(made, columns=COLUMNS)
+
+
+def paired_tests(table) -> pd.DataFrame:
+    """Paired tests of the protocol ``p`` with short names as titles."""
+    return comparisons(table.assign(approach=table["approach"].str[2:]), "ms", "best_dice")
+
+
+def board_of(*entries, baseline="intensity", patients=12):
+    """Board of approaches that were scored on pooled voxels and, alike, per patient."""
+    table = pd.concat([rows(*entries), patient_rows(entries, patients)], ignore_index=True)
+    tests = paired_tests(table)
+    return leaderboard(table, baseline=baseline, tests={"p": tests[tests["metric"] == "auprc"]})
+
+
+def said(*entries, **options) -> str:
+    return " ".join(board_of(*entries, **options).sentences)
 
 
 def test_means_and_spreads_are_those_of_the_rows():
@@ -32,7 +55,7 @@ def test_means_and_spreads_are_those_of_the_rows():
     row = next(row for row in board.rows if row.approach == "demo/vae")
     own = table[table["approach"] == "demo/vae"]
     cells = {(c.metric, c.rule): cell for c, cell in zip(board.columns, row.cells)}
-    auprc = own[own["metric"] == "auprc"]["value"]
+    auprc = own[(own["metric"] == "auprc") & (own["level"] == "cohort")]["value"]
     assert cells["auprc", "none"].mean == pytest.approx(auprc.mean())
     assert cells["auprc", "none"].seeds_std == pytest.approx(auprc.std(ddof=1))
     dice = own[(own["metric"] == "dice") & (own["threshold_rule"] == "best_dice")]
@@ -98,6 +121,91 @@ def test_a_lead_within_the_spread_over_seeds_is_called_that():
     assert "no model clearly beats it" in text
 
 
+def test_a_lead_that_patients_do_not_confirm_is_not_called_beating():
+    table = pd.concat(
+        [
+            rows(("intensity", 0, 0.5), ("vae", 0, 0.5001)),
+            patient_rows([("intensity", 0, 0.5), ("vae", 0, 0.5001)]),
+        ],
+        ignore_index=True,
+    )
+    per_patient = (table["level"] == "subject") & (table["approach"] == "p/vae")
+    table.loc[per_patient, "value"] += np.random.default_rng(0).normal(0, 0.1, 12)
+    board = leaderboard(table, baseline="intensity", tests={"p": paired_tests(table)})
+    assert board.rows[0].title == "vae" and board.rows[0].delta == pytest.approx(0.0001)
+    assert board.rows[0].verdict == "no significant difference" and board.rows[0].test.p > 0.05
+    text = board.sentences[1]
+    assert "the lead of vae is not significant over patients" in text
+    assert "no model clearly beats it" in text and "the model beats it" not in text
+
+
+def test_too_few_patients_decide_nothing_and_the_report_says_how_many_are_needed():
+    text = said(("intensity", 0, 0.3), ("vae", 0, 0.6), patients=5)
+    assert "whether a model beats it cannot be decided" in text
+    assert "5 patients cannot decide about vae (1 comparison: at least 6 needed)" in text
+    assert "the model beats it" in said(("intensity", 0, 0.3), ("vae", 0, 0.6), patients=6)
+
+
+def test_more_comparisons_need_more_patients():
+    entries = [("intensity", 0, 0.3), ("vae", 0, 0.6), ("ae", 0, 0.5), ("gan", 0, 0.4)]
+    assert "at least 8 needed" in said(*entries, patients=7)
+    assert "every model beats it" in said(*entries, patients=8)
+
+
+def test_without_tests_over_patients_nothing_beats_the_baseline():
+    board = leaderboard(rows(("intensity", 0, 0.3), ("vae", 0, 0.6)), baseline="intensity")
+    assert "whether a model beats it cannot be decided" in board.sentences[1]
+    assert "vae was not tested over patients" in board.sentences[1]
+
+
+def test_voxels_and_patients_that_disagree_are_told():
+    table = pd.concat(
+        [
+            rows(("intensity", 0, 0.3), ("vae", 0, 0.4)),
+            patient_rows([("intensity", 0, 0.5), ("vae", 0, 0.2)]),
+        ],
+        ignore_index=True,
+    )
+    board = leaderboard(table, baseline="intensity", tests={"p": paired_tests(table)})
+    assert board.rows[0].verdict == "voxels and patients disagree"
+    assert "all voxels together and patients one by one disagree about vae" in board.sentences[1]
+
+
+def test_models_are_compared_with_the_strongest_training_free_approach():
+    entries = [("rank", 0, 0.3), ("median", 0, 0.5), ("vae", 0, 0.4), ("ae", 0, 0.6)]
+    board = board_of(*entries, baseline={"p": ["rank", "median"]})
+    verdicts = {row.title: row.verdict for row in board.rows}
+    assert verdicts == {
+        "ae": "beats the baseline",
+        "median": "baseline",
+        "vae": "does not beat the baseline",
+        "rank": "another baseline",
+    }
+    text = board.sentences[1]
+    assert "strongest of 2 training-free baselines, picked on the scans scored here" in text
+    assert "median with 0.500; 1 of 2 models beat it: vae does not beat it." in text
+    # Where there is one, the sentence needs no such remark.
+    assert "strongest" not in said(*entries, baseline={"p": "median"})
+
+
+def test_the_table_shows_the_test_beside_the_verdict():
+    shown = board_table(board_of(("intensity", 0, 0.3), ("vae", 0, 0.4)))
+    cells = [cell for row in shown["rows"] for cell in row if "beats it" in cell["small"]]
+    assert [cell["small"] for cell in cells] == ["beats it\n(+0.106, p\xa0=\xa00.00049)"]
+
+
+def test_an_l1_error_is_shown_only_of_residuals_and_a_dash_says_why():
+    shown = board_table(leaderboard(metrics(cohorts=["ms"]), titles=TITLES))
+    place = [column["label"] for column in shown["columns"]].index("L1 normal")
+    assert "no residuals of a reconstruction" in shown["columns"][place]["note"]
+    cells = {row[0]["text"]: row[place] for row in shown["rows"]}
+    assert (cells["FLAIR intensity"]["text"], cells["FLAIR intensity"]["small"]) == (
+        "–",
+        "no residual",
+    )
+    assert cells["VAE"]["text"] != "–" and "residual" not in cells["VAE"]["small"]
+
+
 def test_a_missing_baseline_is_told():
     assert "No training-free baseline was run" in said(("vae", 0, 0.4))
     assert "No training-free baseline was run" in said(("vae", 0, 0.4), baseline="")
@@ -117,7 +225,13 @@ def test_missing_columns_are_named():
 def test_each_protocol_is_compared_with_its_own_baseline():
     one = rows(("intensity", 0, 0.3), ("vae", 0, 0.4))
     other = one.assign(approach=one["approach"].str.replace("p/", "q/"), value=[0.5, 0.45])
-    board = leaderboard(pd.concat([one, other]), baseline={"p": "intensity", "q": "intensity"})
+    patients = patient_rows([("intensity", 0, 0.3), ("vae", 0, 0.4)])
+    tests = paired_tests(pd.concat([one, patients]))
+    board = leaderboard(
+        pd.concat([one, other]),
+        baseline={"p": "intensity", "q": "intensity"},
+        tests={"p": tests, "q": tests.iloc[:0]},
+    )
     verdicts = {row.approach: row.verdict for row in board.rows}
     assert verdicts["p/vae"] == "beats the baseline"
     assert verdicts["q/vae"] == "does not beat the baseline"

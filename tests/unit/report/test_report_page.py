@@ -13,6 +13,7 @@ from normscan.report.embedding import picture
 from normscan.report.pages import relative_link
 from normscan.report.report import build_report
 from normscan.report.screening import build_index_page, build_scan_page
+from normscan.report.sections import lost_lesions, undetermined_weights
 
 EVIL = "<script>alert(1)</script>"
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -55,7 +56,9 @@ def test_everything_that_was_given_is_on_the_page(page):
         "Dice: best Dice on validation patients", "3D median filter 3×3×3", "Kingma DP",
         "snakemake --profile default", "9f2c1a77b0e4d3aa", "2.13.0", "role: patients",
         "Baur et al. 2021, MSLUB", "412.0 MB", "Nothing failed", "brain volume 2,104 ml",
-        "standard deviation over 3 seeds",
+        "standard deviation over 3 seeds", "6 patients cannot decide about", "no residual",
+        "goes by a recipe, with these differences:",
+        "side of a slice 64 px (recipe: 128 px)",
     ):  # fmt: skip
         assert words in text, words
 
@@ -94,7 +97,8 @@ def test_markup_in_any_value_is_shown_and_not_run():
     content["cohorts"][1]["excluded"] = [{"scan": EVIL, "reason": EVIL}]
     content["run"]["config"] = {EVIL: f"</pre>{EVIL}"}
     content["run"]["versions"] = {EVIL: EVIL}
-    content["run"]["protocols"] = [{"name": EVIL, "description": EVIL, "citation": EVIL}]
+    evil = {"name": EVIL, "description": EVIL, "after": EVIL, "differences": [EVIL]}
+    content["run"]["protocols"] = [evil]
     content["run"]["command"] = EVIL
     content["quality"][0]["cohort"] = EVIL
     content["quality"][0]["table"] = pd.DataFrame({"scan": [EVIL], EVIL: [EVIL]})
@@ -133,6 +137,19 @@ def test_scan_page_says_what_was_found_and_at_which_threshold():
     volumes = re.findall(r'data-value="(4\.2|0\.31|0\.09)"', page)
     assert volumes == ["4.2", "0.31", "0.09"]
     assert {"index.html", "sub-02.html", "sub-01/map.nii.gz"} <= set(reader.links)
+
+
+def test_scan_page_names_the_space_of_volumes_and_centres():
+    page = build_scan_page(made_content.scan_page())
+    text = " ".join(re.sub(r"<[^>]+>", " ", page).split())
+    assert "are in the scan's own space, on the grid of its FLAIR" in html.unescape(text)
+    assert "x (mm)" in text and "atlas x (mm)" in text and "atlas voxels" not in text
+    assert "too small for" not in html.unescape(text)
+    content = made_content.scan_page()
+    content["results"][0]["components"].loc[2, ["volume_ml", "voxels"]] = 0
+    page = html.unescape(build_scan_page(content))
+    assert "3 components detected, 4.51 ml together" in page
+    assert "(1 is too small for the scan's own voxels, or outside of its grid)" in page
 
 
 def test_scan_page_without_detections_or_results():
@@ -180,9 +197,47 @@ def test_drawings_are_embedded_as_svg_and_pixels_as_png(tmp_path):
     assert pixels["uri"].startswith("data:image/png;base64,")
 
 
+def test_lesions_lost_on_the_slice_grid_are_said_once():
+    lost = [
+        {"scan": "sub-01", "lesions": 2, "ml": 0.031},
+        {"scan": "sub-02", "lesions": 1, "ml": 0.008},
+    ]
+    entries = [
+        {"cohort": "ms", "protocol": "a", "lost_lesions": lost},
+        {"cohort": "ms", "protocol": "b", "lost_lesions": lost[:1]},
+        {"cohort": "healthy", "protocol": "a", "lost_lesions": []},
+    ]
+    first, second = lost_lesions(entries)
+    assert first["what"] == "cohort ms: sub-01"
+    assert first["why"].startswith(
+        "2 lesions of together 0.031 ml are lost on the slice grid of protocol a and b "
+        "and cannot be found by any approach"
+    )
+    assert second["why"].startswith("1 lesion of 0.008 ml is lost on the slice grid of protocol a ")
+
+
 def test_flagged_scans_come_first_and_many_pictures_are_cut():
     pictures = [{"scan": f"sub-{index:02d}", "png": made_content.PIXEL} for index in range(40)]
     entry = {"cohort": "a", "flagged": ["sub-39"], "pictures": pictures}
     page = build_report({"quality": [entry]})
     shown = re.findall(r'alt="Slices of (sub-\d+)"', page)
     assert shown[0] == "sub-39" and len(shown) == 24 and "16 more stand in" in page
+
+
+def test_weights_that_healthy_scans_do_not_determine_are_named():
+    tuned = {
+        "VAE (restoration), seed 0": {
+            "settings": {"tv_weight": 1.8},
+            "how": "fallback",
+            "reason": "at 3.6 hardly anything is restored",
+        },
+        "GMVAE, seed 0": {"settings": {"tv_weight": 1.2}, "how": "interior minimum", "reason": ""},
+    }
+    (line,) = undetermined_weights(tuned)
+    assert line["what"] == (
+        "the weight of the total variation of VAE (restoration), seed 0 was not determined by "
+        "healthy scans"
+    )
+    assert line["why"] == "at 3.6 hardly anything is restored; 1.8 is taken, as published"
+    page = build_report({"failures": [line]})
+    assert line["what"] in page and line["why"] in page

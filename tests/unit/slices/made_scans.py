@@ -60,6 +60,7 @@ def write_scan(
         "transforms": {contrast: ["a.mat"] for contrast in contrasts},
         "native": images,
         "quality": {"brain_ml": 12.5},
+        "content": {contrast: f"digest of {name} {contrast}" for contrast in contrasts},
     }
 
 

@@ -91,7 +91,8 @@ def test_no_label_is_invented_and_areas_are_kept():
 
 
 def test_nearest_neighbour_agrees_with_scipy():
-    labels = np.random.default_rng(3).integers(0, 5, (30, 26, 2))
+    # Odd sizes: no pixel's centre is between two voxels, where scipy rounds up.
+    labels = np.random.default_rng(3).integers(0, 5, (31, 27, 2))
     grid = slice_grid(labels.shape, np.diag([1.0, 1.3, 1, 1]), 21)
     matrix = np.diag([*grid.steps, 1.0])
     expected = ndimage.affine_transform(
@@ -99,6 +100,54 @@ def test_nearest_neighbour_agrees_with_scipy():
     )
     inside = np.s_[2:-2, 2:-2]
     np.testing.assert_array_equal(grid.labels(labels)[inside], expected[inside])
+
+
+def disc(shape, centre, radius):
+    places = np.stack(np.indices(shape), axis=-1)[..., :2]
+    return ((places - centre) ** 2).sum(axis=-1) <= radius**2
+
+
+@pytest.mark.parametrize("ratio", [2, 4])
+def test_labels_are_not_moved_at_even_ratios(ratio):
+    shape = (64, 64, 1)
+    grid = slice_grid(shape, np.eye(4), 64 // ratio)
+    moved = []
+    # A disc at every place that it can have against the pixels.
+    for offset in np.ndindex(ratio, ratio):
+        centre = np.array([20, 31]) + offset
+        found = ndimage.center_of_mass(grid.labels(disc(shape, centre, 9).astype(np.uint8)))
+        moved.append(world(grid.affine, found)[:2] - centre)
+    np.testing.assert_allclose(np.mean(moved, axis=0), 0, atol=1e-9)
+    assert np.abs(moved).max() < ratio / 4
+
+
+@pytest.mark.parametrize(("source", "size"), [(32, 16), (33, 16), (30, 15), (32, 32), (30, 20)])
+def test_a_mirrored_label_map_gives_the_mirrored_result(source, size):
+    labels = np.random.default_rng(5).choice([0, 0, 0, 1, 4], (source, source - 1, 3))
+    grid = slice_grid(labels.shape, np.eye(4), size)
+    found = grid.labels(labels)
+    for axis in (0, 1):
+        np.testing.assert_array_equal(grid.labels(np.flip(labels, axis)), np.flip(found, axis))
+
+
+def test_areas_at_an_even_ratio_are_kept_within_a_shell():
+    noise = ndimage.gaussian_filter(np.random.default_rng(6).normal(size=(96, 96, 1)), (4, 4, 0))
+    labels = noise > 0.03
+    area = slice_grid(labels.shape, np.eye(4), 48).labels(labels).sum() * 4
+    plane = labels[..., 0]
+    assert ndimage.binary_erosion(plane).sum() < area < ndimage.binary_dilation(plane).sum()
+    assert area == pytest.approx(labels.sum(), rel=0.1)
+
+
+def test_origins_are_the_voxels_that_pixels_were_taken_from():
+    labels = np.zeros((32, 32, 2), np.uint8)
+    labels[10:12, 8:10, 0] = 1  # a pixel of its own
+    labels[21, 21, 1] = 1  # a quarter of a pixel
+    grid = slice_grid(labels.shape, np.eye(4), 16)
+    kept = grid.labels(labels) > 0
+    assert np.argwhere(kept).tolist() == [[5, 4, 0]]
+    found = grid.origins(kept)
+    assert found.shape == labels.shape and found.sum() == 4 and found[10:12, 8:10, 0].all()
 
 
 def test_what_lies_outside_is_background():

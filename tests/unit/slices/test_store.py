@@ -51,6 +51,8 @@ def test_all_slices_in_order(packs):
     assert store.scans == [
         f"{c}/sub-{s}{i}" for c, s in (("a", "00"), ("a", "01"), ("b", "00")) for i in (0, 1)
     ]
+    assert list(store.contents) == store.scans
+    assert store.contents["b/sub-001"] == {"FLAIR": "digest of sub-001 FLAIR"}
 
 
 def test_batches_across_packs_keep_the_order_asked_for(packs):

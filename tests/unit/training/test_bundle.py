@@ -12,7 +12,7 @@ from toys import MadeStore, build_adversarial, build_estimator
 from normscan.errors import BundleError
 from normscan.files import file_digest
 from normscan.models import registry
-from normscan.training.bundle import check_fit, load_bundle, save_bundle
+from normscan.training.bundle import check_fit, load_bundle, save_bundle, scans_seen
 from normscan.training.loop import train
 
 FINGERPRINT = {
@@ -22,6 +22,10 @@ FINGERPRINT = {
     ],
     "contrasts": ["FLAIR"],
     "grid": {"shape": [16, 16, 4], "affine": np.eye(4).tolist()},
+}
+SCANS = {
+    "train": {"a/sub-1": {"FLAIR": "11", "T1w": "12"}},
+    "validation": {"a/sub-2": {"FLAIR": "21", "T1w": "22"}},
 }
 
 
@@ -40,7 +44,7 @@ def write(folder, family="vae", model=None, settings=None):
         contrasts=["FLAIR"],
         size=16,
         fingerprint=FINGERPRINT,
-        scans={"train": ["a/sub-1"], "validation": ["a/sub-2"]},
+        scans=SCANS,
         seed=0,
         history=history,
     )
@@ -55,7 +59,7 @@ def test_a_loaded_model_gives_the_same_reconstructions(tmp_path):
     with torch.no_grad():
         assert torch.equal(loaded.reconstruct(slices), model.reconstruct(slices))
     assert content["family"] == "vae" and content["epochs"] == 2
-    assert content["scans"]["train"] == ["a/sub-1"]
+    assert content["scans"] == SCANS
     assert set(content["capabilities"]) == registry.describe("vae")["capabilities"]
     assert content["versions"]["torch"]
 
@@ -71,7 +75,7 @@ def test_equal_trainings_give_equal_bytes(tmp_path):
 @pytest.mark.parametrize("kind", ["adversarial", "estimator"])
 def test_every_kind_of_model_has_bundles(tmp_path, monkeypatch, kind):
     build = build_adversarial if kind == "adversarial" else build_estimator
-    described = {"capabilities": {"reconstruct"}, "settings": {}}
+    described = {"capabilities": {"reconstruct"}, "by_dropout": set(), "settings": {}}
     monkeypatch.setattr(registry, "load", lambda family: types.SimpleNamespace(build=build))
     monkeypatch.setattr(registry, "describe", lambda family: described)
     model, files = write(tmp_path, kind, build(1, 16), {})
@@ -116,6 +120,8 @@ def break_weights(files, kind):
         description.write_text(json.dumps(content))
     elif kind == "other format":
         change(description, format=99)
+    elif kind == "older format":
+        change(description, format=1, scans={"train": ["a/sub-1"]})
     elif kind == "unknown family":
         change(description, family="vea")
     elif kind == "unknown setting":
@@ -135,6 +141,7 @@ def break_weights(files, kind):
         ("no json", "bundle.json: not a JSON file"),
         ("lacks key", "bundle.json: .*lacks family"),
         ("other format", "format 99"),
+        ("older format", "format 1; .* what a model was trained on; train the model again"),
         ("unknown family", "unknown model family 'vea' .did you mean 'vae'"),
         ("unknown setting", "cannot build the model: network: unknown network 'other'"),
     ],
@@ -158,3 +165,20 @@ def test_scans_of_another_preprocessing_are_refused_with_all_differences(tmp_pat
     text = str(error.value)
     assert "preprocessing.normalise.percentile: 98 for the model, 99 for these scans" in text
     assert "contrasts: ['FLAIR'] for the model, ['T1w'] for these scans" in text
+
+
+def test_scans_of_the_training_are_known_under_any_name():
+    contents = {
+        "sub-x": {"FLAIR": "33", "T1w": "12"},
+        "sub-y": {"FLAIR": "21"},
+        "sub-z": {"FLAIR": "44"},
+    }
+    assert scans_seen({"scans": SCANS}, contents) == {
+        "sub-x": "its T1w is that of a/sub-1 (train)",
+        "sub-y": "its FLAIR is that of a/sub-2 (validation)",
+    }
+
+
+def test_a_scan_without_digests_is_refused():
+    with pytest.raises(BundleError, match="sub-q: no digest of the content"):
+        scans_seen({"scans": SCANS}, {"sub-z": {"FLAIR": "44"}, "sub-q": {}})

@@ -99,11 +99,12 @@ def test_equal_seeds_give_equal_weights_and_other_seeds_others():
 
 
 def test_history_is_the_mean_over_slices():
-    model = registry.load("ae").build(1, 16, latent=8, learning_rate=0.0)
+    settings = {"latent": 8, "learning_rate": 0.0, "dropout": 0.0}
+    model = registry.load("ae").build(1, 16, **settings)
     store = MadeStore(10)
     with torch.no_grad():
         model.eval()
-    train_mode = registry.load("ae").build(1, 16, latent=8, learning_rate=0.0).train()
+    train_mode = registry.load("ae").build(1, 16, **settings).train()
     history = train(model, store, MadeStore(6, seed=1), seed=0, batch_size=10, max_epochs=1)
     with torch.no_grad():
         losses = train_mode.losses(torch.from_numpy(store.slices))
@@ -117,6 +118,7 @@ def test_the_adversarial_model_goes_through_its_phases():
     model, store = build_adversarial(1, 16), MadeStore()
     generator = model.generator[0].weight.detach().clone()
     history = train(model, store, MadeStore(6), seed=0, batch_size=5, max_epochs=4)
+    # Ten steps, of which four are an epoch.
     table = history_table(history)
     assert table["phase"].tolist() == ["gan"] * 3 + ["encoder"] * 4
     assert table["epoch"].tolist() == [1, 2, 3, 1, 2, 3, 4]
@@ -125,6 +127,63 @@ def test_the_adversarial_model_goes_through_its_phases():
     assert model.finished == 2
     torch.testing.assert_close(model.average, torch.from_numpy(store.slices).mean(0))
     assert not torch.equal(model.generator[0].weight, generator)
+
+
+class Budgeted(Scripted):
+    """A phase of ``steps`` steps without early stopping; remembers how many slices it saw."""
+
+    def __init__(self, steps):
+        super().__init__([])
+        self.steps, self.sizes = steps, []
+
+    def limits(self, phase):
+        return {} if self.steps is None else {"max_steps": self.steps}
+
+    def training_step(self, phase, batch, update):
+        assert update.step == len(self.sizes)
+        self.sizes.append(len(batch))
+        return {"one": torch.ones(()), **super().training_step(phase, batch, update)}
+
+    def validation_loss(self, phase, batch):
+        return None
+
+
+@pytest.mark.parametrize(("slices", "epochs"), [(2, 7), (6, 4), (8, 4), (20, 2), (28, 1), (90, 1)])
+def test_a_budget_of_steps_is_spent_whatever_the_number_of_slices(slices, epochs):
+    """Seven steps of at most four slices: in several epochs, up to their end or inside one."""
+    model, options = Budgeted(7), {"seed": 0, "batch_size": 4, "max_epochs": 1}
+    history = train(model, MadeStore(slices, size=8), MadeStore(1, size=8), **options)
+    assert len(model.sizes) == 7 and model.weight.item() == 7
+    assert [row["epoch"] for row in history] == list(range(1, epochs + 1))
+    # Means are over the slices that were seen.
+    assert [row["one"] for row in history] == pytest.approx([1] * epochs)
+    # SGD adds one in every step, so the losses are 0, -1, ..., -6.
+    seen = np.array(model.sizes)
+    first = seen[: -(-slices // 4)]
+    expected = -(first * np.arange(len(first))).sum() / first.sum()
+    assert history[0]["loss"] == pytest.approx(expected)
+
+
+def test_a_phase_that_nothing_would_end_is_refused():
+    with pytest.raises(TrainingError, match="'main' has no validation loss.*max_steps"):
+        train(Budgeted(None), MadeStore(4, size=8), MadeStore(1, size=8), seed=0)
+
+
+@pytest.mark.parametrize("share", [0.1, 1.0])
+def test_fanogan_learns_as_long_on_few_subjects_as_on_all(share):
+    model = registry.load("fanogan").build(1, 16, latent=4, gan_steps=12)
+    steps = {"gan": [], "encoder": []}
+    step = model.training_step
+
+    def counted(phase, batch, update):
+        steps[phase].append(update.step)
+        return step(phase, batch, update)
+
+    model.training_step = counted
+    options = {"seed": 0, "batch_size": 4, "max_epochs": 2}
+    train(model, MadeStore(int(40 * share)), MadeStore(2, seed=1), **options)
+    assert steps["gan"] == list(range(12))
+    assert len(steps["encoder"]) == 2 * int(10 * share)
 
 
 def test_frozen_parts_stay_as_they_were():

@@ -5,9 +5,10 @@ import logging
 from normscan.training.reporting import EpochReport
 
 
-def said(caplog, losses, validation):
+def said(caplog, losses, validation, done=1, limit=8, **unit):
     with caplog.at_level(logging.INFO, "normscan"):
-        EpochReport("training, gan", 0, 8).epoch(1, losses, validation, 1)
+        report = EpochReport("training, gan", 0, limit, **unit)
+        report.epoch(done, losses, validation, 1)
     return caplog.records[-1].getMessage()
 
 
@@ -20,3 +21,8 @@ def test_a_phase_without_a_total_names_its_terms(caplog):
     line = said(caplog, {"wasserstein": 10.25, "critic": -9.5}, None)
     assert "epoch 1 of at most 8, critic -9.5, wasserstein 10.25, " in line
     assert "nan" not in line and "validation" not in line
+
+
+def test_a_phase_that_is_limited_by_steps_counts_them(caplog):
+    line = said(caplog, {"critic": -9.5}, None, done=236, limit=20000, unit="step")
+    assert "training, gan: step 236 of at most 20000, critic -9.5, " in line

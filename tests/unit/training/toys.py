@@ -86,7 +86,7 @@ class Adversarial(NeuralModel):
         return {name: steps(one, 2, gamma=0.5) for name, one in optimisers.items()}
 
     def limits(self, phase):
-        return {"max_epochs": 3} if phase == "gan" else {}
+        return {"max_steps": 10} if phase == "gan" else {}
 
     def start_phase(self, phase, batches):
         self.average = torch.cat(list(batches())).mean(dim=0)

@@ -1,15 +1,17 @@
 """Faults of Snakemake that are mended here; a later version may need no mending."""
 
+import os
 import re
-import subprocess
-import sys
+from types import SimpleNamespace
 
 import pytest
 from snakemake.scheduling.job_scheduler import JobRateLimiter, JobScheduler
 from snakemake.settings.types import MaxJobsPerTimespan
+from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
+import warm_snakemake
 from normscan.workflow.fingerprint import SCRIPTS
-from normscan.workflow.mended_snakemake import wait_once
+from normscan.workflow.mended_snakemake import look_as_often_as_told, wait_once
 
 MEND = f"""
 import sys
@@ -48,15 +50,9 @@ onsuccess:
 
 def snakemake(folder, text, *arguments):
     (folder / "Snakefile").write_text(MEND + text)
-    done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout + done.stderr
+    status, output = warm_snakemake.run(["--cores", "2", *arguments], folder, dict(os.environ))
+    assert status == 0, output[-3000:]
+    return output
 
 
 def test_jobs_behind_an_ancient_input_are_stale_for_their_own_reasons(tmp_path):
@@ -105,3 +101,19 @@ def test_the_scheduler_looks_again_once_when_its_rate_limit_kept_jobs_back(
     for timer in started:
         timer.call()
     assert Lock.released == timers
+
+
+def test_looks_at_submitted_jobs_are_never_further_apart_than_told():
+    class Executor:
+        next_seconds_between_status_checks = RemoteExecutor.next_seconds_between_status_checks
+        _next_seconds_between_status_checks = None
+        workflow = SimpleNamespace(
+            remote_execution_settings=SimpleNamespace(seconds_between_status_checks=3)
+        )
+
+    look_as_often_as_told(Executor)
+    executor = Executor()
+    assert executor.next_seconds_between_status_checks == 3
+    for seconds, expected in ((1, 1), (11, 3), (180, 3), (None, 3), (2, 2)):
+        executor.next_seconds_between_status_checks = seconds
+        assert executor.next_seconds_between_status_checks == expected

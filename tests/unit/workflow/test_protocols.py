@@ -1,12 +1,15 @@
 """The protocols that are shipped, and what is said of broken ones."""
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
+from normscan.networks import registry as networks
 from normscan.report.published import load_published
 from normscan.workflow.fingerprint import SCRIPTS
+from normscan.workflow.plan import Plan
 from normscan.workflow.protocols import parse_protocol
 
 FOLDER = SCRIPTS.parent / "protocols"
@@ -32,16 +35,41 @@ def test_the_study_has_all_published_approaches_and_the_baseline(name):
     assert titles == published | {"FLAIR intensity"} and len(published) == 17
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_every_shipped_protocol_has_the_training_free_baseline(name):
+    protocol, _ = parse_protocol(name, content(name))
+    (baseline,) = [one for one in protocol.approaches.values() if one.detector == "intensity"]
+    assert (baseline.name, baseline.model) == ("intensity", "none")
+
+
 def test_values_of_the_study_are_those_of_the_paper():
     protocol, _ = parse_protocol("comparative_study", content("comparative_study"))
     vae = protocol.models["vae"].settings
     assert (vae["learning_rate"], vae["kl_weight"], vae["patience"]) == (1e-4, 1.0, 5)
-    assert protocol.models["ae_dropout"].settings["dropout"] == 0.2
+    assert networks.describe("unified")["dropout"] == {"dense": 0.2}
+    assert protocol.approaches["bayesian_ae"].settings == {"samples": 100, "dropout": 0.2}
     assert protocol.approaches["bayesian_vae"].settings["samples"] == 100
     restoration = protocol.approaches["vae_restoration"].settings
     assert (restoration["steps"], restoration["step_size"]) == (500, 1e-3)
     assert protocol.postprocessing == {"erosion": 2, "median": 5, "minimum_voxels": 8}
     assert protocol.slices["size"] == 128
+
+
+@pytest.mark.parametrize("name", ["comparative_study", "demo_study"])
+def test_bayesian_approaches_need_no_training_of_their_own(name):
+    """Rows 16 and 17 are the models of rows 1 and 5, applied otherwise."""
+    protocol, _ = parse_protocol(name, content(name))
+    study = SimpleNamespace(
+        results="results", protocols={name: protocol}, cohorts={}, shard_size={}, seeds=[0]
+    )
+    plan = Plan(study)
+    folders = {
+        one.name: plan.model_folder(name, one.name, 0) for one in protocol.approaches.values()
+    }
+    assert folders["bayesian_ae"] == folders["ae"] and folders["bayesian_vae"] == folders["vae"]
+    assert len(set(folders.values())) == len({*protocol.models, "none"}) == 12
+    maps = {plan.map_folder(name, one, 0) for one in ("ae", "bayesian_ae")}
+    assert len(maps) == 2
 
 
 @pytest.mark.parametrize("name", ["training_subjects", "original_networks"])
@@ -65,6 +93,19 @@ def test_parts_of_the_study_share_its_models_and_preprocessing(name):
         (("models", "vae", "network"), "resnet", ["models.vae.network", "unified"]),
         (("approaches", "ae", "detector"), "gradient", ["approaches.ae.model", "cannot elbo"]),
         (("approaches", "ae", "model"), "a", ["approaches.ae.model", "'a'"]),
+        (
+            ("approaches", "bayesian_ae", "model"),
+            "ae_spatial",
+            ["bayesian_ae.model", "cannot sample", "models.ae_spatial.bottleneck 'spatial'"],
+        ),
+        (("models", "ae", "dropout"), 0, ["bayesian_ae.model", "models.ae.dropout is 0"]),
+        (("models", "ae", "dropout"), 1.0, ["models.ae.dropout: found 1.0"]),
+        (("models", "ae_spatial", "dropout"), 0.1, ["models.ae_spatial.dropout", "no dropout"]),
+        (
+            ("approaches", "bayesian_vae", "dropout"),
+            0.2,
+            ["approaches.bayesian_vae.dropout", "'vae'", "cannot drop"],
+        ),
         (("slices", "sise"), 64, ["slices.sise", "did you mean 'size'"]),
         (("contrasts",), ["FLARE"], ["contrasts", "FLARE"]),
         (("postprocessing", "median"), 0, ["postprocessing.median"]),

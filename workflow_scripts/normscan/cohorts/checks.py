@@ -209,7 +209,7 @@ def _facts(path: str, volume: _Volume) -> dict[str, Any]:
     import nibabel
 
     digest = hashlib.sha256(str(volume.data.shape).encode())
-    digest.update(volume.data.ravel(order="F"))
+    digest.update(volume.data.ravel(order="F").data)
     return {
         "shape": list(volume.data.shape),
         "zooms": [round(float(size), 4) for size in volume.zooms],
@@ -277,7 +277,7 @@ def _place_problems(mask: _Volume, grids: dict[str, tuple]) -> list[Finding]:
     if not grids:
         return []
     if apart:
-        nearest = min(apart, key=apart.get)
+        nearest = min(apart, key=apart.__getitem__)
         problem = f"has the shape of {nearest}, but lies {apart[nearest]:.3g} mm away from it"
     else:
         shapes = ", ".join(f"{name} {_shown(shape)}" for name, (shape, _) in grids.items())
@@ -323,6 +323,6 @@ def _lesion_problems(
         return [(problem, "mend lesion_classes in config.yaml or exclude the scan")], []
     if wanted and present - wanted:
         return [], [
-            (f"labels {sorted(present - wanted)} are in no lesion class", "they do not count")
+            (f"labels {sorted(present - wanted)} are in no lesion class", "they are left out")
         ]
     return [], []

@@ -25,8 +25,8 @@ def shard_count(scans: int, shard_size: int | str) -> int:
         small, large = AUTO_SIZES
         few = min(shard_count(scans, small), AUTO_SHARDS)
         return max(few, shard_count(scans, large))
-    count = 1
-    while count * shard_size < scans:
+    size, count = int(shard_size), 1
+    while count * size < scans:
         count *= 2
     return count
 

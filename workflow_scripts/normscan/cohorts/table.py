@@ -102,7 +102,7 @@ def _column_problems(path: Path, columns: list[str], rows: list) -> list[str]:
 
 
 def _nearest(column: str) -> str:
-    known = {name.lower(): name for name in (*CONTRASTS, *FIXED)}
+    known: dict[str, str] = {name.lower(): name for name in (*CONTRASTS, *FIXED)}
     near = difflib.get_close_matches(column.lower(), list(known), n=1, cutoff=0.75)
     return known[near[0]] if near else ""
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from normscan.detectors.base import Detection, empty_detection
+from normscan.detectors.base import Detection, empty_arrays
 from normscan.detectors.inference import (
     batch_size,
     batches,
@@ -28,6 +28,8 @@ NEEDS = {"elbo", "reconstruct"}
 # batch_size: slices at once; None = what suits the device.
 SETTINGS = {"residual": True, "batch_size": None}
 SIGNED = True
+# Weighted by the gradient: no longer in units of intensity.
+RESIDUAL = False
 
 
 def detect(
@@ -43,13 +45,13 @@ def detect(
     """Weighted input minus ``model.reconstruct(input)``; arguments as in ``detectors.base``."""
     chosen = {**SETTINGS, **settings}
     model = for_inference(model, device)
-    detection = empty_detection(slices)
+    scores, expectations = empty_arrays(slices)
     for where, batch in batches(slices, batch_size(chosen["batch_size"], device), device):
         weight = elbo_and_gradient(model, batch)[1].abs()
         with torch.no_grad():
             expected = model.reconstruct(batch)
             residual = batch - expected
             seen = residual if chosen["residual"] else residual.sign()
-            detection.map[where] = signed_score(weight * seen).cpu().numpy()
-            detection.reconstruction[where] = expected.cpu().numpy()
-    return detection
+            scores[where] = signed_score(weight * seen).cpu().numpy()
+            expectations[where] = expected.cpu().numpy()
+    return Detection(scores, expectations)

@@ -14,20 +14,20 @@ from normscan.detectors.base import check_at_least
 from normscan.networks.devices import channels_last
 from normscan.networks.folding import simplify_for_inference
 
-M = TypeVar("M")
 T = TypeVar("T")
 # A GPU wants a whole scan at once; on a CPU 16 slices are as fast as more and need less memory.
 BATCH_SIZES = {"cpu": 16, "cuda": 256}
 
 
-def for_inference(model: M, device: torch.device) -> M:
+def for_inference(model: Any, device: torch.device) -> Any:
     """A copy of a network on the device: evaluation mode, batch norms folded, no gradients.
 
     A model that is no network (an estimator) is returned itself.
     """
     if not isinstance(model, nn.Module):
         return model.to(device)
-    return simplify_for_inference(model).to(device, memory_format=torch.channels_last)
+    simple = simplify_for_inference(model)
+    return simple.to(device, memory_format=torch.channels_last)
 
 
 def batch_size(given: int | None, device: torch.device | str) -> int:

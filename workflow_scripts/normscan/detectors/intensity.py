@@ -21,6 +21,8 @@ NEEDS = set()
 # direction: "bright" (white matter lesions, tumours on FLAIR) or "dark" (the same on T1w).
 SETTINGS = {"contrast": "FLAIR", "direction": "bright"}
 SIGNED = True
+# A rank: nothing is reconstructed.
+RESIDUAL = False
 
 
 def detect(

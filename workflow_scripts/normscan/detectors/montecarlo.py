@@ -2,7 +2,7 @@
 
 Source: Baur et al. 2021, sections II-B (Monte Carlo methods) and III-C, after Pawlowski et al. 2018
 and Gal & Ghahramani 2016: 100 reconstructions of each slice, from codes drawn from a VAE's
-posterior or by dropout in an AE.
+posterior, or by dropout on those of an AE: the trained AE itself, whose dropout is active here.
 
 A slice is encoded once. Samples of one slice are decoded together in groups of fixed size, with a
 generator of their own, so that no slice's random numbers depend on any other.
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from normscan.detectors.base import Detection, check_at_least, empty_detection
+from normscan.detectors.base import Detection, check_at_least, empty_arrays
 from normscan.detectors.inference import (
     batch_size,
     count_batches,
@@ -25,12 +25,17 @@ from normscan.detectors.inference import (
     for_inference,
     with_sign,
 )
+from normscan.errors import ConfigError
+from normscan.networks.registry import check_rate
 from normscan.progress import progress
 
 NEEDS = {"sample"}
-# samples: N, reconstructions of each slice.
-SETTINGS = {"samples": 100}
+# samples: N, reconstructions of each slice. dropout: rate (p_r) at which an AE's code loses its
+# entries; None: as in training. Models that draw from a posterior take none.
+SETTINGS: dict[str, Any] = {"samples": 100, "dropout": None}
+NEEDED_FOR = {"dropout": "drop"}
 SIGNED = True
+RESIDUAL = True
 # Not a setting: the stream of random numbers depends on it. Twenty decoders at 128x128 fit a cache.
 GROUP = 20
 # Of one batch on a CPU: encoding is little work, and threads have a batch each.
@@ -57,18 +62,20 @@ def detect(
 
     Raises
     ------
-    ConfigError : ``samples`` below 1, or a model without anything random (dropout 0).
+    ConfigError : ``samples`` below 1, a ``dropout`` that drops nothing or everything, or a model
+        without anything random.
     """
     chosen = {**SETTINGS, **settings}
     samples = int(check_at_least("samples", chosen["samples"], 1))
+    dropping = _dropping(chosen["dropout"])
     model = for_inference(model, device)
-    detection = empty_detection(slices)
+    scores, expectations = empty_arrays(slices)
     size = SLICES_AT_ONCE if device.type == "cpu" else batch_size(None, device)
 
     def compute(where: slice, batch: Tensor) -> list[tuple[Tensor, Tensor]]:
         # The mode is one of a thread.
         with torch.inference_mode():
-            sampler = _sampler(model, batch)
+            sampler = _sampler(model, batch, dropping)
             return [
                 _statistics(sampler, place, slice_, samples, seed, where.start + place)
                 for place, slice_ in enumerate(batch)
@@ -77,9 +84,9 @@ def detect(
     found = each_batch(compute, slices, size, device)
     for where, statistics in progress(found, "Monte Carlo", count_batches(slices, size)):
         for number, (score, mean) in enumerate(statistics, where.start):
-            detection.map[number] = score.cpu().numpy()
-            detection.reconstruction[number] = mean.cpu().numpy()
-    return detection
+            scores[number] = score.cpu().numpy()
+            expectations[number] = mean.cpu().numpy()
+    return Detection(scores, expectations)
 
 
 def _statistics(
@@ -98,7 +105,16 @@ def _statistics(
     return with_sign(absolute.mean(dim=0), signed.mean(dim=0)), slice_ - signed
 
 
-def _sampler(model: Any, batch: Tensor) -> Sampler:
+def _dropping(rate: float | None) -> dict[str, float]:
+    """What is handed to the model beside codes and generator."""
+    if rate is None:
+        return {}
+    if not check_rate(rate):
+        raise ConfigError("dropout: found 0; all samples would be equal, so it must be above 0")
+    return {"dropout": rate}
+
+
+def _sampler(model: Any, batch: Tensor, dropping: dict[str, float]) -> Sampler:
     """A function (place in the batch, count, generator) -> reconstructions (count, c, h, w)."""
     try:
         code = model.encode(batch)
@@ -112,7 +128,7 @@ def _sampler(model: Any, batch: Tensor) -> Sampler:
             own = tuple(_repeat(part, place, count) for part in code)
         else:
             own = _repeat(code, place, count)
-        return model.decode_sample(own, generator)
+        return model.decode_sample(own, generator, **dropping)
 
     return sampler
 

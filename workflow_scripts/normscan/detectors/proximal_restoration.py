@@ -44,7 +44,7 @@ NEEDS = {"elbo"}
 # most_evaluations: of the network, for each slice; 92 at most were needed on real scans.
 # inner_steps: of the dual problem, in every step; more where they do not do.
 # The others as of the restoration detector.
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "time": 0.5,
     "long_step": 0.05,
     "short_step": 0.004,
@@ -56,6 +56,7 @@ SETTINGS = {
     "batch_size": None,
 }
 SIGNED = True
+RESIDUAL = True
 # Momentum after k short steps: k / (k + 3), Nesterov's.
 FRICTION = 3
 # Momentum may raise the objective on the way, but not by more than this share above where the short

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from normscan.detectors.base import Detection, empty_detection
+from normscan.detectors.base import Detection, empty_arrays
 from normscan.detectors.inference import batch_size, batches, for_inference, signed_score
 
 NEEDS = {"reconstruct"}
 # batch_size: slices at once; None = what suits the device.
 SETTINGS = {"batch_size": None}
 SIGNED = True
+RESIDUAL = True
 
 
 def detect(
@@ -33,11 +34,11 @@ def detect(
     """Input minus ``model.reconstruct(input)``; arguments as in :mod:`normscan.detectors.base`."""
     chosen = {**SETTINGS, **settings}
     model = for_inference(model, device)
-    detection = empty_detection(slices)
+    scores, expectations = empty_arrays(slices)
     size = batch_size(chosen["batch_size"], device)
     with torch.inference_mode():
         for where, batch in batches(slices, size, device):
             expected = model.reconstruct(batch)
-            detection.map[where] = signed_score(batch - expected).cpu().numpy()
-            detection.reconstruction[where] = expected.cpu().numpy()
-    return detection
+            scores[where] = signed_score(batch - expected).cpu().numpy()
+            expectations[where] = expected.cpu().numpy()
+    return Detection(scores, expectations)

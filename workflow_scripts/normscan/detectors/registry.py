@@ -26,8 +26,10 @@ def describe(name: str) -> dict[str, Any]:
 
     Returns
     -------
-    description : ``needs`` (set of capabilities of a model), ``settings`` (name -> default) and
-        ``signed`` (whether the map's sign says brighter or darker than expected).
+    description : ``needs`` (set of capabilities of a model), ``needed_for`` (setting -> capability
+        that a model needs for it), ``settings`` (name -> default), ``signed`` (whether the map's
+        sign says brighter or darker than expected) and ``residual`` (whether the map is a residual
+        of a reconstruction, in units of intensity).
 
     Raises
     ------
@@ -36,8 +38,10 @@ def describe(name: str) -> dict[str, Any]:
     found = literals(FOLDER / f"{_known(name)}.py")
     return {
         "needs": set(found["NEEDS"]),
+        "needed_for": dict(found.get("NEEDED_FOR", {})),
         "settings": dict(found["SETTINGS"]),
         "signed": found["SIGNED"],
+        "residual": found["RESIDUAL"],
     }
 
 

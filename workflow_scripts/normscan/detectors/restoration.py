@@ -44,7 +44,7 @@ NEEDS = {"elbo"}
 # tv_candidates: none, and the range that the paper plots (its choice: 1.8).
 # tv_slices: healthy slices that are restored for each candidate, spread over all scans.
 # batch_size: slices at once; None = what suits the device.
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "steps": 500,
     "step_size": 1e-3,
     "tv_weight": "auto",
@@ -53,6 +53,7 @@ SETTINGS = {
     "batch_size": None,
 }
 SIGNED = True
+RESIDUAL = True
 
 
 def detect(

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from normscan.detectors.base import Detection, check_at_least, empty_detection
+from normscan.detectors.base import Detection, check_at_least, empty_arrays
 from normscan.detectors.inference import (
     batch_size,
     count_batches,
@@ -58,7 +58,7 @@ def restore(
     weight = check_at_least("tv_weight", tv_weight, 0)
     size = batch_size(slices_at_once, device)
     model = for_inference(model, device)
-    detection = empty_detection(slices)
+    scores, expectations = empty_arrays(slices)
 
     def compute(where: slice, batch: Tensor) -> tuple[Tensor, Tensor]:
         restored = solve(model, batch, tv_weight=weight)
@@ -70,9 +70,9 @@ def restore(
 
     found = each_batch(compute, slices, size, device)
     for where, (score, restored) in progress(found, "restoration", count_batches(slices, size)):
-        detection.map[where] = score.cpu().numpy()
-        detection.reconstruction[where] = restored.cpu().numpy()
-    return detection
+        scores[where] = score.cpu().numpy()
+        expectations[where] = restored.cpu().numpy()
+    return Detection(scores, expectations)
 
 
 def tune_tv_weight(

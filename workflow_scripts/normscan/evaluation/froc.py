@@ -29,7 +29,11 @@ def froc_thresholds(healthy: ScoreHistogram | None) -> list[float]:
 
 
 def froc_counts(
-    score: np.ndarray, lesion: np.ndarray, thresholds: Sequence[float], minimum_voxels: int
+    score: np.ndarray,
+    lesion: np.ndarray,
+    thresholds: Sequence[float],
+    minimum_voxels: int,
+    ignored: np.ndarray | None = None,
 ) -> list[tuple[float, int, int, int]]:
     """Lesions found and false alarms of one scan at every threshold.
 
@@ -37,6 +41,7 @@ def froc_counts(
     ----------
     score : (x, y, z) filtered map. lesion : (x, y, z) bool.
     minimum_voxels : smaller detections are dropped.
+    ignored : (x, y, z) bool, voxels that count on neither side; None: there are none.
 
     Returns
     -------
@@ -47,7 +52,7 @@ def froc_counts(
     rows = []
     for threshold in thresholds:
         detected = drop_small(score > threshold, minimum_voxels)
-        found, _, false = lesion_counts(detected, lesion, truth)
+        found, _, false = lesion_counts(detected, lesion, truth, ignored)
         rows.append((float(threshold), lesions, found, false))
     return rows
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from normscan.errors import NormscanError
+from normscan.files import read_json, write_json
 from normscan.postprocessing.histograms import BINS as SCORE_BINS
 from normscan.postprocessing.histograms import LOWEST_EXPONENT, MANTISSA_BITS, score_bins
 
@@ -78,6 +82,31 @@ class Residuals:
         first, counts = content["first_bin"], content["histogram"]
         histogram[first : first + len(counts)] = counts
         return cls(content["count"], content["total"], content["squares"], histogram)
+
+
+def save_residuals(path: str | Path, scans: Mapping[str, tuple[Residuals, Residuals]]) -> None:
+    """Write the residuals of several scans: scan -> (normal voxels, anomalous voxels)."""
+    write_json(
+        path,
+        {
+            scan: {"normal": normal.to_json(), "anomalous": anomalous.to_json()}
+            for scan, (normal, anomalous) in scans.items()
+        },
+    )
+
+
+def load_residuals(path: str | Path) -> dict[str, tuple[Residuals, Residuals]]:
+    """Read what :func:`save_residuals` wrote. NormscanError when missing or broken."""
+    content = read_json(path)
+    try:
+        return {
+            scan: (Residuals.from_json(one["normal"]), Residuals.from_json(one["anomalous"]))
+            for scan, one in content.items()
+        }
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise NormscanError(
+            f"{path}: holds no residuals of scans; remove it to make it again"
+        ) from None
 
 
 def chi_square(normal: Residuals, anomalous: Residuals) -> float:

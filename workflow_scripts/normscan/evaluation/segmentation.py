@@ -8,17 +8,22 @@ from normscan.postprocessing.components import label
 
 
 def segmentation_scores(
-    detected: np.ndarray, lesion: np.ndarray, affine: np.ndarray
+    detected: np.ndarray,
+    lesion: np.ndarray,
+    affine: np.ndarray,
+    ignored: np.ndarray | None = None,
 ) -> dict[str, float]:
     """Scores of one scan at one threshold, after small components were dropped.
 
     A lesion is a connected component (26 neighbours) of the truth. It counts as found when any of
     its voxels is detected; a detected component is a false positive when it touches no lesion.
+    Ignored voxels are no part of a detection; one that has no other voxels is none at all.
 
     Parameters
     ----------
     detected, lesion : (x, y, z) bool.
     affine : (4, 4), mm.
+    ignored : (x, y, z) bool, voxels that count on neither side; None: there are none.
 
     Returns
     -------
@@ -35,10 +40,10 @@ def segmentation_scores(
     lesion_recall and volume_error are NaN; without detections both precisions are.
     """
     voxel_ml = abs(np.linalg.det(affine[:3, :3])) / 1000
-    hit = int((detected & lesion).sum())
-    found, true = int(detected.sum()), int(lesion.sum())
+    hit, true = int((detected & lesion).sum()), int(lesion.sum())
+    found = int(_counted(detected, ignored).sum())
     truth, lesions = label(lesion)
-    touched, detections, false = lesion_counts(detected, lesion, truth)
+    touched, detections, false = lesion_counts(detected, lesion, truth, ignored)
     right = detections - false
     nan = float("nan")
     return {
@@ -58,7 +63,10 @@ def segmentation_scores(
 
 
 def lesion_counts(
-    detected: np.ndarray, lesion: np.ndarray, truth: np.ndarray
+    detected: np.ndarray,
+    lesion: np.ndarray,
+    truth: np.ndarray,
+    ignored: np.ndarray | None = None,
 ) -> tuple[int, int, int]:
     """Lesions found, detected components, and those of them that touch no lesion.
 
@@ -66,9 +74,17 @@ def lesion_counts(
     ----------
     detected, lesion : (x, y, z) bool.
     truth : labelled components of ``lesion``.
+    ignored : (x, y, z) bool; components that have no other voxels are left out. One that ignored
+        voxels cut in two counts once.
     """
     parts, detections = label(detected)
+    if ignored is not None and ignored.any():
+        detections = _count_labels(parts[_counted(detected, ignored)])
     return _count_labels(truth[detected]), detections, detections - _count_labels(parts[lesion])
+
+
+def _counted(detected: np.ndarray, ignored: np.ndarray | None) -> np.ndarray:
+    return detected if ignored is None else detected & ~ignored
 
 
 def _count_labels(labels: np.ndarray) -> int:

@@ -1,4 +1,7 @@
-"""Uncertainty over patients, and paired comparison of approaches."""
+"""Uncertainty over patients, and paired comparison of approaches.
+
+What is sampled are patients: every value here is one of a patient, not of a scan.
+"""
 
 from __future__ import annotations
 
@@ -75,6 +78,14 @@ def smallest_p(patients: int, tests: int) -> float:
     All patients differ in the same direction: 2 of 2^n signs in the exact test.
     """
     return min(1.0, 2.0 ** (1 - patients) * tests)
+
+
+def fewest_patients(tests: int, level: float = 0.05) -> int:
+    """How many patients so many tests need so that any can end below the level."""
+    patients = 2
+    while smallest_p(patients, tests) >= level:
+        patients += 1
+    return patients
 
 
 def compare(values: Mapping[str, pandas.Series]) -> pandas.DataFrame:

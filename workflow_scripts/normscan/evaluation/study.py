@@ -1,12 +1,13 @@
 """Approaches against each other over all cohorts: summaries, correlations, ranks, statistics.
 
 Everything starts from ``metrics.tsv``. Seeds of one approach are trainings of the same thing: their
-mean is taken first, and their spread is reported by itself. Patients are what is sampled.
+mean is taken first, and their spread is reported by itself. Patients are what is sampled: a patient
+with several scans has one value, their mean (level ``subject``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas
@@ -42,8 +43,31 @@ def summary(metrics: pandas.DataFrame, split: str = "test") -> pandas.DataFrame:
     return found.agg(["mean", "std", "count"]).rename(columns={"count": "seeds"}).reset_index()
 
 
+def with_residuals(table: pandas.DataFrame) -> list[str]:
+    """Approaches with an L1 error: those whose map is a residual of a reconstruction.
+
+    Parameters
+    ----------
+    table : of :func:`summary`, or metric rows.
+    """
+    return list(dict.fromkeys(table.loc[table["metric"] == "l1_normal", "approach"]))
+
+
+def strongest(values: Mapping[str, float], names: Iterable[str]) -> str:
+    """Of some approaches (the training-free ones) that with the largest value; "" without any.
+
+    Picked on the scans that are reported on, which favours it: the conservative choice for a
+    baseline, and for nothing else.
+    """
+    known = [name for name in names if np.isfinite(values.get(name, np.nan))]
+    return max(known, key=lambda name: values[name], default="")
+
+
 def correlations(table: pandas.DataFrame, cohort: str) -> pandas.DataFrame:
     """Pearson correlation over approaches between :data:`MEASURES` (Baur et al. 2021, Fig. 10).
+
+    Over approaches whose map is a residual of a reconstruction: only they have all measures, and
+    every coefficient is over the same approaches.
 
     Parameters
     ----------
@@ -53,7 +77,8 @@ def correlations(table: pandas.DataFrame, cohort: str) -> pandas.DataFrame:
     -------
     matrix : measures by measures; NaN where fewer than three approaches have both.
     """
-    wide = table[table["cohort"] == cohort].pivot(index="approach", columns="metric", values="mean")
+    own = table[(table["cohort"] == cohort) & table["approach"].isin(with_residuals(table))]
+    wide = own.pivot(index="approach", columns="metric", values="mean")
     names = [name for name in MEASURES if name in wide]
     return wide[names].corr(method="pearson", min_periods=FEWEST)
 
@@ -79,7 +104,7 @@ def rank_correlation(ours: Mapping[str, float], theirs: Mapping[str, float]) -> 
 def patient_values(
     metrics: pandas.DataFrame, cohort: str, measure: str, rule: str, split: str = "test"
 ) -> dict[str, pandas.Series]:
-    """approach -> one value per patient (mean over seeds), indexed by patient.
+    """approach -> one value per patient (mean over their scans and over seeds), by patient.
 
     Parameters
     ----------

@@ -26,6 +26,8 @@ def rule_label(rule: str) -> str:
 
     ``oracle`` is always marked as such, since it is found on the scans that it is scored on.
     """
+    if rule.startswith("oracle:"):
+        return f"{rule_label(rule.partition(':')[2])} (oracle: chosen on these scans)"
     match = re.fullmatch(r"([a-z_]+?)(?:[-_:=@]?(\d+(?:\.\d+)?(?:e-?\d+)?))?", rule)
     name, number = (match[1], match[2]) if match else (rule, None)
     if name == "oracle":

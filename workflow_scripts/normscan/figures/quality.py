@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from normscan.figures.style import BLUE, GREY, VERMILLION, new_figure, styled
+from normscan.figures.style import BLUE, GREY, VERMILLION, new_figure, pack_tightly, styled
 
 _GROUND, _INK = "#000000", "#f2f2f2"
 _ATLAS, _BRAIN = "#FF8C1A", "#00E5FF"
@@ -43,7 +43,7 @@ def scan_montage(
     cuts = [(axis, index) for axis in (2, 1, 0) for index in _cuts(volume, axis, positions)]
     figure = new_figure(1.35 * len(cuts), 1.75 if title else 1.45)
     figure.set_facecolor(_GROUND)
-    figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
+    pack_tightly(figure, 0.01)
     inside = volume[volume > 0]
     top = float(np.percentile(inside, 99.5)) if inside.size else 1.0
     for axes, (axis, index) in zip(figure.subplots(1, len(cuts), squeeze=False)[0], cuts):

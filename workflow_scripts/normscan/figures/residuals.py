@@ -67,8 +67,8 @@ def _coarse(edges, normal, anomalous) -> tuple[np.ndarray, np.ndarray, np.ndarra
     edges = np.asarray(edges, float)
     step = max(1, -(-(len(edges) - 1) // _BARS))
     starts = np.arange(0, len(edges) - 1, step)
-    joined = [np.add.reduceat(np.asarray(counts, float), starts) for counts in (normal, anomalous)]
-    return np.append(edges[starts], edges[-1]), *joined
+    first, second = (np.add.reduceat(np.asarray(one, float), starts) for one in (normal, anomalous))
+    return np.append(edges[starts], edges[-1]), first, second
 
 
 def _right(edges: np.ndarray, *counts: np.ndarray) -> float:

@@ -15,7 +15,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from normscan.figures.style import FALSE_ALARM, HIT, TRUTH, new_figure, styled
+from normscan.figures.style import (
+    FALSE_ALARM,
+    HIT,
+    IGNORED,
+    TRUTH,
+    new_figure,
+    pack_tightly,
+    styled,
+)
 
 _TILE = 1.55
 _INK = "#f2f2f2"
@@ -36,8 +44,8 @@ def slice_rows(
     ----------
     rows : mappings with ``label`` (text beside the row), ``image`` (h, w), and as far as there
         are: ``reconstruction`` (h, w) on the image's scale, ``map`` (h, w) scores, signed or not,
-        ``detection`` (h, w) mask, ``truth`` (h, w) label map; optional ``reconstruction_name``
-        (``restored``).
+        ``detection`` (h, w) mask, ``truth`` (h, w) mask of the lesions, ``ignored`` (h, w) mask
+        of what counts on neither side; optional ``reconstruction_name`` (``restored``).
     map_limit : score at the end of the colour scale; default: 99.8th percentile of what is shown.
     crop : cut away the empty border that all rows have.
     """
@@ -68,7 +76,7 @@ def slice_rows(
     if painted is not None:
         _colour_bar(figure, panels, painted)
     _sides(panels[0, 0])
-    _legend(figure, columns)
+    _legend(figure, columns, any(np.any(_ignored(row)) for row in rows))
     if title:
         figure.suptitle(title, color=_INK, fontsize=10, fontweight="bold", x=0.01, ha="left")
     return figure
@@ -80,6 +88,7 @@ def approach_rows(
     results: Mapping[str, Mapping[str, np.ndarray | None]],
     *,
     truth: np.ndarray | None = None,
+    ignored: np.ndarray | None = None,
     title: str = "",
 ) -> Figure:
     """One slice under several approaches: reconstructions above, anomaly maps below (Fig. 6).
@@ -89,10 +98,12 @@ def approach_rows(
     image : (h, w) input.
     results : approach -> {"reconstruction": (h, w) or None, "map": (h, w)}. Every map has its own
         colour scale, since scores of different approaches cannot be compared.
-    truth : (h, w) label map, drawn as a contour.
+    truth : (h, w) mask of the lesions, drawn as a contour.
+    ignored : (h, w) mask of what counts on neither side, drawn as a contour of its own.
     """
     names = list(results)
-    given = [{"image": image, "truth": truth}, *({"image": image, **results[n]} for n in names)]
+    shown = {"image": image, "truth": truth, "ignored": ignored}
+    given = [shown, *({"image": image, **results[n]} for n in names)]
     first, *cut = _cropped(given)
     image, truth, results = first["image"], first["truth"], dict(zip(names, cut))
     figure = _dark_figure(2, len(names) + 1, bool(title), False)
@@ -121,7 +132,7 @@ def approach_rows(
     return figure
 
 
-def _cropped(rows: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _cropped(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """All arrays cut to the box that holds what is not zero in any image, with a small margin."""
     shapes = {np.shape(row["image"]) for row in rows}
     used = np.zeros(shapes.pop(), bool) if len(shapes) == 1 else np.zeros((0, 0), bool)
@@ -131,7 +142,7 @@ def _cropped(rows: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
         return [dict(row) for row in rows]
     box = tuple(slice(max(0, places.min() - 2), places.max() + 3) for places in np.nonzero(used))
     return [
-        {key: np.asarray(value)[box] if key in _PAINTERS and value is not None else value
+        {key: np.asarray(value)[box] if key in _ARRAYS and value is not None else value
          for key, value in row.items()}
         for row in rows
     ]  # fmt: skip
@@ -141,7 +152,7 @@ def _dark_figure(rows: int, columns: int, title: bool, legend: bool) -> Figure:
     height = _TILE * max(1, rows) + 0.3 + 0.3 * title + 0.3 * legend
     figure = new_figure(_TILE * max(1, columns) + 1.0, height)
     figure.set_facecolor(_GROUND)
-    figure.get_layout_engine().set(w_pad=0.05, h_pad=0.05, wspace=0.0, hspace=0.0)
+    pack_tightly(figure, 0.05)
     return figure
 
 
@@ -197,16 +208,29 @@ def _paint_detection(axes, row, limit=None, signed=False):
     detection = np.asarray(row["detection"]) > 0
     truth = np.zeros_like(detection) if row.get("truth") is None else np.asarray(row["truth"]) > 0
     hits = HIT if row.get("truth") is not None else FALSE_ALARM
-    for mask, colour in ((detection & truth, hits), (detection & ~truth, FALSE_ALARM)):
+    ignored = _ignored(row)
+    false = detection & ~truth & ~ignored
+    for mask, colour in (
+        (detection & truth, hits),
+        (false, FALSE_ALARM),
+        (detection & ignored, IGNORED),
+    ):
         _fill(axes, mask, colour)
+    _contour(axes, ignored, IGNORED)
     _contour(axes, truth)
     return drawn
 
 
 def _paint_truth(axes, row, limit=None, signed=False):
     drawn = _grey(axes, row["image"], row)
+    _contour(axes, _ignored(row), IGNORED)
     _contour(axes, np.asarray(row["truth"]) > 0)
     return drawn
+
+
+def _ignored(row) -> np.ndarray:
+    found = row.get("ignored")
+    return np.zeros(np.shape(row["image"]), bool) if found is None else np.asarray(found) > 0
 
 
 def _fill(axes, mask: np.ndarray, colour: str) -> None:
@@ -215,12 +239,12 @@ def _fill(axes, mask: np.ndarray, colour: str) -> None:
     axes.imshow(paint, origin="lower")
 
 
-def _contour(axes, mask: np.ndarray) -> None:
+def _contour(axes, mask: np.ndarray, colour: str = TRUTH) -> None:
     if mask.any():
         # A rim of zeros closes contours of lesions that touch the border.
         padded = np.pad(mask.T.astype(float), 1)
         x, y = (np.arange(size) - 1 for size in padded.shape[::-1])
-        axes.contour(x, y, padded, levels=[0.5], colors=[TRUTH], linewidths=0.9)
+        axes.contour(x, y, padded, levels=[0.5], colors=[colour], linewidths=0.9)
         axes.set_xlim(-0.5, mask.shape[0] - 0.5)
         axes.set_ylim(-0.5, mask.shape[1] - 0.5)
 
@@ -243,15 +267,16 @@ def _colour_bar(figure: Figure, panels, painted) -> None:
     bar.ax.grid(False)
 
 
-def _legend(figure: Figure, columns: Sequence[str]) -> None:
+def _legend(figure: Figure, columns: Sequence[str], ignored: bool) -> None:
     if "truth" not in columns:
         return
     parts = [Line2D([], [], color=TRUTH, label="annotated lesion")]
     if "detection" in columns:
         parts = [Patch(color=HIT, label="detected, in a lesion"),
                  Patch(color=FALSE_ALARM, label="detected, outside"), *parts]  # fmt: skip
-    figure.legend(handles=parts, loc="outside lower center", ncols=3, labelcolor=_INK, fontsize=7.5,
-                  facecolor=_GROUND)  # fmt: skip
+    parts += [Line2D([], [], color=IGNORED, label="other label, not counted")] * ignored
+    figure.legend(handles=parts, loc="outside lower center", ncols=len(parts), labelcolor=_INK,
+                  fontsize=7.5, facecolor=_GROUND)  # fmt: skip
 
 
 _PAINTERS = {
@@ -261,6 +286,7 @@ _PAINTERS = {
     "detection": _paint_detection,
     "truth": _paint_truth,
 }
+_ARRAYS = {*_PAINTERS, "ignored"}
 _COLUMN_NAMES = {
     "image": "input",
     "reconstruction": "reconstruction",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from normscan.figures.labels import metric_label
@@ -219,12 +220,14 @@ def _lines(values, across: str, label: str, logarithmic: bool) -> Figure:
 
 def _legend_once(figure: Figure, panels) -> None:
     """One legend for all panels, outside on the right."""
-    found = {}
+    found: dict[str, Artist] = {}
     for axes in panels.ravel():
         for handle, name in zip(*axes.get_legend_handles_labels()):
             found.setdefault(name, handle)
     if found:
-        figure.legend(found.values(), found.keys(), loc="outside right upper", alignment="left")
+        figure.legend(
+            list(found.values()), list(found), loc="outside right upper", alignment="left"
+        )
 
 
 def _short(measure: str) -> str:

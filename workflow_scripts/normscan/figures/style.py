@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -19,6 +20,7 @@ from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 # Okabe & Ito: told apart with every common colour vision deficiency.
 BLACK, GREY = "#222222", "#6b6b6b"
@@ -26,9 +28,9 @@ SKY, BLUE, GREEN = "#56B4E9", "#0072B2", "#009E73"
 ORANGE, VERMILLION, PURPLE = "#E69F00", "#D55E00", "#CC79A7"
 
 NORMAL, ANOMALOUS = BLUE, VERMILLION
-TRUTH, HIT, FALSE_ALARM = "#00E5FF", "#38D39F", "#FF8C1A"
+TRUTH, HIT, FALSE_ALARM, IGNORED = "#00E5FF", "#38D39F", "#FF8C1A", PURPLE
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "figure.dpi": 150,
     "savefig.dpi": 150,
     "figure.facecolor": "white",
@@ -105,6 +107,13 @@ def new_figure(width: float, height: float, **options) -> Figure:
     figure = Figure(figsize=(width, height), layout=options.pop("layout", "constrained"), **options)
     FigureCanvasAgg(figure)
     return figure
+
+
+def pack_tightly(figure: Figure, pad: float) -> None:
+    """Leave no more than ``pad`` inches around each panel of a figure of :func:`new_figure`."""
+    engine = figure.get_layout_engine()
+    assert isinstance(engine, ConstrainedLayoutEngine)
+    engine.set(w_pad=pad, h_pad=pad, wspace=0, hspace=0)
 
 
 def save_figure(figure: Figure, stem: str | Path) -> tuple[Path, Path]:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from normscan.models.base import adam
+from normscan.networks.layers import full_precision
 
 # As in Gulrajani et al. and Schlegl et al. 2019.
 BETAS = (0.5, 0.9)
@@ -16,13 +17,17 @@ def critic_losses(
 ) -> dict[str, Tensor]:
     """What a critic minimises: ``critic`` = -``wasserstein`` + weight * ``penalty``.
 
+    In float32: the distance is a small difference of two means, which half precision would round
+    to the steps of the critic's values.
+
     Parameters
     ----------
     critic : (n, ...) -> (n,).
     real, fake : equal shapes; no gradient goes through them.
     """
-    real, fake = real.detach(), fake.detach()
-    distance = critic(real).mean() - critic(fake).mean()
+    real, fake = full_precision(real.detach()), full_precision(fake.detach())
+    with torch.autocast(real.device.type, enabled=False):
+        distance = critic(real).mean() - critic(fake).mean()
     penalty = gradient_penalty(critic, real, fake)
     return {
         "critic": penalty_weight * penalty - distance,

@@ -27,6 +27,7 @@ SETTINGS = {
     "network": "unified",
     "bottleneck": "dense",
     "latent": 128,
+    "dropout": None,
     "kl_weight": 1.0,
     "penalty_weight": 10.0,
     "critic_steps": 5,

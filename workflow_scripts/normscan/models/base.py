@@ -4,7 +4,9 @@ A model family is one file of this room with three things that the workflow read
 
 ``CAPABILITIES``
     set of words, each a method below: ``reconstruct``, ``sample`` (``encode``, ``decode_sample``),
-    ``elbo`` (``elbo_parts``, ``elbo_loss``), ``energy``, ``embed``.
+    ``drop`` (``decode_sample`` takes a rate of dropout), ``elbo`` (``elbo_parts``, ``elbo_loss``),
+    ``energy``, ``embed``. Those in ``BY_DROPOUT``, where a family declares it, are there only on a
+    network whose bottleneck has dropout.
 ``SETTINGS``
     every setting with its default, as a literal.
 ``build(contrasts, size, seed=0, **settings)``
@@ -74,7 +76,9 @@ class NeuralModel(nn.Module):
 
     The loop runs through ``phases`` in order. In each it calls :meth:`start_phase`, then for every
     epoch :meth:`training_mode`, :meth:`training_step` on every batch and :meth:`validation_loss`;
-    it keeps the weights of the best epoch, and calls :meth:`finish_phase` with them.
+    it keeps the weights of the best epoch, and calls :meth:`finish_phase` with them. A phase
+    without early stopping has a number of steps (:meth:`limits`), after which it ends, also inside
+    an epoch: epochs are as long as the training set is large, and small sets need no less training.
 
     Random numbers in training come from torch's global generators, which the loop seeds and keeps
     in its checkpoints. State that is neither a parameter nor a buffer is not kept.
@@ -97,7 +101,10 @@ class NeuralModel(nn.Module):
         return {}
 
     def limits(self, phase: str) -> dict[str, int]:
-        """``max_epochs`` and ``patience`` where a phase has its own; by default the training's."""
+        """``max_epochs`` and ``patience`` where a phase has its own; by default the training's.
+
+        ``max_steps``: the phase takes so many training steps, in as many epochs as that needs.
+        """
         return {}
 
     def start_phase(self, phase: str, batches: Batches) -> None:
@@ -138,7 +145,8 @@ class NeuralModel(nn.Module):
         return losses
 
     def validation_loss(self, phase: str, batch: Tensor) -> Tensor | None:
-        """Error of each slice (n,), in ``eval`` mode; None: the phase has no early stopping.
+        """Error of each slice (n,), in ``eval`` mode; None: the phase has no early stopping, and
+        must have ``max_steps``.
 
         By default the L1 reconstruction error per pixel, which early stopping goes by in Baur et
         al. 2021, III-B.
@@ -158,9 +166,7 @@ class NeuralModel(nn.Module):
         """The deterministic part of a stochastic reconstruction: computed once, decoded often."""
         raise NotImplementedError
 
-    def decode_sample(
-        self, code: Tensor | tuple[Tensor, ...], generator: torch.Generator
-    ) -> Tensor:
+    def decode_sample(self, code: Any, generator: torch.Generator) -> Tensor:
         """One stochastic reconstruction from what :meth:`encode` gave.
 
         Parameters

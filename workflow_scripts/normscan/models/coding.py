@@ -6,7 +6,7 @@ gives no reduction).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from normscan.models.base import NeuralModel, adam
 from normscan.networks import registry as networks
 from normscan.networks.devices import seeded
 
+M = TypeVar("M", bound=NeuralModel)
 # Settings of the training loop rather than of the model.
 TRAINING = ("batch_size", "max_epochs", "patience", "precision")
 
@@ -27,6 +28,11 @@ class CodingModel(NeuralModel):
     ----------
     network, bottleneck : see :mod:`normscan.networks.registry`.
     latent : length of the code; its channels where the bottleneck is spatial.
+    dropout : rate at which the network drops entries of the code in training; None: its own.
+
+    Attributes
+    ----------
+    dropout : that rate; None: the bottleneck has no dropout.
     """
 
     codes = 1
@@ -39,6 +45,7 @@ class CodingModel(NeuralModel):
         network: str = "unified",
         bottleneck: str = "dense",
         latent: int = 128,
+        dropout: float | None = None,
         learning_rate: float = 1e-4,
     ):
         super().__init__(contrasts, size)
@@ -48,8 +55,10 @@ class CodingModel(NeuralModel):
             raise ConfigError(
                 f"bottleneck: found '{bottleneck}'; network {network} has: {', '.join(has)}"
             )
+        self.dropout = networks.dropout_rate(network, bottleneck, dropout)
+        dropping = {} if self.dropout is None else {"dropout": self.dropout}
         self.encoder = module.make_encoder(contrasts, size, latent, bottleneck, self.codes)
-        self.decoder = module.make_decoder(contrasts, size, latent, bottleneck)
+        self.decoder = module.make_decoder(contrasts, size, latent, bottleneck, **dropping)
 
     def optimisers(self, phase: str) -> dict[str, torch.optim.Optimizer]:
         return {"main": adam(self.parameters(), self.learning_rate)}
@@ -65,13 +74,13 @@ def absolute_errors(slices: Tensor, expected: Tensor) -> Tensor:
 
 
 def build_model(
-    model: type[NeuralModel],
+    model: type[M],
     defaults: dict[str, Any],
     contrasts: int,
     size: int,
     seed: int,
     settings: dict[str, Any],
-) -> NeuralModel:
+) -> M:
     """A model with weights that follow from ``seed``, from settings over their defaults."""
     chosen = {**defaults, **settings}
     own = {name: value for name, value in chosen.items() if name not in TRAINING}

@@ -24,6 +24,7 @@ SETTINGS = {
     "network": "unified",
     "bottleneck": "dense",
     "latent": 128,
+    "dropout": None,
     "code_weight": 1.0,
     "penalty_weight": 10.0,
     "critic_steps": 5,

@@ -19,6 +19,7 @@ SETTINGS = {
     "network": "unified",
     "bottleneck": "dense",
     "latent": 128,
+    "dropout": None,
     "code_weight": 1.0,
     "learning_rate": 1e-4,
     "batch_size": 64,

@@ -21,6 +21,7 @@ SETTINGS = {
     "network": "unified",
     "bottleneck": "dense",
     "latent": 128,
+    "dropout": None,
     "squares": 3,
     "largest_square": 0.5,
     "learning_rate": 1e-4,

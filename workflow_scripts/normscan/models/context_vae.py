@@ -21,6 +21,7 @@ SETTINGS = {
     "network": "unified",
     "bottleneck": "dense",
     "latent": 128,
+    "dropout": None,
     "kl_weight": 1.0,
     "context_weight": 1.0,
     "squares": 3,

@@ -5,8 +5,8 @@ from codes z ~ N(0, 1). Every batch is one step of the critic, every fifth also 
 generator. Phase ``encoder``: with both frozen, an encoder learns to find the code of a slice; its
 loss is the squared error of image and of critic features, each a mean over its dimensions, with
 ``feature_weight`` (kappa) 1 ("izi_f" of the paper). Early stopping goes by the reconstruction
-error, and so concerns the second phase; the first takes ``gan_epochs`` (not given in the study;
-some 20,000 steps on its 110 subjects).
+error, and so concerns the second phase; the first takes ``gan_steps`` batches, on few training
+subjects as many as on all (not given in the study: 20,000 are some 85 epochs of its 110 subjects).
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from normscan.errors import ConfigError
 from normscan.models.adversarial import adversarial_adam, critic_losses
 from normscan.models.base import Updates
 from normscan.models.coding import CodingModel, build_model
@@ -28,10 +29,11 @@ SETTINGS = {
     "network": "unified",
     "bottleneck": "dense",
     "latent": 128,
+    "dropout": None,
     "penalty_weight": 10.0,
     "critic_steps": 5,
     "feature_weight": 1.0,
-    "gan_epochs": 100,
+    "gan_steps": 20000,
     "learning_rate": 1e-4,
     "batch_size": 64,
     "max_epochs": 1000,
@@ -55,11 +57,13 @@ class Model(CodingModel):
         penalty_weight: float = 10.0,
         critic_steps: int = 5,
         feature_weight: float = 1.0,
-        gan_epochs: int = 100,
+        gan_steps: int = 20000,
         **settings: Any,
     ):
         super().__init__(contrasts, size, network=network, latent=latent, **settings)
-        self.latent, self.gan_epochs = latent, gan_epochs
+        if gan_steps < 1:
+            raise ConfigError(f"gan_steps: found {gan_steps}; must be at least 1")
+        self.latent, self.gan_steps = latent, gan_steps
         self.penalty_weight, self.critic_steps = penalty_weight, critic_steps
         self.feature_weight = feature_weight
         self.critic = networks.load(network).make_critic(contrasts, size)
@@ -72,12 +76,16 @@ class Model(CodingModel):
         return {name: adversarial_adam(part.parameters(), rate) for name, part in parts.items()}
 
     def limits(self, phase: str) -> dict[str, int]:
-        return {"max_epochs": self.gan_epochs} if phase == "gan" else {}
+        return {"max_steps": self.gan_steps} if phase == "gan" else {}
 
     def training_mode(self, phase: str) -> None:
         self.eval()
         for part in (self.critic, self.decoder) if phase == "gan" else (self.encoder,):
             part.train()
+        # The network's dropout is for codes of slices; z of the GAN is a draw from N(0, 1).
+        for module in self.decoder.modules():
+            if isinstance(module, nn.Dropout):
+                module.train(phase == "encoder")
 
     def training_step(self, phase: str, batch: Tensor, update: Updates) -> dict[str, Tensor]:
         if phase == "gan":

@@ -32,6 +32,7 @@ SETTINGS = {
     "network": "unified",
     "bottleneck": "dense",
     "latent": 128,
+    "dropout": None,
     "clusters": 9,
     "cluster_floor": 1.0,
     "kl_weight": 1.0,
@@ -127,7 +128,7 @@ class Model(CodingModel):
         """The decoded mean of z, and the weighted divergences (n,) at the means of z and w."""
         codes = self.encoder(slices)
         parts = self.divergences(codes, codes[0], codes[2])
-        return self.decoder(codes[0]), self.kl_weight * sum(parts.values())
+        return self.decoder(codes[0]), self.kl_weight * (parts["z"] + parts["w"] + parts["cluster"])
 
 
 def _image(code: Tensor) -> Tensor:

@@ -24,8 +24,8 @@ def describe(family: str) -> dict[str, Any]:
 
     Returns
     -------
-    description : ``capabilities`` (set of words), ``conditions`` (capability -> the setting that
-        must not be 0 for it), ``settings`` (name -> default), and what its network must have:
+    description : ``capabilities`` (set of words), ``by_dropout`` (those that only a bottleneck
+        with dropout gives), ``settings`` (name -> default), and what its network must have:
         ``needs_critic``, ``needs_dense`` (bool).
 
     Raises
@@ -36,11 +36,34 @@ def describe(family: str) -> dict[str, Any]:
     found = literals(FOLDER / f"{family}.py")
     return {
         "capabilities": set(found["CAPABILITIES"]),
-        "conditions": dict(found.get("CONDITIONS", {})),
+        "by_dropout": set(found.get("BY_DROPOUT", ())),
         "settings": dict(found["SETTINGS"]),
         "needs_critic": bool(found.get("NEEDS_CRITIC", False)),
         "needs_dense": bool(found.get("NEEDS_DENSE", False)),
     }
+
+
+def capabilities(family: str, settings: dict[str, Any]) -> set[str]:
+    """What a family can do on the network that its complete settings name."""
+    described = describe(family)
+    without = described["by_dropout"] if no_dropout(settings, "") else set()
+    return described["capabilities"] - without
+
+
+def no_dropout(settings: dict[str, Any], where: str) -> str:
+    """Why models of these settings drop nothing in their bottleneck; empty when they do.
+
+    Parameters
+    ----------
+    settings : complete settings of a family; a network that is not there is another problem.
+    where : the configuration key of the model.
+    """
+    network, bottleneck = settings.get("network"), settings.get("bottleneck")
+    if network not in networks.names():
+        return ""
+    if bottleneck not in networks.describe(network)["dropout"]:
+        return f"{where}.bottleneck '{bottleneck}' of network {network} has no dropout"
+    return f"{where}.dropout is 0" if settings.get("dropout") == 0 else ""
 
 
 def network_problems(family: str, settings: dict[str, Any], where: str) -> list[str]:
@@ -66,6 +89,10 @@ def network_problems(family: str, settings: dict[str, Any], where: str) -> list[
         )
     if needs["needs_dense"] and bottleneck != "dense":
         problems.append(f"{where}.bottleneck: found '{bottleneck}'; family {family} needs: dense")
+    try:
+        networks.dropout_rate(network, bottleneck, settings.get("dropout"))
+    except ConfigError as error:
+        problems.append(f"{where}.{error}")
     if needs["needs_critic"] and not has["critic"]:
         able = [name for name in networks.names() if networks.describe(name)["critic"]]
         problems.append(

@@ -21,6 +21,7 @@ SETTINGS = {
     "network": "unified",
     "bottleneck": "dense",
     "latent": 128,
+    "dropout": None,
     "kl_weight": 1.0,
     "learning_rate": 1e-4,
     "batch_size": 64,

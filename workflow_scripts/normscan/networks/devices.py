@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
+from torch.utils import deterministic
 
 from normscan.errors import ConfigError
 from normscan.networks.gpus import claim_gpu
@@ -46,7 +47,8 @@ def make_deterministic() -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     # Would write every new tensor once more, only to make bugs reproducible.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    # (An attribute that torch makes at run time.)
+    deterministic.fill_uninitialized_memory = False  # ty: ignore[missing-attribute]
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
 
@@ -97,7 +99,7 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager:
 
 
 @contextmanager
-def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
+def seeded(seed: int, device: torch.device | None = None) -> Generator[None]:
     """Torch's random numbers inside the block follow from ``seed``; outside nothing changes."""
     cuda = [device] if device is not None and device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):

@@ -58,10 +58,15 @@ def _overwrite(layers: nn.Sequential) -> None:
 def _thin(layers: nn.Sequential) -> None:
     """Convolutions from or to few channels; the latter with the activation before them."""
     names = [name for name, layer in layers.named_children() if not isinstance(layer, nn.Identity)]
-    for name, before in zip(names, [None, *names]):
+    for name, before in zip(names, ["", *names]):
         layer, activation = layers._modules[name], layers._modules.get(before)
-        if ThinInput.replaces(layer):
+        if isinstance(layer, nn.Conv2d) and ThinInput.replaces(layer):
             layers._modules[name] = ThinInput(layer)
-        elif getattr(activation, "inplace", False) and ThinOutput.replaces(activation, layer):
+        elif (
+            isinstance(activation, nn.LeakyReLU)
+            and isinstance(layer, nn.Conv2d)
+            and activation.inplace
+            and ThinOutput.replaces(activation, layer)
+        ):
             layers._modules[before] = nn.Identity()
             layers._modules[name] = ThinOutput(activation, layer)

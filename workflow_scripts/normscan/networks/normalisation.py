@@ -16,12 +16,12 @@ class BatchNorm(nn.BatchNorm2d):
 
     settled = False
 
-    def forward(self, batch: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         if self.training and not self.settled:
-            seen = int(self.num_batches_tracked)
+            seen = int(self.num_batches_tracked or 0)
             self.momentum = max(MOMENTUM, 1 / (1 + seen))
             self.settled = self.momentum == MOMENTUM
-        return super().forward(batch)
+        return super().forward(input)
 
     def reset_running_stats(self) -> None:
         super().reset_running_stats()

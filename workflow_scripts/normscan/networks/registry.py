@@ -1,11 +1,14 @@
 """Which networks there are: a model family's encoder, decoder and critic.
 
 A network is one file of this room with the literal constants ``BOTTLENECKS`` (forms of the code
-that it has, the usual one first) and ``CRITIC`` (whether it has one), and with functions::
+that it has, the usual one first), ``CRITIC`` (whether it has one) and, where codes are dropped at
+random on their way into the decoder, ``DROPOUT`` (bottleneck -> usual rate); and with functions::
 
     make_encoder(contrasts, size, latent, bottleneck, codes=1)   slices -> tuple of ``codes`` codes
     make_decoder(contrasts, size, latent, bottleneck)            code -> slices
     make_critic(contrasts, size)    slices -> (n,); its ``features`` are slices -> any shape
+
+With a bottleneck that is in ``DROPOUT``, ``make_decoder`` also takes the rate, ``dropout``.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from normscan.errors import ConfigError
 from normscan.plugins import literals, plugin_names, require_known
 
 FOLDER = Path(__file__).resolve().parent
@@ -26,7 +30,7 @@ def names() -> list[str]:
 
 
 def describe(name: str) -> dict[str, Any]:
-    """``bottlenecks`` (list of words) and ``critic`` (bool) of a network.
+    """``bottlenecks`` (list of words), ``critic`` (bool) and ``dropout`` (bottleneck -> rate).
 
     Raises
     ------
@@ -34,7 +38,39 @@ def describe(name: str) -> dict[str, Any]:
     """
     require_known(name, names(), "network", "network")
     found = literals(FOLDER / f"{name}.py")
-    return {"bottlenecks": list(found["BOTTLENECKS"]), "critic": bool(found["CRITIC"])}
+    return {
+        "bottlenecks": list(found["BOTTLENECKS"]),
+        "critic": bool(found["CRITIC"]),
+        "dropout": dict(found.get("DROPOUT", {})),
+    }
+
+
+def dropout_rate(name: str, bottleneck: str, given: float | None = None) -> float | None:
+    """Rate at which a network drops entries of its code; None: that bottleneck has no dropout.
+
+    Parameters
+    ----------
+    given : at least 0 and below 1; None: the network's own.
+
+    Raises
+    ------
+    ConfigError : a rate was given that is none, or to a bottleneck without dropout.
+    """
+    usual = describe(name)["dropout"]
+    if given is None:
+        return usual.get(bottleneck)
+    if bottleneck not in usual:
+        raise ConfigError(
+            f"dropout: found {given!r}; bottleneck '{bottleneck}' of network {name} has no dropout"
+        )
+    return check_rate(given)
+
+
+def check_rate(rate: float) -> float:
+    """``rate``. ConfigError when it is no number of at least 0 and below 1."""
+    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate < 1:
+        raise ConfigError(f"dropout: found {rate!r}; must be a number of at least 0 and below 1")
+    return rate
 
 
 def load(name: str) -> ModuleType:

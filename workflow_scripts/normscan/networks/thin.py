@@ -24,9 +24,13 @@ class ThinInput(nn.Module):
     they are the channels of one convolution without stride, which are then put in their places.
     """
 
+    weight: Tensor
+    bias: Tensor | None
+    turned: Tensor
+
     def __init__(self, convolution: nn.Conv2d):
         super().__init__()
-        self.stride, self.padding = convolution.stride[0], convolution.padding[0]
+        self.stride, self.padding = convolution.stride[0], int(convolution.padding[0])
         self.register_buffer("weight", convolution.weight.detach())
         self.register_buffer("bias", _detached(convolution.bias))
         self.register_buffer("turned", _turned(self.weight, self.stride, self.padding))
@@ -95,6 +99,9 @@ class ThinOutput(nn.Module):
     The gradients of both are computed slice by slice, so that the second finds in the cache what
     the first has written.
     """
+
+    weight: Tensor
+    bias: Tensor | None
 
     def __init__(self, activation: nn.LeakyReLU, convolution: nn.Conv2d):
         super().__init__()

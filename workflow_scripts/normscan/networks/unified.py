@@ -1,10 +1,12 @@
 """The unified network: one architecture for all models of the comparative study.
 
-Source: Baur et al. 2021, section III-B and Fig. 4. Not given in the paper: the slope of the leaky
-ReLU (0.3, the default of the library the study was made with), the output's activation (none) and
-the initial weights (Glorot uniform as in that library, but the last layer's a tenth of it: training
-starts from nearly empty images instead of from loud noise; an AE then ends at a third of the
-error).
+Source: Baur et al. 2021, section III-B, Fig. 4 and Table II (dropout in the dense bottleneck, rate
+0.2). Dropout acts in training, between the two dense layers, on the code that is decoded: codes
+themselves, their divergences and what a critic sees of them stay whole (the paper drops entries of
+"the latent space"). Not given in the paper: the slope of the leaky ReLU (0.3, the default of the
+library the study was made with), the output's activation (none) and the initial weights (Glorot
+uniform as in that library, but the last layer's a tenth of it: training starts from nearly empty
+images instead of from loud noise; an AE then ends at a third of the error).
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from normscan.networks.normalisation import BatchNorm
 # Bottlenecks that there are; with a critic, adversarial models can use this network.
 BOTTLENECKS = ["dense", "spatial"]
 CRITIC = True
+# Rate at which entries of a code are dropped.
+DROPOUT = {"dense": 0.2}
 COARSEST = 8
 SLOPE = 0.3
 NARROW = 16
@@ -108,15 +112,17 @@ class DenseCode(nn.Module):
 
 
 class DenseFeatures(nn.Module):
-    """Code (n, latent) -> features (n, channels, 8, 8): dense, 1x1 convolution."""
+    """Code (n, latent) -> features (n, channels, 8, 8): dropout, dense, 1x1 convolution."""
 
-    def __init__(self, latent: int, channels: int):
+    def __init__(self, latent: int, channels: int, dropout: float):
         super().__init__()
+        self.dropout = nn.Dropout(dropout)
         self.dense = nn.Linear(latent, NARROW * COARSEST**2)
         self.widen = nn.Conv2d(NARROW, channels, 1)
 
     def forward(self, code: Tensor) -> Tensor:
-        return self.widen(self.dense(code).unflatten(1, (NARROW, COARSEST, COARSEST)))
+        dense = self.dense(self.dropout(code))
+        return self.widen(dense.unflatten(1, (NARROW, COARSEST, COARSEST)))
 
 
 class SpatialCode(nn.Module):
@@ -166,17 +172,33 @@ class UnifiedEncoder(nn.Module):
 
 
 class UnifiedDecoder(nn.Module):
-    """Code of a :class:`UnifiedEncoder` -> slices (n, contrasts, size, size), any real value."""
+    """Code of a :class:`UnifiedEncoder` -> slices (n, contrasts, size, size), any real value.
 
-    def __init__(self, contrasts: int, size: int, latent: int = 128, bottleneck: str = "dense"):
+    Parameters
+    ----------
+    dropout : rate, of a dense bottleneck.
+    """
+
+    def __init__(
+        self,
+        contrasts: int,
+        size: int,
+        latent: int = 128,
+        bottleneck: str = "dense",
+        dropout: float = DROPOUT["dense"],
+    ):
         super().__init__()
-        features = {"dense": DenseFeatures, "spatial": SpatialFeatures}
         channels = encoder_filters(size)[-1]
-        self.features = features[check_bottleneck(bottleneck)](latent, channels)
+        if check_bottleneck(bottleneck) == "dense":
+            self.features = DenseFeatures(latent, channels, dropout)
+        else:
+            self.features = SpatialFeatures(latent, channels)
         self.stages = Decoder(channels, contrasts, size)
         self.apply(initialise)
+        last = self.stages[-1]
+        assert isinstance(last, nn.Conv2d)
         with torch.no_grad():
-            self.stages[-1].weight.mul_(LAST_LAYER)
+            last.weight.mul_(LAST_LAYER)
 
     def forward(self, code: Tensor) -> Tensor:
         return full_precision(self.stages(self.features(code)))
@@ -211,9 +233,11 @@ def make_encoder(
     return UnifiedEncoder(contrasts, size, latent, bottleneck, codes)
 
 
-def make_decoder(contrasts: int, size: int, latent: int, bottleneck: str) -> UnifiedDecoder:
+def make_decoder(
+    contrasts: int, size: int, latent: int, bottleneck: str, dropout: float = DROPOUT["dense"]
+) -> UnifiedDecoder:
     """The decoder; parameters as of :class:`UnifiedDecoder`."""
-    return UnifiedDecoder(contrasts, size, latent, bottleneck)
+    return UnifiedDecoder(contrasts, size, latent, bottleneck, dropout)
 
 
 def make_critic(contrasts: int, size: int) -> UnifiedCritic:

@@ -9,21 +9,14 @@ import pandas
 # Voxels that share a corner belong to one component. Not given in Baur et al. 2021; chosen because
 # lesions on coarse grids are often joined by corners only, and code of the field does the same.
 CONNECTIVITY = 26
+BOX = ["x_first", "y_first", "z_first", "x_last", "y_last", "z_last"]
+PLACE = ["voxels", "volume_ml", "x_mm", "y_mm", "z_mm", *BOX]
 COLUMNS = [
     "component",
-    "voxels",
-    "volume_ml",
-    "x_mm",
-    "y_mm",
-    "z_mm",
-    "x_first",
-    "y_first",
-    "z_first",
-    "x_last",
-    "y_last",
-    "z_last",
+    *PLACE,
     "mean_score",
     "max_score",
+    *(f"atlas_{name}" for name in PLACE),
 ]
 
 
@@ -34,9 +27,9 @@ def label(binary: np.ndarray, connectivity: int = CONNECTIVITY) -> tuple[np.ndar
     ----------
     connectivity : 6 (faces), 18 (and edges) or 26 (and corners).
     """
-    return cc3d.connected_components(
-        np.asarray(binary, dtype=bool).view(np.uint8), connectivity=connectivity, return_N=True
-    )
+    voxels = np.asarray(binary, dtype=bool).view(np.uint8)
+    labels, count = cc3d.connected_components(voxels, connectivity=connectivity, return_N=True)  # ty: ignore[no-matching-overload]
+    return labels, count
 
 
 def drop_small(
@@ -55,35 +48,65 @@ def drop_small(
 
 
 def component_table(
-    detected: np.ndarray, score: np.ndarray, affine: np.ndarray, connectivity: int = CONNECTIVITY
+    parts: np.ndarray,
+    score: np.ndarray,
+    affine: np.ndarray,
+    native: np.ndarray,
+    native_affine: np.ndarray,
 ) -> pandas.DataFrame:
-    """One row per component, the largest first.
+    """One row per component of a detection in atlas space, the largest in native space first.
 
     Parameters
     ----------
-    detected : (x, y, z) bool.
-    score : (x, y, z) filtered map.
+    parts : (x, y, z) components in atlas space, labelled 1 .. count (:func:`label`).
+    score : (x, y, z) filtered map there.
     affine : (4, 4) voxel to world, mm.
+    native, native_affine : the same labels on the grid of the scan as it came from the scanner. A
+        label stays one component, though it may be in pieces there, or have no voxel left.
 
     Returns
     -------
-    table : component (1, 2, ...), voxels, volume_ml, x_mm, y_mm, z_mm (centre, world RAS+),
-        bounding box (first and last voxel index along each axis, both inside), mean_score,
-        max_score.
+    table : component (1, 2, ...); in native space voxels, volume_ml, x_mm, y_mm, z_mm (centre,
+        world RAS+), bounding box (first and last voxel index along each axis, both inside);
+        mean_score and max_score of the map in atlas space; ``atlas_`` and the same in atlas space.
+        Without a voxel left on the native grid the volume is 0, centre and box are missing.
     """
-    labels, count = label(detected, connectivity)
+    count = int(parts.max(initial=0))
+    own, there = _places(native, native_affine, count), _places(parts, affine, count)
+    table = pandas.concat([own, there.add_prefix("atlas_")], axis=1)
+    values = []
+    for number, ends in enumerate(there[BOX].itertuples(index=False), start=1):
+        box = tuple(slice(first, last + 1) for first, last in zip(ends[:3], ends[3:]))
+        values.append(score[box][parts[box] == number])
+    table["mean_score"] = [float(one.mean()) for one in values]
+    table["max_score"] = [float(one.max()) for one in values]
+    order = ["voxels", "atlas_voxels", *(f"atlas_{name}" for name in BOX[:3])]
+    table = table.sort_values(order, ascending=[False, False, True, True, True], kind="stable")
+    table["component"] = np.arange(1, count + 1)
+    return table[COLUMNS].reset_index(drop=True)
+
+
+def _places(labels: np.ndarray, affine: np.ndarray, count: int) -> pandas.DataFrame:
+    """Size, centre and bounding box of the labels 1 .. count."""
+    found = cc3d.statistics(np.ascontiguousarray(labels, dtype=np.uint32))
     voxel_ml = abs(np.linalg.det(affine[:3, :3])) / 1000
-    facts = cc3d.statistics(labels) if count else {}
     rows = []
     for number in range(1, count + 1):
-        box = facts["bounding_boxes"][number]
-        values = score[box][labels[box] == number]
-        x, y, z = (affine @ [*facts["centroids"][number], 1])[:3]
-        first, last = [part.start for part in box], [part.stop - 1 for part in box]
-        ends = (float(values.mean()), float(values.max()))
-        centre = [round(float(one), 2) for one in (x, y, z)]
-        rows.append([len(values), round(len(values) * voxel_ml, 6), *centre, *first, *last, *ends])
-    rows.sort(key=lambda row: (-row[0], *row[5:8]))
-    return pandas.DataFrame(
-        [[number, *row] for number, row in enumerate(rows, start=1)], columns=COLUMNS
-    )
+        voxels = int(found["voxel_counts"][number]) if number < len(found["voxel_counts"]) else 0
+        if not voxels:
+            rows.append([0, 0.0] + 9 * [None])
+            continue
+        box = found["bounding_boxes"][number]
+        centre = (affine @ [*found["centroids"][number], 1])[:3]
+        rows.append(
+            [
+                voxels,
+                round(voxels * voxel_ml, 6),
+                *(round(float(one), 2) for one in centre),
+                *(part.start for part in box),
+                *(part.stop - 1 for part in box),
+            ]
+        )
+    # Whole numbers stay whole where some are missing.
+    kinds = {"voxels": int, **dict.fromkeys(PLACE[1:5], float), **dict.fromkeys(BOX, "Int64")}
+    return pandas.DataFrame(rows, columns=PLACE).astype(kinds)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from typing import cast
 
 import numpy as np
 
@@ -154,7 +155,7 @@ def _merge(first: Sorted, second: Sorted, start: int = 0, stop: int | None = Non
         values.append(function(values[a], values[b]))
         for wire in done:
             values[wire] = None
-    return [values[wire] for wire in results]
+    return [cast(np.ndarray, values[wire]) for wire in results]
 
 
 @cache

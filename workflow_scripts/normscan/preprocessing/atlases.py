@@ -56,6 +56,14 @@ class Atlas:
     brain_mask: Path | None = None
     contrast: str = "T1w"
 
+    @property
+    def template(self) -> Path:
+        """The head, or the brain where there is no head."""
+        found = self.head or self.brain
+        if found is None:
+            raise ConfigError(f"atlas '{self.name}': has neither 'head' nor 'brain'")
+        return found
+
 
 def atlas(name: str, files: Mapping[str, Mapping[str, str]] | None = None) -> Atlas:
     """Look an atlas up by name.
@@ -85,7 +93,8 @@ def _own(name: str, files: Mapping[str, str]) -> Atlas:
             raise ConfigError(f"{where}.{kind}: {path} does not exist")
     if "head" not in files and "brain" not in files:
         raise ConfigError(f"{where}: has neither 'head' nor 'brain'; give at least one file")
-    return Atlas(name, **{kind: Path(path) for kind, path in files.items()})
+    own = {kind: Path(path) for kind, path in files.items()}
+    return Atlas(name, own.get("head"), own.get("brain"), own.get("brain_mask"))
 
 
 def _folder(package: str) -> Path | None:
@@ -153,7 +162,7 @@ def atlas_volume(found: Atlas, kind: str) -> tuple[np.ndarray, Grid]:
             f"atlas '{found.name}': has neither 'brain' nor 'brain_mask'; give one of them in "
             f"config.atlases.{found.name}"
         )
-    data, grid = read_volume(found.head)
+    data, grid = read_volume(found.template)
     return data * atlas_mask(found, grid), grid
 
 
@@ -171,7 +180,7 @@ def atlas_mask(found: Atlas, grid: Grid | None = None) -> np.ndarray:
         data, source = atlas_volume(found, "brain")
         mask = filled_support(data)
     if grid is None:
-        grid = Grid.of(found.head or found.brain)
+        grid = Grid.of(found.template)
     if source.same_as(grid):
         return mask
     from normscan.preprocessing.resample import resample
@@ -203,7 +212,7 @@ def atlas_grid(
 
     from normscan.preprocessing.grids import Grid, cut, ras_grid, ras_order, world_box
 
-    whole = Grid.of(found.head or found.brain)
+    whole = Grid.of(found.template)
     if crop and has_brain_mask(found):
         box = world_box(whole, atlas_mask(found)) + np.array([[-margin], [margin]])
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import nibabel
 import numpy as np
 
 from normscan.errors import NormscanError
+from normscan.files import open_nifti
 
 # NIfTI headers hold float32, so that equal grids differ by rounding.
 SAME_AFFINE = 1e-3
@@ -25,13 +27,13 @@ class Grid:
     @classmethod
     def of(cls, path: str | Path) -> Grid:
         """Grid of a NIfTI file (trailing axes of length one are dropped)."""
-        image = nibabel.load(path)
-        shape = tuple(int(size) for size in image.shape)
+        image = open_nifti(path)
+        shape = list(image.shape)
         while len(shape) > 3 and shape[-1] == 1:
-            shape = shape[:-1]
+            shape.pop()
         if len(shape) != 3:
             raise NormscanError(f"{path}: has {len(shape)} dimensions; must be a 3D volume")
-        return cls(shape, np.asarray(image.affine, dtype=float))
+        return cls(_three(shape), np.asarray(image.affine, dtype=float))
 
     @property
     def spacing(self) -> np.ndarray:
@@ -75,7 +77,7 @@ def read_volume(path: str | Path, dtype=np.float32) -> tuple[np.ndarray, Grid]:
     NormscanError : not 3D, or values that are not finite.
     """
     grid = Grid.of(path)
-    data = np.asanyarray(nibabel.load(path).dataobj).reshape(grid.shape)
+    data = np.asanyarray(open_nifti(path).dataobj).reshape(grid.shape)
     if data.dtype.kind == "f" and not np.isfinite(data).all():
         raise NormscanError(f"{path}: has values that are not finite (NaN or infinite)")
     if np.dtype(dtype).kind in "iu" and data.dtype.kind == "f":
@@ -104,7 +106,7 @@ def ras_grid(corners: np.ndarray, spacing: float) -> Grid:
     start = (low + high) / 2 - counts * spacing / 2 + spacing / 2
     affine = np.diag([spacing, spacing, spacing, 1.0])
     affine[:3, 3] = start
-    return Grid(tuple(int(count) for count in counts), affine)
+    return Grid(_three(counts), affine)
 
 
 def world_box(grid: Grid, mask: np.ndarray | None = None) -> np.ndarray:
@@ -126,7 +128,7 @@ def ras_order(grid: Grid) -> Grid:
     shape = np.empty(3, dtype=int)
     shape[order[:, 0].astype(int)] = grid.shape
     affine = grid.affine @ nibabel.orientations.inv_ornt_aff(order, grid.shape)
-    return Grid(tuple(int(size) for size in shape), affine)
+    return Grid(_three(shape), affine)
 
 
 def cut(grid: Grid, box: np.ndarray) -> Grid:
@@ -140,4 +142,9 @@ def cut(grid: Grid, box: np.ndarray) -> Grid:
     final = np.clip(np.ceil(places.max(axis=0) - 0.5 - 1e-6), 0, last).astype(int)
     affine = grid.affine.copy()
     affine[:3, 3] = grid.affine[:3, :3] @ first + grid.affine[:3, 3]
-    return Grid(tuple(int(size) for size in final - first + 1), affine)
+    return Grid(_three(final - first + 1), affine)
+
+
+def _three(sizes: Sequence[int] | np.ndarray) -> tuple[int, int, int]:
+    x, y, z = (int(size) for size in sizes)
+    return x, y, z

@@ -16,14 +16,13 @@ from normscan.preprocessing.atlases import Atlas, atlas_mask, atlas_volume, has_
 from normscan.preprocessing.grids import Grid, read_volume
 from normscan.preprocessing.naming import transform_name
 from normscan.preprocessing.resample import thinned
-from normscan.preprocessing.transforms import ants, keep_warps, read_affine, to_ants, write_affine
+from normscan.preprocessing.transforms import keep_warps, read_affine, to_ants, write_affine
 
 # Around the brain, scalp and air anchor the outline; neck and face would only mislead.
 REGION_MM = 20.0
 # Voxels of 3 mm bring contrasts of one head together to 0.3 mm, at a fifth of the time; different
-# heads on thick slices need 2 mm.
+# heads on thick slices need 2 mm, the default of ``register.resolution``.
 BETWEEN_MM = 3.0
-ATLAS_MM = 2.0
 # Volume of a scan's brain per volume of the atlas's. Beyond that an affine has run away, as it can
 # when the field of view cuts the head.
 PLAUSIBLE_SCALE = (0.4, 2.5)
@@ -38,6 +37,8 @@ LINEAR_LEVELS = {
 
 def rigid_between(reference: str, moving: str, seed: int) -> np.ndarray:
     """Rigid (4, 4) transform that brings one contrast of a scan to another."""
+    import ants
+
     fixed, fixed_grid = thinned(*read_volume(reference), BETWEEN_MM)
     data, grid = thinned(*read_volume(moving), BETWEEN_MM)
     start = coarse_alignment(fixed, fixed_grid, data, grid, search=False)
@@ -62,12 +63,20 @@ def to_atlas(
     seed: int,
     folder: Path,
     scan: str,
+    resolution: float,
 ) -> tuple[list[str], np.ndarray]:
-    """Displacement fields (none or one) and the affine (4, 4) that bring a volume to the atlas."""
+    """Displacement fields (none or one) and the affine (4, 4) that bring a volume to the atlas.
+
+    The affine is found on voxels of ``resolution`` mm, or the scan's own where these are larger.
+    """
+    import ants
+
     template, template_grid = atlas_volume(found, "brain" if skull_stripped else "head")
     data, grid = read_volume(moving)
-    thin_template, thin_template_grid = thinned(template, template_grid, ATLAS_MM)
-    thin_data, thin_grid = thinned(data, grid, ATLAS_MM)
+    # Finer than the scan itself it would show nothing more.
+    finest = max(resolution, min(grid.spacing))
+    thin_template, thin_template_grid = thinned(template, template_grid, finest)
+    thin_data, thin_grid = thinned(data, grid, finest)
     region = _region(found, thin_template_grid)
     start = coarse_alignment(thin_template, thin_template_grid, thin_data, thin_grid, region)
     with tempfile.TemporaryDirectory() as work:

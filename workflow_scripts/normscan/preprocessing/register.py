@@ -33,6 +33,7 @@ SETTINGS = {
     "reference": "T1w",
     "margin": 10.0,
     "antialias": True,
+    "resolution": 2.0,
 }
 TRANSFORMS = ("rigid", "affine", "syn")
 
@@ -48,6 +49,7 @@ def run(
     reference: str,
     margin: float,
     antialias: bool,
+    resolution: float,
     skull_stripped: bool,
     cohort_space: str,
     atlases: Mapping[str, Mapping[str, str]] | None = None,
@@ -65,6 +67,9 @@ def run(
     margin : mm around the atlas's brain that the grid covers.
     antialias : smooth before going to a coarser grid (not in the papers; linear interpolation
         alone would drop most voxels of a fine scan and keep their noise).
+    resolution : mm of the voxels on which a scan is aligned with the atlas. At 3.0 it takes a fifth
+        of the time; a brain then ends 0.7 mm from where it does at 2.0, a head 2 mm (on average
+        over the brain, simulated scans).
     skull_stripped : register to the atlas's brain rather than to its head; a scan without brain
         mask gets one of what its volumes show.
     cohort_space : atlas in whose space the scans are. Equal to ``atlas``: nothing is registered;
@@ -77,8 +82,11 @@ def run(
 
     Raises
     ------
-    ConfigError : unknown transform or atlas. ScanError : a mask on a grid of its own.
+    ConfigError : unknown transform or atlas, impossible resolution.
+    ScanError : a mask on a grid of its own.
     """
+    if not 1 <= resolution <= 10:
+        raise ConfigError(f"register.resolution: found {resolution}; must be 1 to 10 mm")
     if transform not in TRANSFORMS:
         raise ConfigError(
             f"register.transform: found '{transform}'; allowed: {', '.join(TRANSFORMS)}"
@@ -97,7 +105,14 @@ def run(
                 np.eye(4) if cohort_space else rigid_between(native[contrast], native[name], seed)
             )
         warps, affine = to_atlas(
-            native[contrast], found, transform, skull_stripped, seed, folder, prepared.scan
+            native[contrast],
+            found,
+            transform,
+            skull_stripped,
+            seed,
+            folder,
+            prepared.scan,
+            resolution,
         )
         paths = {
             name: [*warps, _write(folder, prepared, name, found, to_reference[name] @ affine)]

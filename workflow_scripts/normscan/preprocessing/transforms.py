@@ -3,6 +3,8 @@
 A transform that brings volume A to grid B maps points of B to points of A (ITK's convention; world
 coordinates LPS+ in mm). A list of transforms is in ANTs order: the first is applied to the points
 first.
+
+ANTs is imported where it is used: it takes two seconds, and many jobs never use it.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ from pathlib import Path
 # With two threads registration differs from run to run, even when seeded. ITK asks once.
 os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"
 
-import ants
 import numpy as np
 
 from normscan.errors import NormscanError
@@ -27,6 +28,8 @@ WARP = ".nii.gz"
 
 def to_ants(data: np.ndarray, grid: Grid):
     """An array on a grid as ANTs image (float32)."""
+    import ants
+
     return ants.from_numpy(
         np.ascontiguousarray(data, dtype=np.float32),
         origin=tuple(float(one) for one in LPS @ grid.affine[:3, 3]),
@@ -37,6 +40,8 @@ def to_ants(data: np.ndarray, grid: Grid):
 
 def write_affine(path: str | Path, matrix: np.ndarray) -> str:
     """Write a (4, 4) matrix on LPS+ points as ``.mat`` file; returns its path as text."""
+    import ants
+
     transform = ants.create_ants_transform(
         transform_type="AffineTransform",
         precision="double",
@@ -50,6 +55,8 @@ def write_affine(path: str | Path, matrix: np.ndarray) -> str:
 
 def read_affine(path: str | Path) -> np.ndarray:
     """The (4, 4) matrix on LPS+ points that an ANTs ``.mat`` file holds."""
+    import ants
+
     if not Path(path).is_file():
         raise NormscanError(f"{path}: no such transform")
     transform = ants.read_transform(str(path), precision="double")

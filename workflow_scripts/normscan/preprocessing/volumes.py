@@ -26,6 +26,7 @@ class Prepared:
     transforms : contrast -> files in ANTs order that bring its native volume to the atlas.
     native : contrast -> volume as it came from the scanner.
     quality : numbers about this scan, by name.
+    content : contrast -> digest of its native volume's voxels (``checks.check_scan``).
     """
 
     scan: str
@@ -38,6 +39,7 @@ class Prepared:
     transforms: dict[str, list[str]] = field(default_factory=dict)
     native: dict[str, str] = field(default_factory=dict)
     quality: dict[str, float] = field(default_factory=dict)
+    content: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_scan(cls, scan) -> Prepared:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from normscan.errors import NormscanError
-from normscan.evaluation.metrics import COLUMNS, ORACLE
+from normscan.evaluation.metrics import COLUMNS, ORACLE, is_oracle
 from normscan.figures.labels import rule_label
-from normscan.report.numbers import count, listing, number
+from normscan.report.numbers import count, listing
+from normscan.report.verdicts import Tested, judge, sentences
 
 _SAME = {"dice_mean": "dice", "best_possible_dice": "best_dice"}
+_ONLY = "not given for maps that are no residuals of a reconstruction"
 _FIXED = [
     ("auprc", "AUPRC", "area under the precision-recall curve", "higher"),
     ("auroc", "AUROC", "area under the ROC curve", "higher"),
-    ("l1_normal", "L1 normal", "mean absolute residual on normal voxels", ""),
-    ("l1_anomalous", "L1 anomalous", "mean absolute residual on anomalous voxels", ""),
-    ("chi_square", "χ²", "distance of the residual histograms, normal against anomalous", "higher"),
+    ("l1_normal", "L1 normal", f"mean absolute residual on normal voxels; {_ONLY}", ""),
+    ("l1_anomalous", "L1 anomalous", f"mean absolute residual on anomalous voxels; {_ONLY}", ""),
+    ("chi_square", "χ²", "distance of the map's histograms, normal against anomalous", "higher"),
 ]
 
 
@@ -36,17 +38,21 @@ class Column:
     @property
     def oracle(self) -> bool:
         """Found on the very scans that it is scored on."""
-        return self.rule == ORACLE
+        return is_oracle(self.rule)
 
 
 @dataclass
 class Cell:
-    """Mean over seeds, spread over seeds and, for a score per patient, over patients."""
+    """Mean over seeds, spread over seeds and, for a score per patient, over patients.
+
+    ``note`` says why there is no value.
+    """
 
     mean: float = float("nan")
     seeds_std: float = float("nan")
     patients_std: float = float("nan")
     best: bool = False
+    note: str = ""
 
 
 @dataclass
@@ -59,7 +65,9 @@ class Row:
     seeds: int
     cells: list[Cell]
     baseline: bool = False
+    strongest_of: int = 0
     delta: float = float("nan")
+    test: Tested | None = None
     verdict: str = ""
 
 
@@ -82,7 +90,8 @@ def leaderboard(
     rows,
     *,
     titles: Mapping[str, str] | None = None,
-    baseline: str | Mapping[str, str] = "",
+    baseline: str | Mapping[str, str | Sequence[str]] = "",
+    tests: Mapping[str, Any] | None = None,
     split: str = "test",
 ) -> Board:
     """Make the leaderboard of one cohort.
@@ -91,8 +100,10 @@ def leaderboard(
     ----------
     rows : pandas table with the columns of ``metrics.tsv``, of one cohort.
     titles : ``protocol/approach`` or ``approach`` -> title.
-    baseline : the training-free approach, or protocol -> approach; every approach is compared
-        with the baseline of its own protocol.
+    baseline : the training-free approach, or protocol -> one or several; every approach is
+        compared with the strongest of its own protocol.
+    tests : protocol -> paired tests of AUPRC over patients between its approaches, by title
+        (``evaluation.study.comparisons``, of this cohort). Without them no model "beats" anything.
     split : rows of this split count.
 
     Raises
@@ -113,9 +124,9 @@ def leaderboard(
     ]
     made.sort(key=lambda row: (-np.nan_to_num(row.cells[0].mean, nan=-1.0), row.approach))
     _mark_best(columns, made)
-    _compare(made, baseline)
+    judge(made, _by_protocol(made, baseline), tests or {})
     subjects = rows.loc[rows["level"] == "subject", "subject"].nunique()
-    return Board(columns, made, _sentences(made), int(subjects))
+    return Board(columns, made, sentences(made), int(subjects))
 
 
 def _columns(rows) -> list[Column]:
@@ -159,7 +170,7 @@ def _cell(rows, column: Column) -> Cell:
     per_patient = column.metric == "dice" and not column.oracle and len(subjects) > 0
     chosen = subjects if per_patient or cohort.empty else cohort
     if chosen.empty:
-        return Cell()
+        return Cell(note="no residual" if column.metric.startswith("l1_") else "")
     groups = chosen.groupby("seed")["value"]
     means = groups.mean().to_numpy(float)
     spread = float(np.nanmean(groups.std(ddof=0))) if chosen is subjects else float("nan")
@@ -180,81 +191,15 @@ def _mark_best(columns: list[Column], rows: list[Row]) -> None:
                 cell.best = cell.mean == top
 
 
-def _compare(rows: list[Row], baseline: str | Mapping[str, str]) -> None:
-    for row in rows:
-        name = baseline if isinstance(baseline, str) else baseline.get(row.protocol, "")
-        full = name if "/" in name or not row.protocol else f"{row.protocol}/{name}"
-        reference = next((other for other in rows if name and other.approach == full), None)
-        if reference is None:
-            continue
-        row.baseline = row is reference
-        row.delta = row.cells[0].mean - reference.cells[0].mean
-        row.verdict = "baseline" if row.baseline else _verdict(row, reference)
-
-
-def _verdict(row: Row, reference: Row) -> str:
-    if not np.isfinite(row.delta):
-        return "not scored"
-    if row.delta <= 0:
-        return "does not beat the baseline"
-    spread = np.hypot(*np.nan_to_num([row.cells[0].seeds_std, reference.cells[0].seeds_std]))
-    return "within the spread over seeds" if row.delta <= spread else "beats the baseline"
-
-
-def _sentences(rows: list[Row]) -> list[str]:
-    scored = [row for row in rows if np.isfinite(row.cells[0].mean)]
-    if not scored:
-        return ["No approach has an AUPRC on this cohort."]
-    several = len({row.protocol for row in rows}) > 1
-    best = scored[0]
-    said = [f"Best by AUPRC: {_name(best, several)} with {_value(best.cells[0])}."]
-    baselines = [row for row in scored if row.baseline]
-    if not baselines:
-        return [
-            *said,
-            "No training-free baseline was run: without it nobody can tell whether "
-            "training a model was worth it.",
-        ]
-    for reference in baselines:
-        others = [row for row in scored if not row.baseline and row.protocol == reference.protocol]
-        said.append(_against(reference, others, several))
-    return said
-
-
-def _against(reference: Row, others: list[Row], several: bool) -> str:
-    start = (
-        f"The training-free baseline {_name(reference, several)} reaches "
-        f"{_value(reference.cells[0])}"
-    )
-    below = [row for row in others if row.verdict == "does not beat the baseline"]
-    close = [row for row in others if row.verdict == "within the spread over seeds"]
-    if not others:
-        return f"{start}; no other approach was scored."
-    if len(below) == len(others):
-        return f"{start}: no model beats it."
-    parts = []
-    if below:
-        names = listing(_name(row, several) for row in below)
-        parts.append(f"{names} {'does' if len(below) == 1 else 'do'} not beat it")
-    if close:
-        names = listing(_name(row, several) for row in close)
-        lead = "leads" if len(close) == 1 else "lead"
-        parts.append(f"{names} {lead} by no more than the spread over seeds")
-    if not parts:
-        return f"{start}; {'every model beats' if len(others) > 1 else 'the model beats'} it."
-    ahead = len(others) - len(below) - len(close)
-    some = f"{ahead} of {count(len(others), 'model')} beat it"
-    clearly = some if ahead else "no model clearly beats it"
-    return f"{start}; {clearly}: " + "; ".join(parts) + "."
-
-
-def _name(row: Row, several: bool) -> str:
-    return f"{row.title} ({row.protocol})" if several and row.protocol else row.title
-
-
-def _value(cell: Cell) -> str:
-    spread = f" ±\u00a0{number(cell.seeds_std)}" if np.isfinite(cell.seeds_std) else ""
-    return number(cell.mean) + spread
+def _by_protocol(
+    rows: list[Row], baseline: str | Mapping[str, str | Sequence[str]]
+) -> dict[str, list[str]]:
+    """protocol -> its training-free approaches."""
+    found = {}
+    for protocol in dict.fromkeys(row.protocol for row in rows):
+        names = baseline if isinstance(baseline, str) else baseline.get(protocol, ())
+        found[protocol] = [names] if isinstance(names, str) else list(names)
+    return found
 
 
 def prior_text(prior: str) -> str:

@@ -16,6 +16,11 @@ def number(value: Any, decimals: int = 3) -> str:
     return f"{value:,.{decimals}f}"
 
 
+def signed(value: float) -> str:
+    """Three decimals with a sign, as differences are written."""
+    return f"{value:+.3f}".replace("-", "−")
+
+
 def size(count: float) -> str:
     """Bytes with a decimal unit."""
     for unit in ("B", "kB", "MB", "GB"):

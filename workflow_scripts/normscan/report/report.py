@@ -22,15 +22,15 @@ def build_report(content: Mapping[str, Any]) -> str:
 
         ``title`` : str.
         ``run`` : mapping with ``versions`` {package: version}, ``config`` (shown as YAML),
-        ``protocols`` [{name, description, citation}], ``fingerprint`` (str or {name: str}),
-        ``device``, ``seeds``, ``command``.
+        ``protocols`` [{name, description, after, differences [str]}], ``fingerprint``
+        (str or {name: str}), ``device``, ``seeds``, ``command``.
         ``citation`` : what ``citations.citation`` returns, or a text.
         ``cohorts`` : [{name, role, prior, scans, contrasts, splits {train: n},
         excluded [{scan, reason}]}].
         ``quality`` : [{cohort, table (pandas, column ``scan``), flagged [scan or {scan, reason}],
         overview (PNG), pictures [{scan, png}]}].
         ``leaderboards`` : [{cohort, protocol ("" = combined), rows (metrics.tsv rows of this
-        cohort), titles, baseline, prior, postprocessing, split}].
+        cohort), titles, baseline, tests, prior, postprocessing, split}].
         ``statistics``, ``published`` : [{title, table (pandas), note}].
         ``figures`` : [{section, title, caption, png, svg, cohort}], PNG as bytes or path.
         ``storage`` : pandas table stage, files, bytes.
@@ -66,7 +66,8 @@ def leaderboard_sections(
     metrics,
     *,
     titles: Mapping[str, str] | None = None,
-    baselines: Mapping[str, str] | None = None,
+    baselines: Mapping[str, Any] | None = None,
+    tests: Mapping[str, Any] | None = None,
     priors: Mapping[str, str] | None = None,
     postprocessing: Mapping[str, Any] | None = None,
     split: str = "test",
@@ -78,7 +79,8 @@ def leaderboard_sections(
 
     Parameters
     ----------
-    titles : ``protocol/approach`` -> title. baselines : protocol -> training-free approach.
+    titles : ``protocol/approach`` -> title. baselines : protocol -> training-free approaches.
+    tests : protocol -> paired tests over patients (``evaluation.study.comparisons``), all cohorts.
     priors : cohort -> sign prior. postprocessing : protocol -> settings.
     """
     protocol_of = metrics["approach"].astype(str).str.rpartition("/")[0]
@@ -95,6 +97,7 @@ def leaderboard_sections(
                     "rows": metrics[chosen],
                     "titles": titles or {},
                     "baseline": baselines or {},
+                    "tests": _tests_of(cohort, tests or {}),
                     "prior": (priors or {}).get(cohort, ""),
                     "postprocessing": (postprocessing or {}).get(protocol, ""),
                     "split": split,
@@ -103,11 +106,20 @@ def leaderboard_sections(
     return made
 
 
+def _tests_of(cohort: str, tests: Mapping[str, Any]) -> dict[str, Any]:
+    """The tests of AUPRC on one cohort."""
+    return {
+        protocol: table[(table["cohort"] == cohort) & (table["metric"] == "auprc")]
+        for protocol, table in tests.items()
+    }
+
+
 def _board(entry: Mapping[str, Any]) -> dict[str, Any]:
     board = leaderboard(
         entry["rows"],
         titles=entry.get("titles"),
         baseline=entry.get("baseline") or "",
+        tests=entry.get("tests"),
         split=entry.get("split") or "test",
     )
     protocol = entry.get("protocol") or ""

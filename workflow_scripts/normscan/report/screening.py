@@ -18,9 +18,8 @@ _COMPONENTS = {
     "voxels": "voxels",
     "mean_score": "mean score",
     "max_score": "highest score",
-    "x": "x (mm)",
-    "y": "y (mm)",
-    "z": "z (mm)",
+    **{f"{axis}_mm": f"{axis} (mm)" for axis in "xyz"},
+    **{f"atlas_{axis}_mm": f"atlas {axis} (mm)" for axis in "xyz"},
 }
 _VOLUMES = ("volume_ml", "volume_mm3", "voxels")
 
@@ -35,7 +34,8 @@ def build_scan_page(content: Mapping[str, Any]) -> str:
         ``results`` : one mapping per approach that screened the scan: ``title``; ``model``,
         ``detector``, ``protocol``, ``seed``, ``prior``, ``postprocessing`` (all optional);
         ``picture`` {png, svg} with ``caption``; ``components`` (pandas table, sorted here by
-        volume, largest first); ``thresholds`` [{rule, value, false_positive_rate, used}];
+        volume, largest first), in native space on the grid of ``contrast``; of its ``atlas_``
+        columns only the centre is shown; ``thresholds`` [{rule, value, false_positive_rate, used}];
         ``numbers`` {name: value}; ``files`` [{title, href}], relative to the page.
         ``versions`` {package: version}; ``notes`` [str], what a reader must know (quality flags);
         ``index``, ``previous``, ``next`` : relative links.
@@ -111,6 +111,7 @@ def _result(entry: Mapping[str, Any]) -> dict[str, Any]:
         "facts": [(name, plain(value)) for name, value in facts if value is not None],
         "picture": picture(entry["picture"]) if entry.get("picture") else None,
         "caption": str((entry.get("picture") or {}).get("caption") or ""),
+        "contrast": str(entry.get("contrast") or ""),
         "components": None if components is None or components.empty else _components(components),
         "thresholds": _thresholds(entry.get("thresholds") or []),
         "files": [
@@ -130,6 +131,9 @@ def _headline(components, used: Mapping[str, Any] | None) -> str:
         unit = 1 if volume == "volume_ml" else 1000
         said += f", {number(components[volume].sum() / unit, 2)} ml together"
         said += f", the largest {number(components[volume].max() / unit, 2)} ml"
+        if unseen := int((components[volume] == 0).sum()):
+            are = "is" if unseen == 1 else "are"
+            said += f" ({unseen} {are} too small for the scan's own voxels, or outside of its grid)"
     rate = used.get("false_positive_rate") if used else None
     if rate is not None:
         share = f"{number(100 * rate, 2)}\u00a0%"
@@ -145,7 +149,8 @@ def _components(components) -> dict:
     volume = _volume(components)
     if volume:
         components = components.sort_values(volume, ascending=False, kind="stable")
-    return tables.frame_table(components, _COMPONENTS)
+    hidden = [name for name in components if name.startswith("atlas_") and name not in _COMPONENTS]
+    return tables.frame_table(components.drop(columns=hidden), _COMPONENTS)
 
 
 def _thresholds(rules) -> dict | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from normscan.report import tables
 from normscan.report.embedding import picture
-from normscan.report.numbers import plain, size
+from normscan.report.numbers import count, listing, plain, size
 
 _PICTURE_LIMIT = 24
 _ORDER = (
@@ -31,7 +31,7 @@ def cohort_table(cohorts: Sequence[Mapping[str, Any]]) -> dict:
         {"label": "sign prior"},
         {"label": "contrasts"},
         {"label": "scans", "numeric": True},
-        *({"label": part, "numeric": True} for part in parts),
+        *({"label": f"{part} (subjects)", "numeric": True} for part in parts),
         {"label": "excluded", "numeric": True},
     ]
     rows = []
@@ -88,6 +88,59 @@ def quality(entry: Mapping[str, Any]) -> dict[str, Any]:
         ],
         "left_out": len(given) - len(shown),
     }
+
+
+def lost_lesions(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """What to say of lesions that are too small for the slices, a line per scan.
+
+    Parameters
+    ----------
+    entries : quality control of a cohort under a protocol: ``cohort``, ``protocol``,
+        ``lost_lesions`` [{scan, lesions, ml}].
+
+    Returns
+    -------
+    [{what, why}] : once for all protocols that lose the same.
+    """
+    protocols: dict[tuple, list[str]] = {}
+    for entry in entries:
+        for one in entry.get("lost_lesions") or []:
+            key = (str(entry["cohort"]), str(one["scan"]), int(one["lesions"]), float(one["ml"]))
+            protocols.setdefault(key, []).append(str(entry["protocol"]))
+    found = []
+    for (cohort, scan, lesions, ml), names in protocols.items():
+        together, are = ("together ", "are") if lesions > 1 else ("", "is")
+        found.append(
+            {
+                "what": f"cohort {cohort}: {scan}",
+                "why": f"{count(lesions, 'lesion')} of {together}{plain(ml)} ml {are} lost on the "
+                f"slice grid of protocol {listing(names)} and cannot be found by any approach; "
+                "recall is of the other lesions",
+            }
+        )
+    return found
+
+
+def undetermined_weights(tuned: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:
+    """What to say of weights of the total variation that healthy scans do not determine.
+
+    Parameters
+    ----------
+    tuned : approach in words -> what its tuning found: ``settings``, ``how``, ``reason``.
+
+    Returns
+    -------
+    [{what, why}].
+    """
+    return [
+        {
+            "what": f"the weight of the total variation of {title} was not determined by healthy "
+            "scans",
+            "why": f"{one['reason']}; {one['settings']['tv_weight']:g} is taken, as published",
+        }
+        for title, one in tuned.items()
+        if one["how"] == "fallback"
+    ]
 
 
 def noted_table(entry: Mapping[str, Any]) -> dict[str, Any]:

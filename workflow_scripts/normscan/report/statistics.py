@@ -6,7 +6,7 @@ import math
 
 import pandas
 
-from normscan.report.numbers import number
+from normscan.report.numbers import number, signed
 
 MEASURES = {
     "auprc": "AUPRC per patient",
@@ -64,6 +64,5 @@ def _tested(tests: pandas.DataFrame, name: str, baseline: str) -> str:
             entry = found.iloc[0]
             if not math.isfinite(entry["difference"]):
                 return "n/a"
-            difference = f"{sign * entry['difference']:+.3f}".replace("-", "−")
-            return f"{difference} (p\u00a0=\u00a0{entry['p_holm']:.2g})"
+            return f"{signed(sign * entry['difference'])} (p\u00a0=\u00a0{entry['p_holm']:.2g})"
     return "n/a"

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from normscan.report.leaderboard import Board
-from normscan.report.numbers import number, plain
+from normscan.report.numbers import number, plain, signed
+from normscan.report.verdicts import BEATS, BELOW
 
 
 def cell(text: str, value: Any = None, kind: str = "", small: str = "", href: str = "") -> dict:
@@ -48,13 +49,13 @@ def frame_table(frame, labels: Mapping[str, str] | None = None, marked=(), key: 
         for name in frame.columns
     ]
     marked = {str(value) for value in marked}
-    decimals = {name: _decimals(frame[name]) for name in frame.columns}
+    decimals = [_decimals(frame[name]) for name in frame.columns]
     rows = []
     for _, row in frame.iterrows():
         kind = "flagged" if key and str(row[key]) in marked else ""
         texts = [
-            plain(value) if decimals[name] is None else number(value, decimals[name])
-            for name, value in row.items()
+            plain(value) if places is None else number(value, places)
+            for value, places in zip(row, decimals)
         ]
         rows.append([cell(text, sortable(value), kind) for text, value in zip(texts, row)])
     return table(columns, rows)
@@ -83,13 +84,17 @@ def board_table(board: Board) -> dict:
     """The leaderboard; oracle columns carry a class and their label says so."""
     compared = any(row.verdict for row in board.rows)
     several = len({row.protocol for row in board.rows}) > 1
-    columns = [{"label": "approach"}]
+    columns: list[dict[str, Any]] = [{"label": "approach"}]
     columns += [{"label": "protocol"}] if several else []
     for place, column in enumerate(board.columns):
         kind = "oracle" if column.oracle else ""
         columns.append({"label": column.label, "note": column.note, "numeric": True, "kind": kind})
         if place == 0 and compared:
-            note = "difference in AUPRC to the training-free baseline of the same protocol"
+            note = (
+                "difference in AUPRC to the strongest training-free approach of the same protocol; "
+                "in brackets its mean over patients, with p of a paired Wilcoxon test after Holm's "
+                "correction over all pairs of approaches"
+            )
             columns.append({"label": "against baseline", "note": note, "numeric": True})
     rows = []
     for row in board.rows:
@@ -109,6 +114,8 @@ def _score(column, entry) -> dict:
     small = [f"±\u00a0{number(entry.seeds_std)}"] if math.isfinite(entry.seeds_std) else []
     if math.isfinite(entry.patients_std):
         small.append(f"patients ±\u00a0{number(entry.patients_std)}")
+    if entry.note:
+        small.append(entry.note)
     return cell(number(entry.mean), sortable(entry.mean), kind, "\n".join(small))
 
 
@@ -118,7 +125,9 @@ def _against(row) -> dict:
     if not math.isfinite(row.delta):
         return cell("–", None, "", row.verdict)
     kind, small = {
-        "beats the baseline": ("above", "beats it"),
-        "does not beat the baseline": ("below", "does not beat it"),
+        BEATS: ("above", "beats it"),
+        BELOW: ("below", "does not beat it"),
     }.get(row.verdict, ("within", row.verdict))
-    return cell(f"{row.delta:+.3f}".replace("-", "−"), row.delta, kind, small)
+    if row.test is not None:
+        small += f"\n({signed(row.test.difference)}, p\u00a0=\u00a0{row.test.p:.2g})"
+    return cell(signed(row.delta), row.delta, kind, small)

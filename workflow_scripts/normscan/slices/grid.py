@@ -8,6 +8,8 @@ import nibabel
 import numpy as np
 from scipy import sparse
 
+from normscan.preprocessing.nearest import nearest_labels, nearest_voxels
+
 
 @dataclass(frozen=True)
 class SliceGrid:
@@ -48,15 +50,18 @@ class SliceGrid:
 
     def labels(self, volume: np.ndarray) -> np.ndarray:
         """A mask or label map resized in-plane with nearest neighbour; outside is 0."""
-        places = [
+        return nearest_labels(volume, self._places())
+
+    def origins(self, chosen: np.ndarray) -> np.ndarray:
+        """Source voxels (bool) that the labels of the chosen pixels (bool) were taken from."""
+        return nearest_voxels(chosen, self.source_shape, self._places())
+
+    def _places(self) -> list[np.ndarray]:
+        in_plane = [
             start + step * np.arange(count)
             for start, step, count in zip(self.starts, self.steps, self.shape)
         ]
-        nearest = [np.floor(place + 0.5).astype(int) for place in places]
-        inside = [(place >= 0) & (place < n) for place, n in zip(nearest, self.source_shape)]
-        clipped = [np.clip(place, 0, n - 1) for place, n in zip(nearest, self.source_shape)]
-        taken = volume[np.ix_(*clipped)]
-        return np.where((inside[0][:, None] & inside[1])[..., None], taken, 0).astype(volume.dtype)
+        return [*in_plane, np.arange(self.source_shape[2])]
 
 
 def slice_grid(
@@ -79,9 +84,8 @@ def slice_grid(
     resized = affine.copy()
     resized[:3, :2] = affine[:3, :2] * steps
     resized[:3, 3] = affine[:3, :2] @ starts + affine[:3, 3]
-    return SliceGrid(
-        (size, size, int(shape[2])), resized, tuple(int(n) for n in shape), steps, starts
-    )
+    x, y, z = map(int, shape)
+    return SliceGrid((size, size, z), resized, (x, y, z), steps, starts)
 
 
 def upright(volume: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

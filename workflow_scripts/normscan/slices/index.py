@@ -26,7 +26,7 @@ class ScanEntry:
     shape, affine : of the slice grid; all its slices stacked make this volume (x, y, z).
     brain : brain mask on the slice grid (NIfTI).
     lesions : lesion label map on the slice grid, "" when there is none.
-    transforms, native, quality : as preprocessing left them.
+    transforms, native, quality, content : as preprocessing left them.
     """
 
     scan: str
@@ -42,6 +42,7 @@ class ScanEntry:
     transforms: dict[str, list[str]] = field(default_factory=dict)
     native: dict[str, str] = field(default_factory=dict)
     quality: dict[str, float] = field(default_factory=dict)
+    content: dict[str, str] = field(default_factory=dict)
 
     def slices_of(self, volume: np.ndarray) -> np.ndarray:
         """This scan's packed positions (n, x, y) of a volume (x, y, z) on the slice grid."""
@@ -94,14 +95,17 @@ def load_index(path: str | Path) -> PackIndex:
     content = read_json(path)
     try:
         known = {one.name: content[one.name] for one in fields(PackIndex) if one.name in content}
-        known["scans"] = [
-            ScanEntry(**{**entry, "shape": tuple(entry["shape"])}) for entry in content["scans"]
-        ]
+        known["scans"] = [_entry(one) for one in content["scans"]]
         return PackIndex(**known)
     except (TypeError, KeyError) as error:
         raise NormscanError(
             f"{path}: not an index of a slice pack ({error}); pack the scans again"
         ) from None
+
+
+def _entry(content: dict[str, Any]) -> ScanEntry:
+    values: dict[str, Any] = {**content, "shape": tuple(content["shape"])}
+    return ScanEntry(**values)
 
 
 def array_path(index: str | Path) -> Path:

@@ -101,13 +101,13 @@ def pack_shard(
         entries.append(_masks(scan, common, folder, first, min_brain_voxels))
     total = sum(entry.count for entry in entries)
     with atomic_path(array_path) as temporary:
-        shape = (total, len(contrasts), size, size)
-        array = _new_array(temporary, shape)
+        array = _new_array(temporary, (total, len(contrasts), size, size))
         for scan, entry in zip(scans, entries):
+            assert common is not None
             for channel, contrast in enumerate(contrasts):
                 volume = _image(scan, contrast, common)
                 array[entry.first : entry.first + entry.count, channel] = entry.slices_of(volume)
-        if total:
+        if isinstance(array, np.memmap):
             array.flush()
         del array
     index = PackIndex(
@@ -199,6 +199,7 @@ def _masks(
         transforms=scan.transforms,
         native=scan.native,
         quality=scan.quality,
+        content=scan.content,
     )
 
 

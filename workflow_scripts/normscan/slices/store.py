@@ -24,6 +24,7 @@ class SliceStore:
     ----------
     contrasts, size, fingerprint : of every pack.
     ranges : ``cohort/scan`` -> (first, count) in this store.
+    contents : ``cohort/scan`` -> contrast -> digest of the scan's voxels before preprocessing.
 
     Raises
     ------
@@ -33,6 +34,7 @@ class SliceStore:
     def __init__(self, indices: Sequence[str | Path], scans: Iterable[str] | None = None):
         wanted = None if scans is None else set(scans)
         self.ranges: dict[str, tuple[int, int]] = {}
+        self.contents: dict[str, dict[str, str]] = {}
         self._arrays: list[np.ndarray] = []
         excluded: set[str] = set()
         packs, rows, total, first_path = [], [], 0, None
@@ -62,6 +64,7 @@ class SliceStore:
                 if name in self.ranges:
                     raise NormscanError(f"{path}: scan {name} is in another pack already")
                 self.ranges[name] = (total, scan.count)
+                self.contents[name] = scan.content
                 packs.append(np.full(scan.count, len(self._arrays) - 1, np.int32))
                 rows.append(np.arange(scan.first, scan.first + scan.count))
                 total += scan.count

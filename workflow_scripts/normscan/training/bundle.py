@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,11 @@ from normscan.models.base import Estimator, NeuralModel
 from normscan.slices.index import differences
 from normscan.training.curve import best_epochs
 
-FORMAT = 1
-KEYS = ("format", "family", "settings", "contrasts", "size", "fingerprint", "seed", "weights")
+# 2: the scans of the training with digests of their content.
+FORMAT = 2
+KEYS = (
+    "format", "family", "settings", "contrasts", "size", "fingerprint", "scans", "seed", "weights"
+)  # fmt: skip
 
 
 def save_bundle(
@@ -35,7 +38,7 @@ def save_bundle(
     contrasts: Sequence[str],
     size: int,
     fingerprint: dict[str, Any],
-    scans: dict[str, list[str]],
+    scans: Mapping[str, Mapping[str, Mapping[str, str]]],
     seed: int,
     history: list[dict[str, Any]],
 ) -> None:
@@ -46,7 +49,8 @@ def save_bundle(
     weights, description : ``weights.safetensors`` and ``bundle.json``.
     settings : all settings of the family, so that a later change of defaults changes nothing.
     contrasts, size, fingerprint : of the slices it was trained on.
-    scans : split -> ``cohort/scan`` names it was trained and validated on.
+    scans : split -> ``cohort/scan`` it was trained or validated on -> contrast -> digest of its
+        voxels.
     history : as returned by :func:`normscan.training.loop.train`.
     """
     tensors = {name: _plain(tensor) for name, tensor in _state(model).items()}
@@ -57,7 +61,7 @@ def save_bundle(
         {
             "format": FORMAT,
             "family": family,
-            "capabilities": sorted(registry.describe(family)["capabilities"]),
+            "capabilities": sorted(registry.capabilities(family, settings)),
             "settings": settings,
             "contrasts": list(contrasts),
             "size": size,
@@ -122,6 +126,42 @@ def check_fit(bundle: dict[str, Any], fingerprint: dict[str, Any]) -> None:
         )
 
 
+def scans_seen(bundle: dict[str, Any], contents: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Scans that a model was trained or validated on, whatever they are called now.
+
+    Parameters
+    ----------
+    bundle : description of the model.
+    contents : scan -> contrast -> digest of its voxels.
+
+    Returns
+    -------
+    scan -> what it is known as: "its FLAIR is that of healthy/sub-01 (train)".
+
+    Raises
+    ------
+    BundleError : a scan without digests, which nothing can be said of.
+    """
+    seen = {
+        digest: f"{name} ({split})"
+        for split, scans in bundle["scans"].items()
+        for name, digests in scans.items()
+        for digest in digests.values()
+    }
+    unknown = [scan for scan, digests in contents.items() if not digests]
+    if unknown:
+        raise BundleError(
+            f"{', '.join(sorted(unknown))}: no digest of the content, so that nobody can tell "
+            "whether the model was trained on it; check and pack the scans again"
+        )
+    found: dict[str, str] = {}
+    for scan, digests in contents.items():
+        for contrast, digest in sorted(digests.items()):
+            if digest in seen:
+                found.setdefault(scan, f"its {contrast} is that of {seen[digest]}")
+    return found
+
+
 def _state(model: NeuralModel | Estimator) -> dict[str, Tensor]:
     return model.state() if isinstance(model, Estimator) else model.state_dict()
 
@@ -145,8 +185,8 @@ def _description(path: Path) -> dict[str, Any]:
         raise BundleError(f"{path}: not the description of a model; lacks {', '.join(missing)}")
     if content["format"] != FORMAT:
         raise BundleError(
-            f"{path}: has format {content['format']}; this version reads format {FORMAT}; train "
-            "the model again"
+            f"{path}: has format {content['format']}; this version reads format {FORMAT}, which "
+            "says by content what a model was trained on; train the model again"
         )
     return content
 

@@ -68,6 +68,8 @@ def train(
         if value < 1:
             raise ConfigError(f"{name}: found {value}; must be at least 1")
     arguments = [seed, batch_size, max_epochs, patience, precision, len(store), len(validation)]
+    if isinstance(model, NeuralModel):
+        arguments += [model.limits(phase) for phase in model.phases]
     if isinstance(model, Estimator):
         return _fit(model, store, seed, device, checkpoint, _identity(model, {}, arguments))
     run = Run(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -56,7 +57,8 @@ class Run:
         precision: str,
         augment: Callable[[Tensor], Tensor] | None,
     ):
-        self.model = model.to(device, memory_format=torch.channels_last)
+        # (Torch's annotations know the memory format together with a type only.)
+        self.model = model.to(device, memory_format=torch.channels_last)  # ty: ignore[no-matching-overload]
         self.slices = DeviceSlices(store, device)
         self.held_out = DeviceSlices(validation, device)
         self.seed, self.device, self.batch_size = seed, device, batch_size
@@ -64,6 +66,7 @@ class Run:
         self.precision, self.augment = precision, augment
         self.scaler = torch.amp.GradScaler(device.type) if precision == "float16" else None
         self.number = self.epoch = self.step = self.batches_done = self.saved = 0
+        self.max_steps: int | None = None
         self.started = False
         self.optimisers: dict[str, torch.optim.Optimizer] = {}
         self.schedulers: dict[str, Any] = {}
@@ -103,16 +106,24 @@ class Run:
             self._make_optimisers()
             self.started = True
         self.stopping.patience = limits.get("patience", self.patience)
-        most = limits.get("max_epochs", self.max_epochs)
-        report = EpochReport(f"training, {phase}", self.epoch, most)
-        while self.epoch < most and not self.stopping.over:
+        self.max_steps = limits.get("max_steps")
+        unit, most = "step", self.max_steps
+        if most is None:
+            unit, most = "epoch", limits.get("max_epochs", self.max_epochs)
+        report = EpochReport(f"training, {phase}", self._done, most, unit)
+        while self._done < most and not self.stopping.over:
             self._epoch()
             row = self.history[-1]
             losses = {name: value for name, value in row.items() if name not in ABOUT}
-            report.epoch(self.epoch, losses, row["validation"], self.stopping.best_epoch)
-        reason = "no more improvement" if self.stopping.over else "all epochs done"
-        report.close(self.epoch, self.stopping.best_epoch, reason)
+            report.epoch(self._done, losses, row["validation"], self.stopping.best_epoch)
+        reason = "no more improvement" if self.stopping.over else f"all {unit}s done"
+        report.close(self._done, self.stopping.best_epoch, reason)
         self._finish_phase()
+
+    @property
+    def _done(self) -> int:
+        """How far the phase is, in what it is limited by: epochs, or steps."""
+        return self.epoch if self.max_steps is None else self.step
 
     def _finish_phase(self) -> None:
         if self.best:
@@ -138,9 +149,7 @@ class Run:
         self.model.training_mode(phase)
         update = Updates(self.optimisers, self.scaler)
         update.epoch = self.epoch
-        batches = epoch_batches(
-            len(self.slices), self.batch_size, self.seed, self.number, self.epoch
-        )
+        batches = self._batches_of_epoch()
         for numbers in batches[self.batches_done :]:
             batch = self.slices(numbers)
             if self.augment is not None:
@@ -158,11 +167,25 @@ class Run:
                 self._save()
             elif self.step % STEPS_BETWEEN_CHECKS == 0:
                 self._refuse_divergence(self._means())
-        means = self._means()
+        # Of the slices that were seen: a phase may end inside an epoch.
+        share = sum(map(len, batches)) / len(self.slices)
+        means = {name: value / share for name, value in self._means().items()}
         self._refuse_divergence(means)
         validation = self._validate()
+        if validation is None and self.max_steps is None:
+            raise TrainingError(
+                f"phase '{phase}' has no validation loss to stop by: its limits must say max_steps"
+            )
         self._refuse_divergence({"validation": validation})
         self._end_epoch(means, validation)
+
+    def _batches_of_epoch(self) -> list[np.ndarray]:
+        """Numbers of the slices in each batch of this epoch, as far as the phase's steps reach."""
+        key = self.seed, self.number, self.epoch
+        batches = epoch_batches(len(self.slices), self.batch_size, *key)
+        if self.max_steps is None:
+            return batches
+        return batches[: self.max_steps - (self.step - self.batches_done)]
 
     def _end_epoch(self, means: dict[str, float], validation: float | None) -> None:
         self.epoch += 1
@@ -193,7 +216,7 @@ class Run:
     def _means(self) -> dict[str, float]:
         return {name: float(total) for name, total in self.totals.items()}
 
-    def _refuse_divergence(self, losses: dict[str, float | None]) -> None:
+    def _refuse_divergence(self, losses: Mapping[str, float | None]) -> None:
         bad = {
             name: value
             for name, value in losses.items()

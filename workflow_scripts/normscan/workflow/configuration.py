@@ -16,7 +16,7 @@ from normscan.errors import CohortError, ConfigError
 from normscan.workflow.protocols import NO_MODEL, Protocol, parse_protocol
 from normscan.workflow.schema import nearest, schema_problems, wrong_value
 
-DEFAULTS = {
+DEFAULTS: dict[str, Any] = {
     "title": "normscan",
     "results": "results",
     "seeds": [0],

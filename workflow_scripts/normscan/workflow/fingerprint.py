@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parents[2]
 PACKAGE = "normscan"
+IMPORTS = (ast.Import, ast.ImportFrom)
+OWNERS = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def code_fingerprint(script: str, *modules: str, scripts: Path = SCRIPTS) -> str:
@@ -36,7 +38,7 @@ def reached_modules(script: str, *modules: str, scripts: Path = SCRIPTS) -> list
 
 
 class Code:
-    """The project's code as it stands when it is first looked at; every file is read once.
+    """The project's code as it stands when it is first looked at; every file is looked at once.
 
     Parameters
     ----------
@@ -46,29 +48,29 @@ class Code:
     def __init__(self, scripts: Path = SCRIPTS):
         self.scripts = scripts
         self.fingerprint = cache(self.fingerprint)
-        self._imports = cache(self._imports)
+        self._content = cache(_content)
+        self._file_of = cache(lambda module: _file_of(module, scripts))
+        self._imports = cache(lambda path: _imports(path, scripts, self._file_of))
+        self._data_files = cache(_data_files)
 
     def fingerprint(self, script: str, *modules: str) -> str:
         """See :func:`code_fingerprint`."""
         digest = hashlib.sha256()
         for path in self.reached(script, modules):
             digest.update(path.relative_to(self.scripts).as_posix().encode())
-            digest.update(_content(path))
+            digest.update(self._content(path))
         return digest.hexdigest()[:16]
 
     def reached(self, script: str, modules: Iterable[str] = ()) -> list[Path]:
         """Files that a script's fingerprint covers."""
         reached: set[Path] = set()
-        waiting = [self.scripts / script, *(_file_of(name, self.scripts) for name in modules)]
+        waiting = [self.scripts / script, *(self._file_of(name) for name in modules)]
         while waiting:
             path = waiting.pop()
             if path and path not in reached:
                 reached.add(path)
                 waiting += self._imports(path)
-        return sorted(reached | _data_files(reached))
-
-    def _imports(self, path: Path) -> list[Path]:
-        return _imports(path, self.scripts)
+        return sorted(reached.union(*(self._data_files(path) for path in reached)))
 
 
 def _content(path: Path) -> bytes:
@@ -89,21 +91,34 @@ def _raw(path: Path, mtime: int, size: int) -> bytes:
 @cache
 def _parsed(path: Path, mtime: int, size: int) -> tuple[bytes, tuple[ast.AST, ...]]:
     """Digest of a module's code and its import statements; time and size only key the cache."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    imports = tuple(n for n in ast.walk(tree) if isinstance(n, (ast.Import, ast.ImportFrom)))
-    text = ast.dump(_without_docstrings(tree), annotate_fields=False, include_attributes=False)
-    return hashlib.sha256(text.encode()).digest(), imports
+    words: list[str] = []
+    imports: list[ast.AST] = []
+    _describe(ast.parse(path.read_text(encoding="utf-8")), words, imports)
+    return hashlib.sha256(" ".join(words).encode()).digest(), tuple(imports)
 
 
-def _without_docstrings(tree: ast.Module) -> ast.Module:
-    owners = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    for node in ast.walk(tree):
-        if isinstance(node, owners) and ast.get_docstring(node, clean=False) is not None:
+def _describe(node: object, words: list[str], imports: list[ast.AST]) -> None:
+    """A syntax tree without docstrings in words, its import statements beside, in one pass."""
+    if isinstance(node, list):
+        words.append(f"[{len(node)}")
+        for one in node:
+            _describe(one, words, imports)
+    elif isinstance(node, ast.AST):
+        kind = type(node)
+        words.append(kind.__name__)
+        if isinstance(node, IMPORTS):
+            imports.append(node)
+        if isinstance(node, OWNERS) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:] or [ast.Pass()]
-    return tree
+        for name in kind._fields:
+            # Whether a name is read or written follows from where it stands.
+            if name != "ctx":
+                _describe(getattr(node, name, None), words, imports)
+    else:
+        words.append(repr(node))
 
 
-def _imports(path: Path, scripts: Path) -> list[Path]:
+def _imports(path: Path, scripts: Path, file_of: Callable[[str], Path | None]) -> list[Path]:
     """Project files that importing ``path`` runs: its own packages and what it imports."""
     if path.suffix != ".py":
         return []
@@ -115,11 +130,10 @@ def _imports(path: Path, scripts: Path) -> list[Path]:
             base = _absolute(node, path, scripts)
             names.add(base)
             names.update(f"{base}.{alias.name}" for alias in node.names)
-    found = [_file_of(name, scripts) for name in names]
     parents = [parent / "__init__.py" for parent in path.parents if scripts in parent.parents]
-    packages = [_file_of(name.rsplit(".", depth)[0], scripts) for name in names for depth in (1, 2)]
-    candidates = {*found, *packages, *parents}
-    return [file for file in candidates if file and file.is_file()]
+    packages = {name.rsplit(".", depth)[0] for name in names for depth in (1, 2)}
+    found = [file for name in names | packages if (file := file_of(name))]
+    return [*found, *(parent for parent in parents if parent.is_file())]
 
 
 def _absolute(node: ast.ImportFrom, path: Path, scripts: Path) -> str:
@@ -138,25 +152,24 @@ def _file_of(module: str, scripts: Path) -> Path | None:
     return None
 
 
-def _data_files(modules: set[Path]) -> set[Path]:
-    """Tables and templates of imported modules, which stand in their room or in folders there.
+def _data_files(module: Path) -> set[Path]:
+    """Tables and templates of an imported module, which stand in its room or in folders there.
 
     A folder ``x`` beside ``x.py`` belongs to that module, another one to all modules of the room;
     rooms inside a room keep theirs.
     """
     found: set[Path] = set()
-    for module in modules:
-        folder = module.parent
-        if folder.name == "workflow_scripts":
-            continue
-        names = {path.stem for path in folder.glob("*.py")}
-        for path in folder.iterdir():
-            if path.is_dir():
-                room = (path / "__init__.py").exists()
-                if not room and (path.name == module.stem or path.name not in names):
-                    found.update(one for one in path.rglob("*") if _is_data(one))
-            elif _is_data(path):
-                found.add(path)
+    folder = module.parent
+    if folder.name == "workflow_scripts":
+        return found
+    names = {path.stem for path in folder.glob("*.py")}
+    for path in folder.iterdir():
+        if path.is_dir():
+            room = (path / "__init__.py").exists()
+            if not room and (path.name == module.stem or path.name not in names):
+                found.update(one for one in path.rglob("*") if _is_data(one))
+        elif _is_data(path):
+            found.add(path)
     return found
 
 

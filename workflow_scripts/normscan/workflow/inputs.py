@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from normscan.cohorts.scans import CONTRASTS
+from normscan.detectors.registry import describe
 from normscan.errors import NormscanError
 from normscan.files import file_digest
 from normscan.workflow.plan import RAW, Job, Plan, variant_parts
@@ -62,7 +63,7 @@ class Inputs(Plan):
             mine = self.chain[name]
             if protocol.uses(cohort, role) and (mine == chain or mine.startswith(chain + "+")):
                 references = {step.settings.get("reference") for step in protocol.steps}
-                needed |= {*protocol.contrasts, *(references & set(CONTRASTS))}
+                needed |= {*protocol.contrasts, *(set(CONTRASTS) & references)}
         return sorted(needed)
 
     def cohort_context(self, cohort: str) -> dict[str, Any]:
@@ -157,10 +158,15 @@ class Inputs(Plan):
 
     # Evaluation
 
-    def evaluated_histograms(self, w) -> list[str]:
-        """Score histograms of a patient cohort under its own prior."""
+    def evaluated_histograms(self, w, suffix: str = ".npz") -> list[str]:
+        """Score histograms of a patient cohort under its own prior, or what stands beside them."""
         job = Job(w.protocol, w.variant, w.seed)
-        return self.filtered(job, w.cohort, self.study.cohorts[w.cohort].prior, ".npz")
+        return self.filtered(job, w.cohort, self.study.cohorts[w.cohort].prior, suffix)
+
+    def is_residual(self, variant: str) -> bool:
+        """Whether a variant's maps are residuals of a reconstruction, as its detector says."""
+        approach, _ = variant_parts(variant)
+        return describe(self.approach(approach).detector)["residual"]
 
     def detected_scores(self, w, suffix: str = ".tsv") -> list[str]:
         """Segmentation scores of a patient cohort, or what else stands beside them."""

@@ -1,7 +1,7 @@
-"""Two faults of Snakemake 9.27 that matter here, mended when the workflow is read.
+"""Three faults of Snakemake 9.27 that matter here, mended when the workflow is read.
 
-Tests of what they spoil (two changes at once; a scheduler that idles while jobs run) tell when a
-later version needs no mending.
+Tests of what they spoil (two changes at once; a scheduler that idles while jobs run; short jobs on
+a cluster) tell when a later version needs no mending.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 import threading
 from collections import deque
 from os.path import exists
+from typing import Any
 
 
-def respect_ancient(dag_class: type) -> None:
+def respect_ancient(dag_class: Any) -> None:
     """Let the downstream traversal of a DAG class pass by inputs that trigger nothing.
 
     All long jobs wait for the check of all cohorts through an ``ancient`` input: it comes first,
@@ -46,7 +47,7 @@ def respect_ancient(dag_class: type) -> None:
     dag_class.bfs = bfs
 
 
-def wait_once(scheduler_class: type) -> None:
+def wait_once(scheduler_class: Any) -> None:
     """Let a scheduler class look again later only when its rate limit kept jobs back, and once.
 
     Every round of ``JobScheduler.schedule`` arranges another one a second later. Every job that
@@ -70,3 +71,23 @@ def wait_once(scheduler_class: type) -> None:
         threading.Timer(delay, open_jobs).start()
 
     scheduler_class._schedule_reevalutation = look_again
+
+
+def look_as_often_as_told(executor_class: Any) -> None:
+    """Let ``--seconds-between-status-checks`` bound the time between looks at submitted jobs.
+
+    The SLURM plugin starts with its own setting, adds 10 s whenever no job has ended since the last
+    look, three minutes at most, and heeds the option never. A chain of jobs of five seconds each
+    waits eleven for every one of them.
+
+    Parameters
+    ----------
+    executor_class : ``snakemake_interface_executor_plugins.executors.remote.RemoteExecutor``.
+    """
+    interval = executor_class.next_seconds_between_status_checks
+
+    def bounded(self, seconds) -> None:
+        limit = self.workflow.remote_execution_settings.seconds_between_status_checks
+        interval.fset(self, seconds if seconds is None else min(seconds, limit))
+
+    executor_class.next_seconds_between_status_checks = interval.setter(bounded)

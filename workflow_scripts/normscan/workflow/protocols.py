@@ -201,14 +201,17 @@ def _approaches(
             continue
         described = detectors.describe(detector)
         model = entry.get("model", NO_MODEL)
-        problem = _model_problem(model, known, described["needs"], f"{key}.model")
-        if problem:
-            problems.append(problem)
         given = {
             one: value for one, value in entry.items() if one not in ("model", "detector", "title")
         }
         settings, wrong = complete_settings(given, described["settings"], key)
         problems += wrong
+        problem = _model_problem(model, known, described["needs"], f"{key}.model")
+        for one, capability in described["needed_for"].items():
+            if settings[one] is not None and not problem:
+                problem = _model_problem(model, known, {capability}, f"{key}.{one}")
+        if problem:
+            problems.append(problem)
         title = entry.get("title", name.replace("_", " "))
         found[name] = Approach(name, title, model, detector, settings)
     return found
@@ -222,21 +225,18 @@ def _model_problem(model: str, known: dict[str, Model], needs: set[str], where: 
         return ""
     if model not in known:
         return wrong_value(where, model, known)
-    described = models.describe(known[model].family)
-    able = described["capabilities"]
+    family, settings = known[model].family, known[model].settings
+    able = models.capabilities(family, settings)
     lacking = needs - able
-    for capability, setting in described["conditions"].items():
-        if capability in needs and not known[model].settings[setting]:
-            return (
-                f"{where}: model '{model}' cannot {capability} with {setting} 0, which the "
-                f"detector needs; set models.{model}.{setting} above 0"
-            )
-    if lacking:
-        return (
-            f"{where}: model '{model}' (family '{known[model].family}') cannot {_list(lacking)}, "
-            f"which the detector needs; it can {_list(able)}"
-        )
-    return ""
+    if not lacking:
+        return ""
+    why = ""
+    if lacking <= models.describe(family)["by_dropout"]:
+        why = f" ({models.no_dropout(settings, f'models.{model}')})"
+    return (
+        f"{where}: model '{model}' (family '{family}') cannot {_list(lacking)}{why}, which this "
+        f"detector needs; it can {_list(able)}"
+    )
 
 
 def _list(words: set[str]) -> str:

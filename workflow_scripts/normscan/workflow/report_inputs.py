@@ -6,7 +6,8 @@ from typing import Any
 
 from normscan.workflow.inputs import Inputs
 from normscan.workflow.plan import Job, variant_parts
-from normscan.workflow.protocols import NO_MODEL
+from normscan.workflow.protocols import NO_MODEL, Protocol
+from normscan.workflow.recipes import recipe, reference
 
 
 class ReportInputs(Inputs):
@@ -29,6 +30,7 @@ class ReportInputs(Inputs):
             "model": approach.model,
             "network": settings.get("network", ""),
             "detector": approach.detector,
+            "training_free": approach.model == NO_MODEL,
             "seed": job.seed,
             "folder": job.folder,
         }
@@ -70,12 +72,7 @@ class ReportInputs(Inputs):
     def report_inputs(self) -> dict[str, Any]:
         """Everything the report shows."""
         pairs = [(p, c) for p in self.study.protocols for c in self.evaluation_cohorts(p)]
-        used = [
-            name
-            for name, cohort in self.study.cohorts.items()
-            if cohort.role != "unlabelled"
-            and any(p.uses(name, cohort.role) for p in self.study.protocols.values())
-        ]
+        used = self._used(*self.study.protocols.values())
         models = {
             self.model_folder(job.protocol, job.variant, job.seed): None
             for name in self.study.protocols
@@ -120,6 +117,14 @@ class ReportInputs(Inputs):
             if "auto" in self.approach(variant_parts(job.variant)[0]).settings.values()
         }
 
+    def _used(self, *protocols: Protocol) -> list[str]:
+        """Cohorts that protocols train on or evaluate."""
+        return [
+            name
+            for name, cohort in self.study.cohorts.items()
+            if cohort.role != "unlabelled" and any(one.uses(name, cohort.role) for one in protocols)
+        ]
+
     def run_record(self, config: dict[str, Any]) -> dict[str, Any]:
         """What the report says of the run; no times, so that equal runs give equal reports."""
         study = self.study
@@ -146,8 +151,9 @@ class ReportInputs(Inputs):
                     "description": spec.description,
                     "citation": spec.citation,
                     "source": spec.source,
-                    "steps": [{"step": step.kind, **step.settings} for step in spec.steps],
-                    "families": sorted({model.family for model in spec.models.values()}),
+                    "recipe": recipe(spec),
+                    "reference": reference(spec),
+                    "used": self._used(spec),
                     "postprocessing": spec.postprocessing,
                     "cohorts": self.evaluation_cohorts(name),
                     "training_cohorts": self.training_cohorts(name),

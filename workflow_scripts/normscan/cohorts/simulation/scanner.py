@@ -47,7 +47,8 @@ def scanner_grid(
     found = [np.flatnonzero(mask.any(axis=tuple(j for j in range(3) if j != i))) for i in range(3)]
     low = affine[:3, 3] + spacing * [where[0] for where in found]
     high = affine[:3, 3] + spacing * [where[-1] for where in found]
-    shape = tuple(int(n) for n in np.ceil((high - low + 2 * MARGIN_MM) / np.array(voxel)))
+    x, y, z = np.ceil((high - low + 2 * MARGIN_MM) / np.array(voxel)).astype(int).tolist()
+    shape = (x, y, z)
     turn = rotation(np.clip(rng.normal(0, 3, 3), -6, 6)) if oblique else np.eye(3)
     shift = np.clip(rng.normal(0, 2, 3), -4, 4) if oblique else np.zeros(3)
     flip = np.array([-1.0, 1.0, 1.0]) if oblique else np.ones(3)

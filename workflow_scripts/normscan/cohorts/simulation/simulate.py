@@ -141,7 +141,8 @@ def _voxels(spacing: Any, contrasts: Sequence[str]) -> dict[str, tuple[float, fl
                 f"simulation.spacing: found {given!r} for {contrast}; must be one or three voxel "
                 "sizes between 0.5 and 10 mm"
             )
-        found[contrast] = tuple(float(size) for size in voxel)
+        x, y, z = map(float, voxel)
+        found[contrast] = (x, y, z)
     return found
 
 

@@ -13,6 +13,7 @@ from scipy import ndimage
 from normscan.cohorts.simulation.head import HEAD_TISSUES, head_fractions
 from normscan.cohorts.simulation.noise import resized
 from normscan.errors import NormscanError
+from normscan.files import load_nifti
 
 BRAIN_TISSUES = ("csf", "gm", "wm")
 TISSUES = BRAIN_TISSUES + HEAD_TISSUES
@@ -80,18 +81,15 @@ def template_shape(spacing: float) -> tuple[int, int, int]:
 @cache
 def _icbm(kind: str) -> tuple[np.ndarray, np.ndarray]:
     """A map (x, y, z) in [0, 1] and its affine, read from nilearn's own folder."""
-    import nibabel
-
     package = find_spec("nilearn")
-    if package is None:
+    if package is None or not package.submodule_search_locations:
         raise NormscanError("nilearn is not installed; simulated cohorts need its brain maps")
     folder = Path(package.submodule_search_locations[0]) / "datasets" / "data"
     path = folder / f"mni_icbm152_{kind}_tal_nlin_sym_09a_converted.nii.gz"
     if not path.exists():
         raise NormscanError(f"{path}: no such file; simulated cohorts need nilearn 0.10 to 0.13")
-    image = nibabel.load(path)
-    data = np.asanyarray(image.dataobj)
-    return data.astype(np.float32) / np.float32(data.max()), np.asarray(image.affine, float)
+    data, affine = load_nifti(path)
+    return data / data.max(), affine.astype(float)
 
 
 def _resampled(volume: np.ndarray, source: np.ndarray, affine: np.ndarray, shape) -> np.ndarray:
@@ -99,7 +97,7 @@ def _resampled(volume: np.ndarray, source: np.ndarray, affine: np.ndarray, shape
     factor = affine[0, 0] / abs(source[0, 0])
     smooth = ndimage.gaussian_filter(volume, 0.35 * factor) if factor > 1 else volume
     matrix = np.linalg.inv(source) @ affine
-    return resized(smooth, np.diag(matrix)[:3], shape, matrix[:3, 3])
+    return resized(smooth, np.diag(matrix)[:3].tolist(), shape, matrix[:3, 3].tolist())
 
 
 def _largest(mask: np.ndarray) -> np.ndarray:

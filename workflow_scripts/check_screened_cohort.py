@@ -1,0 +1,19 @@
+"""Report all problems of a cohort to be screened, also that its scans are known already."""
+
+from gate import pass_gate, read_reports
+from job import run
+from normscan.cohorts.duplicates import known_elsewhere
+
+
+def main(snakemake) -> None:
+    params, cohort = snakemake.params, snakemake.wildcards.cohort
+    reports, _ = read_reports(snakemake.input.reports)
+    others, roles = read_reports(snakemake.input.others)
+    known = known_elsewhere(cohort, reports[cohort], others, roles)
+    found = [
+        {**one, "problems": one["problems"] + known.get(one["scan"], [])} for one in reports[cohort]
+    ]
+    pass_gate(snakemake.output[0], {cohort: found}, [], params.on_bad_scan, params.excluded)
+
+
+run(snakemake, main)

@@ -1,0 +1,112 @@
+"""What one approach reaches on one split of a cohort: rows of ``metrics.tsv``, and curves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas
+
+from normscan.evaluation.curves import auprc, auroc, thinned
+from normscan.evaluation.froc import froc_curve
+from normscan.evaluation.metrics import marked, over_scans, over_subjects, score_metrics
+from normscan.evaluation.residuals import Residuals, chi_square, linear_histograms
+from normscan.postprocessing.histograms import ScoreHistogram
+
+ROW = ["level", "subject", "scan", "threshold_rule", "metric", "value"]
+_SCAN = ROW[1:]
+
+
+def split_rows(
+    subject_of: Mapping[str, str],
+    histograms: Mapping[str, ScoreHistogram],
+    residuals: Mapping[str, tuple[Residuals, Residuals]],
+    scores: pandas.DataFrame,
+    *,
+    residual: bool,
+    chosen_here: Iterable[str] = (),
+) -> pandas.DataFrame:
+    """Metrics of pooled voxels (level ``cohort``), of every subject and of every scan.
+
+    Parameters
+    ----------
+    subject_of : scan -> subject, of the scans to report on; at least one.
+    histograms : scan -> its filtered scores.
+    residuals : scan -> its unfiltered map on normal and on anomalous voxels.
+    scores : columns scan, threshold_rule, metric, value: detections at every operating point.
+    residual : whether the map is a residual of a reconstruction.
+    chosen_here : rules whose threshold was chosen on these scans; they are marked as oracles.
+
+    Returns
+    -------
+    table : columns :data:`ROW`. A subject's value is the mean over its scans; means and standard
+        deviations of the level ``cohort`` are over subjects.
+    """
+    own = scores[scores["scan"].isin(list(subject_of))]
+    rules = {rule: marked(rule, chosen_here) for rule in own["threshold_rule"].unique()}
+    detected = own.assign(
+        subject=own["scan"].map(subject_of), threshold_rule=own["threshold_rule"].map(rules)
+    )
+    free = [
+        [subject, scan, *row]
+        for scan, subject in sorted(subject_of.items())
+        for row in score_metrics(histograms[scan], *residuals[scan], residual=residual)
+    ]
+    free = pandas.DataFrame(free, columns=_SCAN)
+    pooled, normal, anomalous = _pooled(subject_of, histograms, residuals)
+    whole = score_metrics(pooled, normal, anomalous, residual=residual)
+    whole += over_subjects(over_scans(detected[_SCAN]))
+    scans = pandas.concat([free, detected[_SCAN]] if len(detected) else [free])
+    levels = {
+        "cohort": pandas.DataFrame(whole, columns=_SCAN[2:]),
+        "subject": over_scans(scans),
+        "scan": scans,
+    }
+    tables = [table.assign(level=level) for level, table in levels.items()]
+    return pandas.concat(tables, ignore_index=True).reindex(columns=ROW)
+
+
+def split_curves(
+    scans: Iterable[str],
+    histograms: Mapping[str, ScoreHistogram],
+    residuals: Mapping[str, tuple[Residuals, Residuals]],
+    froc: pandas.DataFrame,
+) -> dict[str, Any]:
+    """Points of the curves of all voxels of some scans (at least one) together, for plotting.
+
+    Parameters
+    ----------
+    scans, histograms, residuals : as for :func:`split_rows`.
+    froc : columns of :mod:`normscan.evaluation.froc`; its curve pools the lesions of all scans.
+    """
+    scans = list(scans)
+    pooled, normal, anomalous = _pooled(scans, histograms, residuals)
+    edges, *bars = linear_histograms(normal, anomalous)
+    return {
+        **thinned(pooled),
+        "froc": froc_curve(froc[froc["scan"].isin(scans)]),
+        "auroc": auroc(pooled),
+        "auprc": auprc(pooled),
+        "prevalence": float(pooled.lesion.sum() / (pooled.lesion + pooled.normal).sum()),
+        "edges": edges.tolist(),
+        "normal": bars[0].round(3).tolist(),
+        "anomalous": bars[1].round(3).tolist(),
+        "chi_square": chi_square(normal, anomalous),
+    }
+
+
+def _pooled(scans: Iterable[str], histograms, residuals):
+    """Scores, residuals of normal and of anomalous voxels of several scans together."""
+    scans = list(scans)
+    return (
+        _total(histograms[scan] for scan in scans),
+        *(_total(residuals[scan][place] for scan in scans) for place in (0, 1)),
+    )
+
+
+def _total(values):
+    """Sum of values that add up; there is at least one."""
+    first, *others = values
+    for value in others:
+        first = first + value
+    return first

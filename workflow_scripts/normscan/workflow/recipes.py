@@ -1,0 +1,73 @@
+"""Protocols as plain values for the report, and recipes of papers that they are compared with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from normscan.files import value_digest
+from normscan.workflow.protocols import LIBRARY, NO_MODEL, Protocol, parse_protocol
+
+FOLDER = LIBRARY.parents[1] / "protocols"
+# Citation -> protocols that are this software's form of what the paper did, the main one first,
+# with digests of their files: one that was edited in place is that recipe no longer.
+RECIPES = {
+    "baur2021": {
+        "comparative_study": "dfa44b869256d839",
+        "training_subjects": "c7243a41da6ef1f8",
+        "original_networks": "49c6d1d1e0eb29e6",
+    }
+}
+
+
+def recipe(protocol: Protocol) -> dict[str, Any]:
+    """Everything that a protocol does to scans, with all settings; only models that are used."""
+    used = {approach.model for approach in protocol.approaches.values()} - {NO_MODEL}
+    return {
+        "contrasts": list(protocol.contrasts),
+        "steps": [{"step": step.kind, **step.settings} for step in protocol.steps],
+        "slices": protocol.slices,
+        "shares": list(protocol.shares),
+        "models": {
+            name: {"family": model.family, **model.settings}
+            for name, model in protocol.models.items()
+            if name in used
+        },
+        "approaches": [
+            {
+                "title": one.title,
+                "model": "" if one.model == NO_MODEL else one.model,
+                "detector": one.detector,
+                "settings": one.settings,
+            }
+            for one in protocol.approaches.values()
+        ],
+        "postprocessing": protocol.postprocessing,
+        "rules": [rule.label for rule in protocol.rules],
+    }
+
+
+def reference(protocol: Protocol) -> dict[str, Any] | None:
+    """The recipe of the paper that a protocol cites.
+
+    Returns
+    -------
+    None : no recipe of that paper is known. Otherwise ``name`` of the recipe, and ``recipe`` as of
+        :func:`recipe`, None when its file is not as it was shipped.
+    """
+    known = RECIPES.get(protocol.citation, {})
+    if not known:
+        return None
+    name = protocol.name if protocol.name in known else next(iter(known))
+    path = FOLDER / f"{name}.yaml"
+    content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if content_digest(content) != known[name]:
+        return {"name": name, "recipe": None}
+    shipped, _ = parse_protocol(name, content)
+    return {"name": name, "recipe": recipe(shipped) if shipped else None}
+
+
+def content_digest(content: dict[str, Any]) -> str:
+    """Digest of what a protocol's file says, its description left out."""
+    return value_digest({key: value for key, value in content.items() if key != "description"})
