@@ -10,7 +10,7 @@ from fake_models import CPU, Linear
 from normscan.detectors import restoration
 from normscan.detectors.inference import elbo_and_gradient, for_inference
 from normscan.detectors.restoration import descend, objective, tune
-from normscan.detectors.restoring import PUBLISHED, choose_tv_weight, published_weight
+from normscan.detectors.restoring import PUBLISHED, Criterion, choose_tv_weight, published_weight
 from normscan.detectors.variation import total_variation, variation_gradient
 from normscan.errors import ConfigError
 from normscan.models import vae
@@ -246,7 +246,12 @@ def test_another_criterion_can_be_put_in():
 
     slices = np.zeros((3, 1, 4, 4), np.float32)
     weight, record = choose_tv_weight(
-        Linear(), slices, [0.5, 1, 2, 3], fake, device=CPU, criterion=blob_left, faint=0
+        Linear(),
+        slices,
+        [0.5, 1, 2, 3],
+        fake,
+        device=CPU,
+        criterion=Criterion("blob_left", blob_left),
     )
     assert (weight, record["how"], record["criterion"]) == (2, "interior minimum", "blob_left")
     np.testing.assert_allclose([row["blob_left"] for row in record["table"]], [0.6, 0.5, 0, 0.5])

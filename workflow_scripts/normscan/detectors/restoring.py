@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -27,15 +27,36 @@ if TYPE_CHECKING:
 
 # solve(model, inputs, tv_weight=...) -> restored slices, each on its own.
 Solver = Callable[..., Tensor]
-# criterion(restore, slices) -> a sum over their pixels, the smaller the better; restore(slices)
-# gives restored ones, by whatever solver.
-Criterion = Callable[[Callable[[Tensor], Tensor], Tensor], Tensor]
 LOG = logging.getLogger("normscan")
 # You et al. 2019, sections 4.2 and 3.1: the weight, and the longer side of the slices in pixels.
 PUBLISHED, PUBLISHED_SIDE = 1.8, 198
 WIDENINGS = 4
-FAINT = 0.05
 ADVICE = "choose smaller steps (step_size; short_step of proximal_restoration)"
+
+
+def mean_change(restore: Callable[[Tensor], Tensor], slices: Tensor) -> Tensor:
+    """What a restoration changes, summed over all pixels."""
+    return (restore(slices) - slices).abs().sum(dtype=torch.float64)
+
+
+class Criterion(NamedTuple):
+    """What the best weight makes least, on healthy slices.
+
+    Attributes
+    ----------
+    name : in the record of the search.
+    value : of (restore, slices), a sum over their pixels; ``restore(slices)`` gives restored ones,
+        by whatever solver.
+    faint : share of the smallest weight's value below which nothing is restored any more; 0 for a
+        criterion that is best at 0.
+    """
+
+    name: str
+    value: Callable[[Callable[[Tensor], Tensor], Tensor], Tensor]
+    faint: float = 0.0
+
+
+CHANGE = Criterion("mean_change", mean_change, faint=0.05)
 
 
 def restore(
@@ -112,8 +133,7 @@ def choose_tv_weight(
     *,
     device: torch.device,
     slices_at_once: int | None = None,
-    criterion: Criterion | None = None,
-    faint: float = FAINT,
+    criterion: Criterion = CHANGE,
 ) -> tuple[float, dict[str, Any]]:
     """The weight whose restoration changes healthy slices least (You et al. 2019, section 2.3).
 
@@ -121,16 +141,15 @@ def choose_tv_weight(
     or halving the weight up to ``WIDENINGS`` times. The paper finds its minimum inside. Without
     the jitter of the loop's steps there may be none: the heavier the total variation, the less
     changes, down to nothing restored at all. So a least value that stays at an edge, or that is
-    below ``faint`` of the smallest weight's, does not determine the weight, and the published one
-    is taken (:func:`published_weight`). It depends on no label and no scan, neither on the solver
-    nor on the range that was searched, as the knee of a falling curve would.
+    below the criterion's ``faint``, does not determine the weight, and the published one is taken
+    (:func:`published_weight`). It depends on no label and no scan, neither on the solver nor on the
+    range that was searched, as the knee of a falling curve would.
 
     Parameters
     ----------
     healthy : float32 (n, contrasts, height, width).
     candidates : weights of the TV; of equally good ones the first is taken.
-    criterion : what is to be least; None: the change. Its name is in the record.
-    faint : share of the smallest weight's value; 0 for a criterion that is best at 0.
+    criterion : what is to be least.
 
     Returns
     -------
@@ -148,10 +167,9 @@ def choose_tv_weight(
     weights = [check_at_least("tv_candidates", weight, 0) for weight in candidates]
     size = batch_size(slices_at_once, device)
     model = for_inference(model, device)
-    judge = criterion or mean_change
 
     def measure(weight: float) -> float | None:
-        total = _sum(judge, model, healthy, solve, weight, size, device)
+        total = _sum(criterion, model, healthy, solve, weight, size, device)
         return total / healthy.size if np.isfinite(total) else None
 
     tried = {w: measure(w) for w in progress(weights, "weight of the total variation")}
@@ -159,35 +177,15 @@ def choose_tv_weight(
         raise ConfigError(
             f"the restoration of healthy slices diverges for every one of tv_candidates; {ADVICE}"
         )
-    for _ in range(WIDENINGS):
-        further = _beyond(tried, faint)
-        if further is None:
-            break
-        LOG.info("tv_weight: the least value is at an edge of the candidates; trying %g", further)
-        tried[further] = measure(further)
-    weight, reason = _least(tried), _degenerate(tried, faint)
-    published = published_weight(healthy.shape[-2:])
+    _widen(tried, measure, criterion.faint)
+    weight, reason = _least(tried), _degenerate(tried, criterion.faint)
     if reason:
-        LOG.warning(
-            "tv_weight: healthy scans do not determine it: %s; the published one is taken, %g at "
-            "this size of slices",
-            reason,
-            published,
-        )
-        weight = published
-        if weight not in tried:
-            tried[weight] = measure(weight)
-        if tried[weight] is None:
-            raise ConfigError(
-                f"tv_weight: not determined by healthy scans ({reason}), and under the published "
-                f"one, {published:g}, the restoration diverges; {ADVICE}"
-            )
-    name = judge.__name__
+        weight = _fall_back(tried, measure, reason, published_weight(healthy.shape[-2:]))
     return weight, {
-        "criterion": name,
+        "criterion": criterion.name,
         "how": "fallback" if reason else "interior minimum",
         "reason": reason,
-        "table": [{"tv_weight": one, name: value} for one, value in tried.items()],
+        "table": [{"tv_weight": one, criterion.name: value} for one, value in tried.items()],
     }
 
 
@@ -198,14 +196,45 @@ def published_weight(shape: tuple[int, ...]) -> float:
     4.2). A structure's likelihood counts its pixels and its total variation those at its border:
     on slices half as wide there are a quarter and a half as many. In proportion to the slice's
     side, the weight keeps structures of the same size; as it stands, it would flatten small lesions
-    of coarse slices. Not from the paper, whose likelihood is Gaussian as well.
+    of coarse slices. The proportion is not from the paper; nor is the L1 likelihood that most
+    models have here, where the paper's is Gaussian.
     """
     return round(PUBLISHED * max(shape) / PUBLISHED_SIDE, 3)
 
 
-def mean_change(restore: Callable[[Tensor], Tensor], slices: Tensor) -> Tensor:
-    """What a restoration changes, summed over all pixels."""
-    return (restore(slices) - slices).abs().sum(dtype=torch.float64)
+def _widen(
+    tried: dict[float, float | None], measure: Callable[[float], float | None], faint: float
+) -> None:
+    """Try weights beyond the edge at which the least value lies, until it lies inside."""
+    for _ in range(WIDENINGS):
+        further = _beyond(tried, faint)
+        if further is None:
+            return
+        LOG.info("tv_weight: the least value is at an edge of the candidates; trying %g", further)
+        tried[further] = measure(further)
+
+
+def _fall_back(
+    tried: dict[float, float | None],
+    measure: Callable[[float], float | None],
+    reason: str,
+    published: float,
+) -> float:
+    """The published weight, which is tried as well. ConfigError where it diverges."""
+    LOG.warning(
+        "tv_weight: healthy scans do not determine it: %s; the published one is taken, %g at this "
+        "size of slices",
+        reason,
+        published,
+    )
+    if published not in tried:
+        tried[published] = measure(published)
+    if tried[published] is None:
+        raise ConfigError(
+            f"tv_weight: not determined by healthy scans ({reason}), and under the published one, "
+            f"{published:g}, the restoration diverges; {ADVICE}"
+        )
+    return published
 
 
 def _usable(tried: dict[float, float | None]) -> dict[float, float]:
@@ -266,6 +295,6 @@ def _sum(
     """The criterion, summed over all slices."""
 
     def compute(_: slice, batch: Tensor) -> float:
-        return float(criterion(partial(solve, model, tv_weight=weight), batch))
+        return float(criterion.value(partial(solve, model, tv_weight=weight), batch))
 
     return sum(value for _, value in each_batch(compute, slices, size, device))

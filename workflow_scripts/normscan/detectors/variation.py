@@ -91,36 +91,29 @@ def shrink_variation_well(
     ``ACCURACY`` of what is minimised (without its square, which only keeps r near), or after
     ``DOUBLINGS``. Images do not influence each other.
     """
-    found, dual = shrink_variation(images, centre, length, weight, steps, dual)
+    found, (down, right) = shrink_variation(images, centre, length, weight, steps, dual)
     rows = torch.arange(len(images), device=images.device)
     for doubling in range(1, DOUBLINGS + 1):
-        own = found[rows]
-        change = weight * total_variation(own)
-        value = change + (own - centre[rows]).abs().flatten(1).sum(dim=1)
-        gap = change - weight * _inner(differences(own), tuple(one[rows] for one in dual))
-        rows = rows[gap > ACCURACY * value]
+        own = (down[rows], right[rows])
+        change = weight * total_variation(found[rows])
+        value = change + (found[rows] - centre[rows]).abs().flatten(1).sum(dim=1)
+        far = change - weight * _inner(differences(found[rows]), own) > ACCURACY * value
+        rows = rows[far]
         if not len(rows):
             break
+        start, more = (own[0][far], own[1][far]), steps * 2**doubling
         better, ended = shrink_variation(
-            images[rows],
-            centre[rows],
-            length[rows],
-            weight,
-            steps * 2**doubling,
-            tuple(one[rows] for one in dual),
+            images[rows], centre[rows], length[rows], weight, more, start
         )
-        found, dual = _with(found, rows, better), tuple(map(_with, dual, (rows, rows), ended))
-    return found, dual
+        found = found.index_copy(0, rows, better)
+        down, right = (a.index_copy(0, rows, b) for a, b in zip((down, right), ended))
+    return found, (down, right)
 
 
-def _inner(one: tuple[Tensor, ...], other: tuple[Tensor, ...]) -> Tensor:
+def _inner(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> Tensor:
     """Inner product of each image's differences with its dual (n,)."""
-    return sum((a * b).flatten(1).sum(dim=1) for a, b in zip(one, other))
-
-
-def _with(tensor: Tensor, rows: Tensor, values: Tensor) -> Tensor:
-    """A copy with other values in some rows."""
-    return tensor.index_copy(0, rows, values)
+    down, right = ((a * b).flatten(1).sum(dim=1) for a, b in zip(one, other))
+    return down + right
 
 
 def differences(images: Tensor) -> tuple[Tensor, Tensor]:
