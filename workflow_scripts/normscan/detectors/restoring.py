@@ -181,7 +181,7 @@ def choose_tv_weight(
                 f"tv_weight: not determined by healthy scans ({reason}), and under the published "
                 f"one, {PUBLISHED}, the restoration diverges; {ADVICE}"
             )
-    name = judge.__name__
+    name = getattr(judge, "__name__", "criterion")
     return weight, {
         "criterion": name,
         "how": "fallback" if reason else "interior minimum",

@@ -107,15 +107,17 @@ def shrink_variation_well(
             length[rows],
             weight,
             steps * 2**doubling,
-            tuple(one[rows] for one in dual),
+            (dual[0][rows], dual[1][rows]),
         )
-        found, dual = _with(found, rows, better), tuple(map(_with, dual, (rows, rows), ended))
+        found = _with(found, rows, better)
+        dual = _with(dual[0], rows, ended[0]), _with(dual[1], rows, ended[1])
     return found, dual
 
 
 def _inner(one: tuple[Tensor, ...], other: tuple[Tensor, ...]) -> Tensor:
     """Inner product of each image's differences with its dual (n,)."""
-    return sum((a * b).flatten(1).sum(dim=1) for a, b in zip(one, other))
+    down, right = ((a * b).flatten(1).sum(dim=1) for a, b in zip(one, other))
+    return down + right
 
 
 def _with(tensor: Tensor, rows: Tensor, values: Tensor) -> Tensor:
