@@ -10,7 +10,7 @@ from fake_models import CPU, Linear
 from normscan.detectors import restoration
 from normscan.detectors.inference import elbo_and_gradient, for_inference
 from normscan.detectors.restoration import descend, objective, tune
-from normscan.detectors.restoring import PUBLISHED, choose_tv_weight
+from normscan.detectors.restoring import PUBLISHED, choose_tv_weight, published_weight
 from normscan.detectors.variation import total_variation, variation_gradient
 from normscan.errors import ConfigError
 from normscan.models import vae
@@ -157,7 +157,7 @@ def choose(change, candidates):
     def fake(model, inputs, *, tv_weight):
         return inputs + change(tv_weight)
 
-    slices = np.zeros((3, 1, 4, 4), np.float32)
+    slices = np.zeros((1, 1, 158, 198), np.float32)
     weight, record = choose_tv_weight(Linear(), slices, candidates, fake, device=CPU)
     return weight, record, [row["tv_weight"] for row in record["table"]]
 
@@ -219,6 +219,16 @@ def test_where_the_change_determines_no_weight_the_published_one_is_taken(
     assert "healthy scans do not determine it" in caplog.text and reason in caplog.text
 
 
+@pytest.mark.parametrize(("side", "weight"), [(198, 1.8), (99, 0.9), (128, 1.164), (64, 0.582)])
+def test_the_published_weight_is_in_proportion_to_the_slices(side, weight):
+    """A square of a given part of the slice weighs the same against its total variation."""
+    assert published_weight((side, side)) == weight
+    square = torch.zeros(1, 1, side, side)
+    square[..., : side // 3, : side // 3] = 1
+    share = weight * total_variation(square) / square.sum()
+    torch.testing.assert_close(share, torch.tensor([0.0545]), rtol=0.03, atol=0)
+
+
 def test_the_published_weight_must_not_diverge_either():
     with pytest.raises(ConfigError, match=r"tv_weight: not determined .*1\.8.*diverges; choose"):
         choose(lambda w: 1 + w if w < 1 else np.nan, [0.0, 0.6])
@@ -263,7 +273,8 @@ def test_tuning_takes_slices_from_all_over_the_store(linear):
     settings, record = tune(linear, store, seed=0, device=CPU, **chosen)
     assert store.numbers == [0, 12, 24, 37, 49]
     least = min(record["table"], key=lambda row: row["mean_change"])["tv_weight"]
-    assert settings == {"tv_weight": least if record["how"] == "interior minimum" else PUBLISHED}
+    chosen_here = least if record["how"] == "interior minimum" else published_weight((4, 4))
+    assert settings == {"tv_weight": chosen_here}
     tune(linear, store, seed=0, device=CPU, **{**chosen, "tv_slices": 500})
     assert store.numbers == list(range(50))
 

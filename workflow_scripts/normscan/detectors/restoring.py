@@ -31,8 +31,8 @@ Solver = Callable[..., Tensor]
 # gives restored ones, by whatever solver.
 Criterion = Callable[[Callable[[Tensor], Tensor], Tensor], Tensor]
 LOG = logging.getLogger("normscan")
-# You et al. 2019, section 4.2; where healthy scans do not determine the weight.
-PUBLISHED = 1.8
+# You et al. 2019, sections 4.2 and 3.1: their weight, and the longer side of their slices in pixels.
+PUBLISHED, PUBLISHED_SIDE = 1.8, 198
 WIDENINGS = 4
 FAINT = 0.05
 ADVICE = "choose smaller steps (step_size; short_step of proximal_restoration)"
@@ -121,10 +121,9 @@ def choose_tv_weight(
     or halving the weight up to ``WIDENINGS`` times. The paper finds its minimum inside. Without
     the jitter of the loop's steps there may be none: the heavier the total variation, the less
     changes, down to nothing restored at all. So a least value that stays at an edge, or that is
-    below ``faint`` of the smallest weight's, does not determine the weight, and that of the paper
-    is taken (``PUBLISHED``; section 4.2: the AUC was stable from 0.6 to 4.0 around it). It depends
-    on no label, on no scan, and on neither the solver nor the range that was searched, which the
-    knee of a falling curve does.
+    below ``faint`` of the smallest weight's, does not determine the weight, and the published one
+    is taken (:func:`published_weight`). It depends on no label and no scan, neither on the solver
+    nor on the range that was searched, as the knee of a falling curve would.
 
     Parameters
     ----------
@@ -167,19 +166,21 @@ def choose_tv_weight(
         LOG.info("tv_weight: the least value is at an edge of the candidates; trying %g", further)
         tried[further] = measure(further)
     weight, reason = _least(tried), _degenerate(tried, faint)
+    published = published_weight(healthy.shape[-2:])
     if reason:
         LOG.warning(
-            "tv_weight: healthy scans do not determine it: %s; %g is taken, as published",
+            "tv_weight: healthy scans do not determine it: %s; the published one is taken, %g at "
+            "this size of slices",
             reason,
-            PUBLISHED,
+            published,
         )
-        weight = PUBLISHED
+        weight = published
         if weight not in tried:
             tried[weight] = measure(weight)
         if tried[weight] is None:
             raise ConfigError(
                 f"tv_weight: not determined by healthy scans ({reason}), and under the published "
-                f"one, {PUBLISHED}, the restoration diverges; {ADVICE}"
+                f"one, {published:g}, the restoration diverges; {ADVICE}"
             )
     name = getattr(judge, "__name__", "criterion")
     return weight, {
@@ -188,6 +189,18 @@ def choose_tv_weight(
         "reason": reason,
         "table": [{"tv_weight": one, name: value} for one, value in tried.items()],
     }
+
+
+def published_weight(shape: tuple[int, ...]) -> float:
+    """The weight of You et al. 2019 for slices of so many pixels (height, width).
+
+    They used 1.8 on slices of 158 x 198 pixels and found the AUC stable from 0.6 to 4.0 (section
+    4.2). A structure's likelihood counts its pixels and its total variation those at its border:
+    on slices half as wide there are a quarter and a half as many. In proportion to the slice's
+    side, the weight keeps structures of the same size; as it stands, it would flatten small lesions
+    of coarse slices. Not from the paper, whose likelihood is Gaussian as well.
+    """
+    return round(PUBLISHED * max(shape) / PUBLISHED_SIDE, 3)
 
 
 def mean_change(restore: Callable[[Tensor], Tensor], slices: Tensor) -> Tensor:

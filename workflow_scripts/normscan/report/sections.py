@@ -136,7 +136,8 @@ def undetermined_weights(tuned: Mapping[str, Mapping[str, Any]]) -> list[dict[st
         {
             "what": f"the weight of the total variation of {title} was not determined by healthy "
             "scans",
-            "why": f"{one['reason']}; {one['settings']['tv_weight']:g} is taken, as published",
+            "why": f"{one['reason']}; the published one is taken, "
+            f"{one['settings']['tv_weight']:g} at this size of slices",
         }
         for title, one in tuned.items()
         if one["how"] == "fallback"
