@@ -31,7 +31,7 @@ Solver = Callable[..., Tensor]
 # gives restored ones, by whatever solver.
 Criterion = Callable[[Callable[[Tensor], Tensor], Tensor], Tensor]
 LOG = logging.getLogger("normscan")
-# You et al. 2019, sections 4.2 and 3.1: their weight, and the longer side of their slices (pixels).
+# You et al. 2019, sections 4.2 and 3.1: the weight, and the longer side of the slices in pixels.
 PUBLISHED, PUBLISHED_SIDE = 1.8, 198
 WIDENINGS = 4
 FAINT = 0.05
