@@ -1,9 +1,10 @@
 """Restorations by the published loop and by the proximal solver, on patients of a finished run.
 
-For both: evaluations of the network per slice (mean, median, most), speed against the loop as the detector runs it and
-against the plain loop of restoration.py (all 500 steps), mean objective, correlation of the
-residual with that of the published 500 steps, and AUPRC (voxels of the brain, no post-processing
-but the sign prior). Both are also looked at on their way: where they stop is part of the method.
+For both: evaluations of the network per slice (mean, median, most), speed against the loop as the
+detector runs it and against the plain loop of restoration.py (all 500 steps), mean objective,
+correlation of the residual with that of the published 500 steps, and AUPRC (voxels of the brain, no
+post-processing but the sign prior). Both are also looked at on their way: where they stop is part
+of the method.
 
     python benchmarks/solvers.py --results results --bundle demo/vae/seed-0 --cohorts demo_ms
 
