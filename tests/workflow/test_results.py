@@ -148,6 +148,13 @@ def test_the_report_stands_alone_and_names_what_was_run(finished):
     ):
         assert part in report, part
     assert 'src="http' not in report and 'href="/' not in report
+    (path,) = (finished.results / "maps").rglob("vae/seed-0/tuned.json")
+    tuned = json.loads(path.read_text())
+    assert tuned["criterion"] == "mean_change" and tuned["table"]
+    assert tuned["how"] in ("interior minimum", "fallback")
+    assert bool(tuned["reason"]) == (tuned["how"] == "fallback")
+    line = "the weight of the total variation of vae, seed 0 was not determined by healthy scans"
+    assert (line in report) == (tuned["how"] == "fallback")
 
 
 def test_screening_has_a_page_per_scan(finished):
