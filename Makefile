@@ -13,7 +13,7 @@ $(VENV)/.installed: envs/lock.txt
 	touch $@
 
 demo: $(VENV)/.installed  ## simulate a cohort, run the workflow as shipped, screen new scans
-	$(BIN)/snakemake all
+	$(BIN)/snakemake prepare all
 	$(BIN)/snakemake screen
 
 study: $(VENV)/.installed  ## the whole comparative study on a simulated cohort

@@ -31,6 +31,7 @@ include: "rules/housekeeping.smk"
 
 localrules:
     all,
+    prepare,
     screen,
     clean_intermediates,
 
@@ -40,6 +41,12 @@ rule all:
     input:
         PLAN.path("report.html"),
         PLAN.path("metrics.tsv"),
+
+
+# Preprocessing of every cohort, the unlabelled ones as well: what needs no model.
+rule prepare:
+    input:
+        PLAN.all_packs(),
 
 
 rule screen:

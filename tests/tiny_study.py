@@ -199,7 +199,7 @@ class Workflow:
         """Jobs of a dry run: (rule, wildcards), without the target rules."""
         # The profiles are quiet about jobs.
         jobs = read_jobs(self.run("--dry-run", "--quiet=host", *arguments))
-        return [job for job in jobs if job[0] not in ("all", "screen")]
+        return [job for job in jobs if job[0] not in ("all", "prepare", "screen")]
 
     def counts(self, *arguments: str) -> dict[str, int]:
         """How many jobs of each rule a dry run names."""

@@ -67,7 +67,7 @@ def test_bad_scans_are_left_out_on_request_and_the_report_says_so(workflow):
 
 
 def test_the_same_scan_in_training_and_test(workflow):
-    workflow.without_models()
+    workflow.shrink()
     workflow.config["cohorts"]["twin"] = {
         "role": "healthy",
         "source": "bids",

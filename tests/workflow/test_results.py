@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import runpy
+from pathlib import Path
 from types import SimpleNamespace
 
 import nibabel
@@ -26,6 +28,24 @@ def detected(finished, approach: str, seed: int = 0) -> dict[str, dict]:
     for path in sorted(folder.glob("*.json")):
         scans |= json.loads(path.read_text())["scans"]
     return scans
+
+
+def test_a_run_says_little_and_names_its_results_at_the_end(finished):
+    """How far it is, no paragraph per job; the report's path comes last."""
+    for target, others in (
+        ("all", ["Log", "Metrics"]),
+        ("screen", ["Log", "Metrics", "Screening"]),
+    ):
+        lines = finished.said[target].splitlines()
+        assert len(lines) < 50, finished.said[target]
+        assert any(re.fullmatch(r"(\d+) of \1 jobs done in .*", line) for line in lines)
+        named = [line.split() for line in lines[-len(others) - 1 :]]
+        assert [name for name, _ in named] == [f"{name}:" for name in [*others, "Report"]]
+        assert all(Path(path).is_file() for _, path in named)
+        assert named[-1][1] == str(finished.results / "report.html")
+    again = finished.run("all").splitlines()
+    assert "Nothing to be done" in again[-3]
+    assert again[-1] == f"Report:  {finished.results}/report.html"
 
 
 def test_metrics_are_one_tidy_table(finished):

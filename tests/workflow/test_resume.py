@@ -57,7 +57,7 @@ def test_killed_jobs_resume_and_end_with_the_same_result(workflow, small):
 
     # The same study in another folder, undisturbed.
     for name in ("weights.safetensors", "curve.tsv", "curve.png"):
-        resumed, undisturbed = (only(w.results, name) for w in (workflow, small))
+        resumed, undisturbed = (only(w.results / "models", name) for w in (workflow, small))
         assert resumed.read_bytes() == undisturbed.read_bytes(), name
     assert target.read_bytes() == (small.results / "metrics.tsv").read_bytes()
     assert not list(workflow.results.rglob(".*.partial"))

@@ -89,6 +89,18 @@ class Inputs(Plan):
         steps = [self.steps[label] for label in chain.split("+")[1:]]
         return [{"step": step.kind, **step.settings} for step in steps]
 
+    def all_packs(self) -> list[str]:
+        """Slice packs of all cohorts, the unlabelled ones as well, for the protocols they serve."""
+        found = []
+        for name, protocol in self.study.protocols.items():
+            used = [
+                cohort
+                for cohort, entry in self.study.cohorts.items()
+                if protocol.uses(cohort, entry.role)
+            ]
+            found += self.packed(self.chain[name], self.pack[name], used)
+        return list(dict.fromkeys(found))
+
     # Maps and detections
 
     def map_manifest(self, w) -> str:
