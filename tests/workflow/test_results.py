@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-<<<<<<< HEAD
-import runpy
-from types import SimpleNamespace
-=======
 import re
+import runpy
 from pathlib import Path
->>>>>>> demo
+from types import SimpleNamespace
 
 import nibabel
 import numpy as np
