@@ -32,7 +32,10 @@ def detected(finished, approach: str, seed: int = 0) -> dict[str, dict]:
 
 def test_a_run_says_little_and_names_its_results_at_the_end(finished):
     """How far it is, no paragraph per job; the report's path comes last."""
-    for target, others in (("all", ["Log", "Metrics"]), ("screen", ["Log", "Metrics", "Screening"])):
+    for target, others in (
+        ("all", ["Log", "Metrics"]),
+        ("screen", ["Log", "Metrics", "Screening"]),
+    ):
         lines = finished.said[target].splitlines()
         assert len(lines) < 50, finished.said[target]
         assert any(re.fullmatch(r"(\d+) of \1 jobs done in .*", line) for line in lines)
