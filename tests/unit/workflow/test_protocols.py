@@ -30,7 +30,7 @@ def test_shipped_protocols_are_sound(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_shipped_restorations_take_steps_that_do_not_jitter(name):
-    """The loop as published, or the proximal solver: few long steps of the loop go astray."""
+    """The loop as published, or the solver without steps of the TV; few long steps go astray."""
     protocol, _ = parse_protocol(name, content(name))
     loops = [one for one in protocol.approaches.values() if one.detector == "restoration"]
     assert {(one.settings["steps"], one.settings["step_size"]) for one in loops} <= {(500, 1e-3)}
