@@ -16,8 +16,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow_scripts"))
 
-from normscan.networks.devices import prepare_torch
-from normscan.networks.memory import tune_allocator
+from normscan.compute.devices import prepare_torch
+from normscan.compute.memory import tune_allocator
 
 ROOT = Path(__file__).resolve().parents[1]
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}

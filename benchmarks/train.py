@@ -12,9 +12,9 @@ from contextlib import nullcontext
 import torch
 from common import default_allocator, flops, options, paired_with_peak, setup, table
 
+from normscan.compute.devices import autocast
 from normscan.models import registry
 from normscan.models.base import Updates
-from normscan.networks.devices import autocast
 
 
 def training_step(model, batch: torch.Tensor, update: Updates, precision: str = "float32"):

@@ -1,8 +1,8 @@
 """Report all problems of all cohorts in one list, before anything long starts."""
 
-from gate import pass_gate, read_reports
 from job import run
 from normscan.cohorts.checks import check_cohorts
+from normscan.cohorts.gate import pass_gate, read_reports
 
 
 def main(snakemake) -> None:

@@ -1,8 +1,8 @@
 """Report all problems of a cohort to be screened, also that its scans are known already."""
 
-from gate import pass_gate, read_reports
 from job import run
 from normscan.cohorts.duplicates import known_elsewhere
+from normscan.cohorts.gate import pass_gate, read_reports
 
 
 def main(snakemake) -> None:

@@ -8,7 +8,9 @@ import pandas
 from job import run
 from normscan.evaluation import study
 from normscan.evaluation.examples import typical_scans
+from normscan.evaluation.published import load_published
 from normscan.evaluation.significance import smallest_p
+from normscan.evaluation.truth import fullest_slice, load_truth
 from normscan.figures.bars import metric_bars
 from normscan.figures.slices import approach_rows
 from normscan.figures.study import (
@@ -21,8 +23,6 @@ from normscan.figures.study import (
 )
 from normscan.figures.style import save_figure
 from normscan.files import load_nifti, read_json, read_tsv, write_json, write_tsv
-from normscan.report.published import load_published
-from volumes import fullest_slice, load_truth
 
 # Approaches side by side in one picture.
 ABREAST = 6

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from approach import Applied
 from job import run
+from normscan.compute.devices import prepare_torch
+from normscan.detectors.applied import Applied
 from normscan.files import read_json, read_tsv, write_json
-from normscan.networks.devices import prepare_torch
 from normscan.progress import progress
 from normscan.slices.index import load_index, open_array
 

@@ -8,6 +8,7 @@ import pandas
 from job import run
 from normscan.evaluation.examples import typical_scans
 from normscan.evaluation.study import strongest, with_residuals
+from normscan.evaluation.truth import fullest_slice, load_truth
 from normscan.figures.bars import metric_bars
 from normscan.figures.curves import froc_curves, pr_curves, roc_curves
 from normscan.figures.dice import dice_distributions
@@ -15,7 +16,6 @@ from normscan.figures.residuals import residual_histograms
 from normscan.figures.slices import slice_rows
 from normscan.figures.style import save_figure
 from normscan.files import load_nifti, read_json, read_tsv, write_json
-from volumes import fullest_slice, load_truth
 
 SPLIT = "test"
 

@@ -8,12 +8,12 @@ from job import run
 from normscan.errors import NormscanError
 from normscan.evaluation.region import evaluated_region
 from normscan.evaluation.residuals import Residuals, save_residuals
+from normscan.evaluation.truth import load_truth
 from normscan.files import load_nifti, read_json, save_nifti, write_json
 from normscan.postprocessing.filter import filter_map
 from normscan.postprocessing.histograms import ScoreHistogram, save_histograms
 from normscan.progress import progress
 from normscan.slices.index import load_index
-from volumes import load_truth
 
 
 def main(snakemake) -> None:

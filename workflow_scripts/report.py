@@ -8,10 +8,10 @@ import pandas as pd
 from job import run
 from normscan import __version__
 from normscan.evaluation import study
+from normscan.evaluation.published import load_published
 from normscan.files import read_json, read_tsv, write_text
 from normscan.housekeeping import stage_sizes
 from normscan.report.citations import after, citation
-from normscan.report.published import load_published
 from normscan.report.report import build_report, leaderboard_sections
 from normscan.report.sections import lost_lesions, undetermined_weights
 from normscan.report.statistics import patient_table

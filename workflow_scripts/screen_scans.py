@@ -5,16 +5,16 @@ from pathlib import Path
 
 import numpy as np
 
-from approach import Applied
 from job import run
+from normscan.compute.devices import prepare_torch
+from normscan.detectors.applied import Applied
 from normscan.errors import BundleError
 from normscan.files import file_digest, load_nifti, read_json, save_nifti, write_json
-from normscan.networks.devices import prepare_torch
+from normscan.postprocessing.detections import write_detections
 from normscan.postprocessing.filter import filter_map
 from normscan.progress import progress
 from normscan.slices.index import PackIndex, differences, load_index, open_array
 from normscan.training.bundle import scans_seen
-from segmentation import write_detections
 
 LOG = logging.getLogger("normscan")
 

@@ -8,12 +8,12 @@ from job import run
 from normscan.evaluation.froc import COLUMNS as FROC_COLUMNS
 from normscan.evaluation.froc import froc_counts
 from normscan.evaluation.segmentation import segmentation_scores
+from normscan.evaluation.truth import load_truth
 from normscan.files import load_nifti, read_json, write_json, write_tsv
 from normscan.postprocessing.components import drop_small
+from normscan.postprocessing.detections import write_detections
 from normscan.progress import progress
 from normscan.slices.index import load_index
-from segmentation import write_detections
-from volumes import load_truth
 
 COLUMNS = ["scan", "subject", "threshold_rule", "metric", "value"]
 

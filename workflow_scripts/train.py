@@ -5,17 +5,17 @@ from pathlib import Path
 import numpy as np
 
 from job import run
+from normscan.cohorts.subjects import chosen_scans
+from normscan.compute.devices import prepare_torch
 from normscan.figures.style import save_figure
 from normscan.figures.training import training_curve
 from normscan.files import file_digest, value_digest, write_tsv
 from normscan.models import registry
-from normscan.networks.devices import prepare_torch
 from normscan.slices.store import SliceStore
 from normscan.training.bundle import save_bundle
 from normscan.training.checkpoint import remove_checkpoints
 from normscan.training.curve import ABOUT, best_epochs, history_table
 from normscan.training.loop import train
-from subjects import chosen_scans
 
 TRAINING = ("batch_size", "max_epochs", "patience", "precision")
 

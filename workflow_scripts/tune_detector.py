@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from approach import Applied
 from job import run
+from normscan.cohorts.subjects import chosen_scans
+from normscan.compute.devices import prepare_torch
+from normscan.detectors.applied import Applied
 from normscan.files import write_json
-from normscan.networks.devices import prepare_torch
 from normscan.slices.store import SliceStore
-from subjects import chosen_scans
 
 
 def main(snakemake) -> None:

@@ -16,6 +16,7 @@ ROOMS = [
     "cohorts",
     "preprocessing",
     "slices",
+    "compute",
     "networks",
     "models",
     "training",

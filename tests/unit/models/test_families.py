@@ -10,7 +10,7 @@ from torch.distributions import Normal, kl_divergence
 from normscan.errors import ConfigError
 from normscan.models import registry
 from normscan.models.base import NeuralModel
-from normscan.models.gaussian import draw, kl_to_standard
+from normscan.models.parts.gaussian import draw, kl_to_standard
 
 
 def made(family, **settings):

@@ -6,12 +6,12 @@ import time
 from pathlib import Path
 
 import normscan
-from normscan.networks import gpus
+from normscan.compute import gpus
 
 LIBRARY = Path(normscan.__file__).parents[1]
 JOB = """
 import sys
-from normscan.networks.gpus import claim_gpu
+from normscan.compute.gpus import claim_gpu
 index = claim_gpu(["GPU-one", "GPU-two"], sys.argv[1])
 print(index, flush=True)
 sys.stdin.read()

@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import nn
 
+from normscan.compute import devices
+from normscan.compute.memory import tune_allocator
 from normscan.errors import ConfigError
 from normscan.models import registry
-from normscan.networks import devices
 from normscan.networks import registry as networks
 from normscan.networks.folding import simplify_for_inference
-from normscan.networks.memory import tune_allocator
 from normscan.networks.normalisation import BatchNorm
 from normscan.networks.unified import (
     UnifiedDecoder,

@@ -7,10 +7,10 @@ from torch.distributions import Independent, Normal, kl_divergence
 
 from normscan.errors import ConfigError
 from normscan.models import registry
-from normscan.models.adversarial import critic_losses, gradient_penalty
 from normscan.models.base import Updates
-from normscan.models.gaussian import kl_to_standard
-from normscan.models.masking import paint_squares
+from normscan.models.parts.adversarial import critic_losses, gradient_penalty
+from normscan.models.parts.gaussian import kl_to_standard
+from normscan.models.parts.masking import paint_squares
 
 
 def made(family, **settings):

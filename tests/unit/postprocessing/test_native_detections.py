@@ -7,11 +7,11 @@ import pytest
 
 from normscan.files import load_nifti, read_tsv, save_nifti
 from normscan.postprocessing.components import label
+from normscan.postprocessing.detections import write_detections
 from normscan.preprocessing.grids import Grid
 from normscan.preprocessing.resample import resample
 from normscan.preprocessing.transforms import LPS, write_affine
 from normscan.slices.index import ScanEntry
-from segmentation import write_detections
 
 AXES = [f"{axis}_mm" for axis in "xyz"]
 ATLAS_SHAPE, ATLAS = (40, 44, 36), np.diag([2.0, 2, 2, 1])

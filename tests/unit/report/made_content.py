@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from normscan.evaluation.metrics import COLUMNS
+from normscan.evaluation.published import load_published
 from normscan.evaluation.study import comparisons
 from normscan.figures.bars import metric_bars
 from normscan.figures.curves import pr_curves, roc_curves
@@ -17,7 +18,6 @@ from normscan.figures.residuals import residual_histograms
 from normscan.figures.slices import slice_rows
 from normscan.figures.training import training_curve
 from normscan.report.citations import citation
-from normscan.report.published import load_published
 from normscan.report.report import leaderboard_sections
 
 TITLES = {

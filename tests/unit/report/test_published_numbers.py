@@ -3,7 +3,7 @@
 import pytest
 
 from normscan.errors import NormscanError
-from normscan.report.published import load_published
+from normscan.evaluation.published import load_published
 
 
 def test_tables_are_complete():

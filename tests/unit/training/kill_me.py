@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 from toys import MadeStore, build_adversarial
 
+from normscan.compute.devices import make_deterministic
 from normscan.files import value_digest
 from normscan.models import registry
-from normscan.networks.devices import make_deterministic
 from normscan.training.loop import train
 
 

@@ -7,10 +7,10 @@ import yaml
 from sklearn.metrics import roc_auc_score
 from toys import BreakingStore, Interrupted, MadeStore
 
+from normscan.compute.devices import make_deterministic
 from normscan.detectors import registry as detectors
 from normscan.models import registry
 from normscan.models.base import NeuralModel
-from normscan.networks.devices import make_deterministic
 from normscan.training.bundle import load_bundle, save_bundle
 from normscan.training.loop import train
 from tiny_study import REPOSITORY

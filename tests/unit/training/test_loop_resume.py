@@ -12,8 +12,8 @@ import torch
 from kill_me import train_slowly
 from toys import BreakingStore, Interrupted, MadeStore, MeanSlice, build_adversarial
 
+from normscan.compute.devices import make_deterministic
 from normscan.models import registry
-from normscan.networks.devices import make_deterministic
 from normscan.training.checkpoint import load_checkpoint, remove_checkpoints, save_checkpoint
 from normscan.training.loop import train
 

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from normscan.compute.devices import seeded
 from normscan.models.base import Estimator, NeuralModel, adam
-from normscan.networks.devices import seeded
 
 
 class MadeStore:

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
+from normscan.evaluation.published import load_published
 from normscan.networks import registry as networks
-from normscan.report.published import load_published
 from normscan.workflow.fingerprint import SCRIPTS
 from normscan.workflow.plan import Plan
 from normscan.workflow.protocols import parse_protocol

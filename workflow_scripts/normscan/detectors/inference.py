@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from normscan.compute.devices import channels_last
 from normscan.detectors.base import check_at_least
-from normscan.networks.devices import channels_last
 from normscan.networks.folding import simplify_for_inference
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from normscan.errors import ConfigError
-from normscan.models.coding import CodingModel, absolute_errors, build_model
+from normscan.models.parts.coding import CodingModel, absolute_errors, build_model
 from normscan.networks.registry import check_rate
 
 CAPABILITIES = {"reconstruct", "sample", "drop"}

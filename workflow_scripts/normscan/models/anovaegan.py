@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from normscan.models.adversarial import adversarial_adam, critic_losses
 from normscan.models.base import Updates
-from normscan.models.coding import build_model
-from normscan.models.gaussian import draw
+from normscan.models.parts.adversarial import adversarial_adam, critic_losses
+from normscan.models.parts.coding import build_model
+from normscan.models.parts.gaussian import draw
 from normscan.models.vae import Model as VAE
 from normscan.networks import registry as networks
 

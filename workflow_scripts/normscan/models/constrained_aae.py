@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from normscan.models.adversarial import adversarial_adam, critic_losses
 from normscan.models.base import Updates
-from normscan.models.coding import build_model
 from normscan.models.constrained_ae import Model as ConstrainedAE
+from normscan.models.parts.adversarial import adversarial_adam, critic_losses
+from normscan.models.parts.coding import build_model
 from normscan.networks.layers import initialise
 
 CAPABILITIES = {"reconstruct"}

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-from normscan.models.coding import CodingModel, absolute_errors, build_model
+from normscan.models.parts.coding import CodingModel, absolute_errors, build_model
 
 CAPABILITIES = {"reconstruct"}
 SETTINGS = {

@@ -12,8 +12,8 @@ from typing import Any
 
 from torch import Tensor
 
-from normscan.models.coding import CodingModel, absolute_errors, build_model
-from normscan.models.masking import paint_squares
+from normscan.models.parts.coding import CodingModel, absolute_errors, build_model
+from normscan.models.parts.masking import paint_squares
 
 CAPABILITIES = {"reconstruct"}
 # squares, largest_square: how many are painted over, and their largest side per slice side.

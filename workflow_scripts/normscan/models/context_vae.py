@@ -12,8 +12,8 @@ from typing import Any
 
 from torch import Tensor
 
-from normscan.models.coding import absolute_errors, build_model
-from normscan.models.masking import paint_squares
+from normscan.models.parts.coding import absolute_errors, build_model
+from normscan.models.parts.masking import paint_squares
 from normscan.models.vae import Model as VAE
 
 CAPABILITIES = {"reconstruct", "elbo", "sample"}

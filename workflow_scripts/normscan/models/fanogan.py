@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from normscan.errors import ConfigError
-from normscan.models.adversarial import adversarial_adam, critic_losses
 from normscan.models.base import Updates
-from normscan.models.coding import CodingModel, build_model
+from normscan.models.parts.adversarial import adversarial_adam, critic_losses
+from normscan.models.parts.coding import CodingModel, build_model
 from normscan.networks import registry as networks
 
 CAPABILITIES = {"reconstruct"}

@@ -23,8 +23,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from normscan.models.coding import CodingModel, absolute_errors, build_model
-from normscan.models.gaussian import draw, kl_to_standard
+from normscan.models.parts.coding import CodingModel, absolute_errors, build_model
+from normscan.models.parts.gaussian import draw, kl_to_standard
 from normscan.networks.layers import full_precision, initialise
 
 CAPABILITIES = {"reconstruct", "elbo", "sample"}

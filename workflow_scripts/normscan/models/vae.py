@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from normscan.models.coding import CodingModel, absolute_errors, build_model
-from normscan.models.gaussian import draw, kl_to_standard
+from normscan.models.parts.coding import CodingModel, absolute_errors, build_model
+from normscan.models.parts.gaussian import draw, kl_to_standard
 
 CAPABILITIES = {"reconstruct", "elbo", "sample"}
 SETTINGS = {

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from normscan.compute.devices import choose_precision, seeded
 from normscan.errors import ConfigError
 from normscan.files import value_digest
 from normscan.models.base import Estimator, NeuralModel
-from normscan.networks.devices import choose_precision, seeded
 from normscan.slices.store import SliceStore
 from normscan.training.checkpoint import load_checkpoint, save_checkpoint
 from normscan.training.run import Run

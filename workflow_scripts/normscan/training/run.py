@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from normscan.compute.devices import autocast, seeded
 from normscan.errors import TrainingError
 from normscan.models.base import NeuralModel, Updates
-from normscan.networks.devices import autocast, seeded
 from normscan.slices.batches import DeviceSlices, epoch_batches
 from normscan.slices.store import SliceStore
 from normscan.training.checkpoint import save_checkpoint

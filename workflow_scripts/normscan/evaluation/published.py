@@ -15,8 +15,8 @@ def load_published(study: str = "baur2021", dataset: str | None = None):
 
     Parameters
     ----------
-    study : name of a file of ``report/published``. ``baur2021``: Tables III to VI of Baur et al.,
-        Autoencoders for unsupervised anomaly segmentation in brain MR images, 2021.
+    study : name of a file of ``evaluation/published``. ``baur2021``: Tables III to VI of Baur et
+        al., Autoencoders for unsupervised anomaly segmentation in brain MR images, 2021.
     dataset : one of the study's data sets (``MS``, ``GB``, ``MSLUB``, ``MSSEG2015``); None: all.
 
     Returns

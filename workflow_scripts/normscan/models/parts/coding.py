@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from normscan.compute.devices import seeded
 from normscan.errors import ConfigError
 from normscan.models.base import NeuralModel, adam
 from normscan.networks import registry as networks
-from normscan.networks.devices import seeded
 
 M = TypeVar("M", bound=NeuralModel)
 # Settings of the training loop rather than of the model.

@@ -9,9 +9,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import torch
 from torch.utils import deterministic
 
+from normscan.compute.gpus import claim_gpu
+from normscan.compute.memory import tune_allocator
 from normscan.errors import ConfigError
-from normscan.networks.gpus import claim_gpu
-from normscan.networks.memory import tune_allocator
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 

@@ -1,0 +1,1 @@
+"""Where and how a job computes: device, threads, memory, determinism, precision."""
