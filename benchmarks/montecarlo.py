@@ -7,7 +7,6 @@ import torch
 from common import default_allocator, flops, options, paired_with_peak, setup, table
 
 from normscan.detectors import montecarlo
-from normscan.models import vae
 
 
 def plain(
@@ -26,7 +25,7 @@ def plain(
 def main() -> None:
     arguments = options(__doc__.splitlines()[0], slices=16, samples=100, size=128)
     device = setup(arguments)
-    model = vae.build(1, arguments.size).to(device).eval()
+    model = registry.build("vae", (1, 1, arguments.size)).to(device).eval()
     shape = (arguments.slices, 1, arguments.size, arguments.size)
     slices = np.random.default_rng(0).random(shape, dtype=np.float32)
     brain = np.ones((arguments.slices, *shape[2:]), bool)

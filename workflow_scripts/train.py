@@ -11,52 +11,76 @@ from normscan.figures.style import save_figure
 from normscan.figures.training import training_curve
 from normscan.files import file_digest, value_digest, write_tsv
 from normscan.models import registry
+from normscan.models.base import TRAINING
+from normscan.models.registry import MAIN
 from normscan.slices.store import SliceStore
-from normscan.training.bundle import save_bundle
+from normscan.training.bundle import ModelFacts, load_bundle, save_bundle
 from normscan.training.checkpoint import remove_checkpoints
 from normscan.training.curve import ABOUT, best_epochs, history_table
 from normscan.training.loop import train
 
-TRAINING = ("batch_size", "max_epochs", "patience", "precision")
-
 
 def main(snakemake) -> None:
-    params, seed = snakemake.params, int(snakemake.wildcards.seed)
+    params, files, seed = snakemake.params, snakemake.input, int(snakemake.wildcards.seed)
     device = prepare_torch(params.device, snakemake.threads)
-    tables = snakemake.input.subjects
-    scans = {
-        "train": chosen_scans(tables, "train", params.share, params.split_seed),
-        "validation": chosen_scans(tables, "validation"),
+    indices = [Path(path) for path in files.packs]
+    described = registry.describe(params.family)
+    seen = {
+        "inputs": params.inputs,
+        "targets": params.targets,
+        "neighbours": params.neighbours,
+        "layers": described["layers"],
     }
-    indices = [Path(path) for path in snakemake.input.packs]
-    stores = {split: SliceStore(indices, names) for split, names in scans.items()}
-    store = stores["train"]
-    # Checkpoints are found again by what determines this training, and by nothing else.
-    data = [scans, [file_digest(path) for path in indices]]
-    key = value_digest([params.code, params.family, params.settings, seed, data, str(device)])
-    checkpoints = Path(params.checkpoints, key)
-    model = registry.load(params.family).build(
-        contrasts=len(store.contrasts), size=store.size, seed=seed, **params.settings
+    chosen, stores = {}, {}
+    for name, stream in params.streams.items():
+        share = params.share if name == MAIN else 100
+        chosen[name] = chosen_scans(
+            files.subjects, "train", stream["cohorts"], share=share, seed=params.split_seed
+        )
+        stores[name] = SliceStore(indices, chosen[name], slices=stream["slices"], **seen)
+    main_stream = params.streams[MAIN]
+    chosen["validation"] = chosen_scans(files.subjects, "validation", main_stream["cohorts"])
+    validation = SliceStore(indices, chosen["validation"], slices=main_stream["slices"], **seen)
+    store = stores.pop(MAIN)
+    used = {
+        role: load_bundle(Path(weights), Path(bundle), device)
+        for role, weights, bundle in zip(params.uses, files.used_weights, files.used_bundles)
+    }
+    facts = ModelFacts(
+        params.family,
+        params.settings,
+        store.view.inputs,
+        store.view.targets,
+        store.size,
+        store.view.neighbours,
+        {role: ModelFacts.from_json(description) for role, (_, description) in used.items()},
     )
+    # Checkpoints are found again by what determines this training, and by nothing else.
+    data = [chosen, params.streams, [file_digest(path) for path in [*indices, *files.used_weights]]]
+    key = value_digest([params.code, facts.to_json(), seed, data, str(device)])
+    checkpoints = Path(params.checkpoints, key)
+    model = facts.build(seed, {role: one for role, (one, _) in used.items()})
     history = train(
         model,
         store,
-        stores["validation"],
+        validation,
+        others=stores,
         seed=seed,
         device=device,
         checkpoint=checkpoints,
         **{name: params.settings[name] for name in TRAINING if name in params.settings},
     )
+    trained_on = store.contents | {k: v for one in stores.values() for k, v in one.contents.items()}
+    scans = {"train": trained_on, "validation": validation.contents}
+    for role, (_, description) in used.items():
+        scans |= {f"{split}, {role}": one for split, one in description["scans"].items()}
     save_bundle(
         Path(snakemake.output.weights),
         Path(snakemake.output.bundle),
         model,
-        family=params.family,
-        settings=params.settings,
-        contrasts=store.contrasts,
-        size=store.size,
+        facts,
         fingerprint=store.fingerprint,
-        scans={split: one.contents for split, one in stores.items()},
+        scans=scans,
         seed=seed,
         history=history,
     )

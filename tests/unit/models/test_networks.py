@@ -17,6 +17,7 @@ from normscan.networks.unified import (
     decoder_filters,
     encoder_filters,
 )
+from normscan.slices.batch import Batch
 
 
 def test_the_network_of_the_study():
@@ -113,10 +114,10 @@ def test_running_statistics_are_plain_means_at_first():
 
 
 def test_folding_changes_nothing_but_rounding():
-    model = registry.load("vae").build(1, 32, latent=8)
+    model = registry.build("vae", (1, 1, 32), latent=8)
     slices = torch.rand(6, 1, 32, 32)
     for _ in range(3):
-        model.train().losses(slices)
+        model.train().losses(Batch.of(slices))
     folded = simplify_for_inference(model)
     model.eval()
     with torch.no_grad():

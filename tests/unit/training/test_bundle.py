@@ -1,7 +1,6 @@
 """Bundles: what is written comes back; what is broken or does not fit is refused."""
 
 import json
-import types
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from toys import MadeStore, build_adversarial, build_estimator
 from normscan.errors import BundleError
 from normscan.files import file_digest
 from normscan.models import registry
-from normscan.training.bundle import check_fit, load_bundle, save_bundle, scans_seen
+from normscan.training.bundle import ModelFacts, check_fit, load_bundle, save_bundle, scans_seen
 from normscan.training.loop import train
 
 FINGERPRINT = {
@@ -33,16 +32,13 @@ def write(folder, family="vae", model=None, settings=None):
     settings = (
         {**registry.describe("vae")["settings"], "latent": 8} if settings is None else settings
     )
-    model = model or registry.load(family).build(1, 16, **settings)
+    model = model or registry.build(family, (1, 1, 16), **settings)
     history = train(model, MadeStore(), MadeStore(6), seed=0, batch_size=5, max_epochs=2)
     files = folder / "weights.safetensors", folder / "bundle.json"
     save_bundle(
         *files,
         model,
-        family=family,
-        settings=settings,
-        contrasts=["FLAIR"],
-        size=16,
+        ModelFacts(family, settings, ("FLAIR",), ("FLAIR",), 16),
         fingerprint=FINGERPRINT,
         scans=SCANS,
         seed=0,
@@ -75,9 +71,8 @@ def test_equal_trainings_give_equal_bytes(tmp_path):
 @pytest.mark.parametrize("kind", ["adversarial", "estimator"])
 def test_every_kind_of_model_has_bundles(tmp_path, monkeypatch, kind):
     build = build_adversarial if kind == "adversarial" else build_estimator
-    described = {"capabilities": {"reconstruct"}, "by_dropout": set(), "settings": {}}
-    monkeypatch.setattr(registry, "load", lambda family: types.SimpleNamespace(build=build))
-    monkeypatch.setattr(registry, "describe", lambda family: described)
+    monkeypatch.setattr(registry, "build", lambda family, shape, **rest: build(1, 16))
+    monkeypatch.setattr(registry, "capabilities", lambda family, settings: {"reconstruct"})
     model, files = write(tmp_path, kind, build(1, 16), {})
     loaded, _ = load_bundle(*files)
     slices = torch.from_numpy(MadeStore(4, seed=3).slices)

@@ -44,7 +44,7 @@ def small_settings(family, changes=None):
 
 def trained(family, changes, store, folder):
     settings = small_settings(family, changes)
-    model = registry.load(family).build(contrasts=1, size=16, seed=1, **settings)
+    model = registry.build(family, (1, 1, 16), seed=1, **settings)
     names = ("batch_size", "max_epochs", "patience", "precision")
     options = {name: settings[name] for name in names if name in settings}
     history = train(model, store, MadeStore(6, seed=1), seed=1, checkpoint=folder, **options)
@@ -130,7 +130,7 @@ def test_published_networks_learn_and_are_bundled(tmp_path, family, network, bot
     }
     settings |= {"gan_steps": 3} if "gan_steps" in settings else {}
     assert registry.network_problems(family, settings, "models.m") == []
-    model = registry.load(family).build(contrasts=1, size=16, seed=1, **settings)
+    model = registry.build(family, (1, 1, 16), seed=1, **settings)
     options = {"batch_size": 6, "max_epochs": 3, "patience": 9, "precision": "float32"}
     history = train(model, MadeStore(12), MadeStore(6, seed=1), seed=1, **options)
     errors = [row["validation"] for row in history if row["validation"] is not None]

@@ -24,7 +24,7 @@ HERE = Path(__file__).parent
 def build(family):
     if family == "adversarial":
         return build_adversarial(1, 16)
-    return registry.load(family).build(1, 16, seed=1, latent=8, learning_rate=1e-3)
+    return registry.build(family, (1, 1, 16), seed=1, latent=8, learning_rate=1e-3)
 
 
 def run(model, store, folder, **options):
@@ -183,9 +183,9 @@ def test_files_of_others_stay_beside_checkpoints(tmp_path):
 
 
 def test_an_estimator_is_fitted_once(tmp_path):
-    first, store = MeanSlice(), MadeStore()
+    first, store = MeanSlice(1, 16), MadeStore()
     history = run(first, store, tmp_path)
-    again, unread = MeanSlice(), MadeStore()
+    again, unread = MeanSlice(1, 16), MadeStore()
     assert run(again, unread, tmp_path) == history
     assert store.read > 0 and unread.read == 0
     for name, value in first.state().items():

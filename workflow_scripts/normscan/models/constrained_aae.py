@@ -16,10 +16,11 @@ from torch import Tensor, nn
 from normscan.models.base import Updates
 from normscan.models.constrained_ae import Model as ConstrainedAE
 from normscan.models.parts.adversarial import adversarial_adam, critic_losses
-from normscan.models.parts.coding import build_model
 from normscan.networks.layers import initialise
+from normscan.slices.batch import Batch, SliceShape
 
 CAPABILITIES = {"reconstruct"}
+PARTS = {"encoder", "decoder"}
 SETTINGS = {
     "network": "unified",
     "bottleneck": "dense",
@@ -60,15 +61,14 @@ class Model(ConstrainedAE):
 
     def __init__(
         self,
-        contrasts: int,
-        size: int,
+        shape: SliceShape,
         *,
         latent: int = 128,
         penalty_weight: float = 10.0,
         critic_steps: int = 5,
         **settings: Any,
     ):
-        super().__init__(contrasts, size, latent=latent, **settings)
+        super().__init__(shape, latent=latent, **settings)
         self.penalty_weight, self.critic_steps = penalty_weight, critic_steps
         self.critic = CodeCritic(latent)
 
@@ -80,18 +80,13 @@ class Model(ConstrainedAE):
         }
         return {name: adversarial_adam(part, self.learning_rate) for name, part in parts.items()}
 
-    def training_step(self, phase: str, batch: Tensor, update: Updates) -> dict[str, Tensor]:
+    def training_step(self, phase: str, batch: Batch[Tensor], update: Updates) -> dict[str, Tensor]:
         losses = self.losses(batch)
         update("ae", losses["loss"])
-        code = self.encoder(batch)[0]
+        code = self.encoder(batch.slices)[0]
         for _ in range(self.critic_steps):
             drawn = torch.randn_like(code)
             judged = critic_losses(self.critic, drawn, code, self.penalty_weight)
             update("critic", judged["critic"])
         update("encoder", -self.critic(code).mean())
         return losses | judged
-
-
-def build(contrasts: int, size: int, seed: int = 0, **settings: Any) -> Model:
-    """A constrained AAE with weights that follow from ``seed``; settings as in ``SETTINGS``."""
-    return build_model(Model, SETTINGS, contrasts, size, seed, settings)

@@ -16,7 +16,7 @@ from normscan.networks.layers import full_precision, initialise
 from normscan.networks.normalisation import BatchNorm
 
 BOTTLENECKS = ["spatial"]
-CRITIC = True
+PARTS = {"encoder", "decoder", "critic"}
 FILTERS = (64, 128, 256, 512)
 SLOPE = 0.2
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from normscan.networks.residual import Decoder, Encoder
 
 BOTTLENECKS = ["dense"]
-CRITIC = False
+PARTS = {"encoder", "decoder"}
 
 
 def make_encoder(contrasts: int, size: int, latent: int, bottleneck: str, codes: int = 1):

@@ -12,7 +12,7 @@ from __future__ import annotations
 from normscan.networks.residual import Critic, Decoder, Encoder
 
 BOTTLENECKS = ["dense"]
-CRITIC = True
+PARTS = {"encoder", "decoder", "critic"}
 
 
 def make_encoder(contrasts: int, size: int, latent: int, bottleneck: str, codes: int = 1):

@@ -20,7 +20,7 @@ from normscan.networks.normalisation import BatchNorm
 
 # Bottlenecks that there are; with a critic, adversarial models can use this network.
 BOTTLENECKS = ["dense", "spatial"]
-CRITIC = True
+PARTS = {"encoder", "decoder", "critic"}
 # Rate at which entries of a code are dropped.
 DROPOUT = {"dense": 0.2}
 COARSEST = 8

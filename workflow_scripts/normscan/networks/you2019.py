@@ -15,7 +15,7 @@ from normscan.errors import ConfigError
 from normscan.networks.layers import full_precision, initialise
 
 BOTTLENECKS = ["spatial"]
-CRITIC = False
+PARTS = {"encoder", "decoder"}
 FILTERS = 64
 
 

@@ -15,7 +15,7 @@ from normscan.errors import ConfigError
 from normscan.networks.layers import full_precision, initialise
 
 BOTTLENECKS = ["dense"]
-CRITIC = False
+PARTS = {"encoder", "decoder"}
 MAPS = (16, 64, 256, 1024)
 
 

@@ -43,6 +43,8 @@ class ScanEntry:
     native: dict[str, str] = field(default_factory=dict)
     quality: dict[str, float] = field(default_factory=dict)
     content: dict[str, str] = field(default_factory=dict)
+    brain_voxels: list[int] = field(default_factory=list)
+    lesion_voxels: list[int] = field(default_factory=list)
 
     def slices_of(self, volume: np.ndarray) -> np.ndarray:
         """This scan's packed positions (n, x, y) of a volume (x, y, z) on the slice grid."""
@@ -85,6 +87,11 @@ class PackIndex:
                 return entry
         raise NormscanError(f"pack of cohort '{self.cohort}', shard {self.shard}: no scan {name}")
 
+    def rows_with_brain(self, entry: ScanEntry) -> np.ndarray:
+        """A scan's slices with enough brain, counted from its first."""
+        least = self.settings.get("slices", {}).get("min_brain_voxels", 1)
+        return np.flatnonzero(np.asarray(entry.brain_voxels or [least] * entry.count) >= least)
+
     def to_json(self) -> dict[str, Any]:
         """Plain values for the index file."""
         return {**asdict(self), "fingerprint": self.fingerprint}
@@ -125,6 +132,11 @@ def open_array(index: str | Path) -> np.ndarray:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise NormscanError(f"{path}: cannot be read ({error}); pack the scans again") from None
+
+
+def open_layer(index: str | Path, name: str) -> np.ndarray:
+    """The memory-mapped layer (slices, x, y) beside an index file."""
+    return np.load(Path(index).with_suffix(f".{name}.npy"), mmap_mode="r", allow_pickle=False)
 
 
 def stack_volume(slices: np.ndarray, scan: ScanEntry) -> np.ndarray:
