@@ -45,7 +45,7 @@ def test_all_slices_in_order(packs):
     store = SliceStore(packs)
     expected = everything(packs)
     assert len(store) == len(expected)
-    np.testing.assert_array_equal(np.concatenate(list(store.batches(7))), expected)
+    np.testing.assert_array_equal(np.concatenate([batch.slices for batch in store.batches(7)]), expected)
     assert (store.size, store.contrasts) == (16, ["FLAIR"])
     assert store.nbytes == expected.nbytes
     assert store.scans == [
@@ -59,8 +59,8 @@ def test_batches_across_packs_keep_the_order_asked_for(packs):
     store = SliceStore(packs)
     numbers = np.random.default_rng(0).permutation(len(store))[:23]
     found = store.batch(numbers)
-    assert found.dtype == np.float32
-    np.testing.assert_array_equal(found, everything(packs)[numbers])
+    assert found.slices.dtype == np.float32 and found.targets is found.slices
+    np.testing.assert_array_equal(found.slices, everything(packs)[numbers])
 
 
 def test_only_chosen_scans_are_there(packs):
@@ -71,8 +71,8 @@ def test_only_chosen_scans_are_there(packs):
         start, length = whole.ranges[name]
         assert length == count
         np.testing.assert_array_equal(
-            store.batch(np.arange(first, first + count)),
-            whole.batch(np.arange(start, start + length)),
+            store.batch(np.arange(first, first + count)).slices,
+            whole.batch(np.arange(start, start + length)).slices,
         )
 
 
@@ -118,9 +118,12 @@ def test_slices_reach_the_device_unchanged(packs, resident):
     assert slices.resident == resident
     numbers = np.array([5, 0, 11])
     batch = slices(numbers)
-    assert batch.is_contiguous(memory_format=torch.channels_last)
-    np.testing.assert_array_equal(batch, store.batch(numbers))
-    np.testing.assert_array_equal(torch.cat(list(slices.in_order(9))), everything(packs))
+    assert batch.slices.is_contiguous(memory_format=torch.channels_last)
+    assert batch.targets is batch.slices
+    np.testing.assert_array_equal(batch.slices, store.batch(numbers).slices)
+    np.testing.assert_array_equal(batch.position, store.batch(numbers).position)
+    found = torch.cat([part.slices for part in slices.in_order(9)])
+    np.testing.assert_array_equal(found, everything(packs))
 
 
 def test_slices_stream_on_the_cpu(packs):

@@ -136,7 +136,7 @@ def break_weights(files, kind):
         ("no json", "bundle.json: not a JSON file"),
         ("lacks key", "bundle.json: .*lacks family"),
         ("other format", "format 99"),
-        ("older format", "format 1; .* what a model was trained on; train the model again"),
+        ("older format", "format 1; .* inputs and targets; train the model again"),
         ("unknown family", "unknown model family 'vea' .did you mean 'vae'"),
         ("unknown setting", "cannot build the model: network: unknown network 'other'"),
     ],

@@ -108,15 +108,16 @@ class Run:
 
     def _phase(self) -> None:
         phase, limits = self.phase, self.model.limits(self.phase)
-        if not self.started:
-            self.model.start_phase(phase, self._training_batches)
-            self._make_optimisers()
-            self.started = True
         self.stopping.patience = limits.get("patience", self.patience)
         self.max_steps = limits.get("max_steps")
         unit, most = "step", self.max_steps
         if most is None:
             unit, most = "epoch", limits.get("max_epochs", self.max_epochs)
+        if not self.started:
+            self.model.start_phase(phase, self._training_batches)
+            if most:
+                self._make_optimisers()
+            self.started = True
         report = EpochReport(f"training, {phase}", self._done, most, unit)
         while self._done < most and not self.stopping.over:
             self._epoch()
