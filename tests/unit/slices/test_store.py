@@ -45,7 +45,9 @@ def test_all_slices_in_order(packs):
     store = SliceStore(packs)
     expected = everything(packs)
     assert len(store) == len(expected)
-    np.testing.assert_array_equal(np.concatenate([batch.slices for batch in store.batches(7)]), expected)
+    np.testing.assert_array_equal(
+        np.concatenate([batch.slices for batch in store.batches(7)]), expected
+    )
     assert (store.size, store.contrasts) == (16, ["FLAIR"])
     assert store.nbytes == expected.nbytes
     assert store.scans == [

@@ -80,6 +80,19 @@ def test_every_kind_of_model_has_bundles(tmp_path, monkeypatch, kind):
         assert torch.equal(loaded.reconstruct(slices), model.reconstruct(slices))
 
 
+def test_a_header_of_any_length_is_read(tmp_path):
+    """Of 128 bytes, the file begins like a pickle."""
+    _, files = write(tmp_path)
+    tensors = load_file(files[0])
+    starts = set()
+    for length in range(0, 264, 8):
+        save_file(tensors, files[0], metadata={"note": "n" * length})
+        change(files[1], weights=file_digest(files[0]))
+        load_bundle(*files)
+        starts.add(files[0].read_bytes()[:1])
+    assert b"\x80" in starts
+
+
 def change(description, **values):
     content = json.loads(description.read_text())
     description.write_text(json.dumps({**content, **values}))

@@ -238,8 +238,9 @@ def _weights(path: Path, content: dict[str, Any]) -> dict[str, Tensor]:
     if not path.is_file():
         raise BundleError(f"{path}: no such file")
     with open(path, "rb") as stream:
-        start = stream.read(4)
-    if start.startswith(b"PK") or start[:1] == b"\x80":
+        start = stream.read(9)
+    # Safetensors begin with the length of their header in eight bytes, whose first may be anything.
+    if start[8:] != b"{" and (start.startswith(b"PK") or start[:1] == b"\x80"):
         raise BundleError(f"{path}: is a pickle; only safetensors are ever loaded")
     try:
         tensors = load_file(path)
