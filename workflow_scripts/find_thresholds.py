@@ -1,20 +1,18 @@
 """Choose operating points: on validation patients, or on healthy scans without any label."""
 
-from pathlib import Path
-
 from job import run
 from normscan.evaluation.froc import froc_thresholds
 from normscan.files import read_tsv, write_json
-from normscan.postprocessing.histograms import load_histograms
+from normscan.postprocessing.histograms import load_arrays, load_histograms
 from normscan.postprocessing.thresholds import find_threshold, why_none
 
 
-def validation_scans(tables: list[str]) -> dict[str, set[str]]:
+def validation_scans(cohorts: list[str], tables: list[str]) -> dict[str, set[str]]:
     """cohort -> scans of its validation subjects."""
     found = {}
-    for path in tables:
+    for cohort, path in zip(cohorts, tables, strict=True):
         table = read_tsv(path, dtype=str)
-        found[Path(path).parent.name] = set(table[table["split"] == "validation"]["scan"])
+        found[cohort] = set(table[table["split"] == "validation"]["scan"])
     return found
 
 
@@ -22,8 +20,8 @@ def pooled(paths: list[str], scans: dict[str, set[str]], cohorts: list[str], pri
     """Sum of the histograms of cohorts' validation scans; None when there are none."""
     total = None
     for path in paths:
-        cohort, folder = Path(path).parent.name, Path(path).parent.parent.name
-        if cohort not in cohorts or (prior and folder != f"filtered-{prior}"):
+        cohort, own = (str(one) for one in load_arrays(path, "cohort", "prior"))
+        if cohort not in cohorts or (prior and own != prior):
             continue
         for scan, histogram in load_histograms(path).items():
             if scan in scans[cohort]:
@@ -31,9 +29,16 @@ def pooled(paths: list[str], scans: dict[str, set[str]], cohorts: list[str], pri
     return total
 
 
+def any_scan(paths: list[str], name: str) -> bool:
+    """Whether any scan has values of this name (voxels: ``scans``, slices: ``slice_scans``)."""
+    return any(len(load_arrays(path, name)[0]) for path in paths)
+
+
 def main(snakemake) -> None:
     params, files = snakemake.params, snakemake.input
-    scans = validation_scans(files.subjects)
+    scans = validation_scans([*params.healthy_cohorts, *params.patient_priors], files.subjects)
+    paths = [*files.healthy, *files.patients]
+    only_slices = any_scan(paths, "slice_scans") and not any_scan(paths, "scans")
     thresholds: dict[str, dict] = {prior: {} for prior in params.priors}
     froc = {}
     for prior in params.priors:
@@ -47,9 +52,8 @@ def main(snakemake) -> None:
                 source = pooled(files.patients, scans, cohorts, None)
             found = {"threshold": None, "reason": "", "cohorts": cohorts or params.healthy_cohorts}
             if source is None:
-                found["reason"] = (
-                    "no validation patients" if cohorts is not None else "no healthy scans"
-                )
+                missing = "no validation patients" if cohorts is not None else "no healthy scans"
+                found["reason"] = "only slices are scored" if only_slices else missing
             else:
                 found["threshold"] = find_threshold(rule["kind"], source, **settings)
                 found["reason"] = why_none(rule["kind"], source)
