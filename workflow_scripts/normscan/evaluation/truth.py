@@ -1,5 +1,7 @@
 """Lesion masks as the cohort's classes define them."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from normscan.evaluation.region import lesion_and_ignored
@@ -7,7 +9,7 @@ from normscan.files import load_nifti
 
 
 def load_truth(
-    path: str, labels: list[int], shape: tuple[int, ...] = ()
+    path: str, labels: Sequence[int], shape: tuple[int, ...] = ()
 ) -> tuple[np.ndarray, np.ndarray]:
     """Voxels that count as lesion, and voxels that count on neither side (bool).
 

@@ -100,12 +100,12 @@ def versions() -> dict[str, str]:
     return found
 
 
-def facts(protocol: dict) -> dict:
+def facts(protocol: Mapping[str, Any]) -> dict:
     text, differences = after(protocol)
     return {"description": protocol["description"], "after": text, "differences": differences}
 
 
-def cited(record: dict) -> dict:
+def cited(record: Mapping[str, Any]) -> dict:
     """Citation text of everything that was run."""
     return citation(
         [{"name": name, **one} for name, one in record["protocols"].items()],
@@ -204,7 +204,7 @@ def published(files, protocols: dict) -> list[dict]:
     return found
 
 
-def failures(files, checked: dict, record: dict) -> list[dict]:
+def failures(files, checked: dict, record: Mapping[str, Any]) -> list[dict]:
     """What could not be done: scans left out, lesions lost, what was not found on scans."""
     found = [
         {"what": f"{name}/{scan} was left out", "why": reason}
