@@ -16,6 +16,10 @@ import numpy as np
 from normscan.detectors.base import Detection
 from normscan.errors import ConfigError
 
+TITLE = "the training-free intensity baseline"
+CITE = ["meissen2021"]
+LINE = "solid"
+BASELINE = True
 NEEDS = set()
 # contrast: which one is looked at.
 # direction: "bright" (white matter lesions, tumours on FLAIR) or "dark" (the same on T1w).

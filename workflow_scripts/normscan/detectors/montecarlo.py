@@ -29,6 +29,10 @@ from normscan.errors import ConfigError
 from normscan.networks.registry import check_rate
 from normscan.progress import progress
 
+TITLE = "the mean residual of Monte Carlo reconstructions"
+CITE = ["pawlowski2018", "gal2016"]
+LINE = "dotted"
+EXPECTED = "reconstruction"
 NEEDS = {"sample"}
 # samples: N, reconstructions of each slice. dropout: rate (p_r) at which an AE's code loses its
 # entries; None: as in training. Models that draw from a posterior take none.

@@ -14,6 +14,10 @@ import torch
 from normscan.detectors.base import Detection, empty_arrays
 from normscan.detectors.inference import batch_size, batches, for_inference, signed_score
 
+TITLE = "the residual of the reconstruction"
+CITE = ["baur2021"]
+LINE = "solid"
+EXPECTED = "reconstruction"
 NEEDS = {"reconstruct"}
 # batch_size: slices at once; None = what suits the device.
 SETTINGS = {"batch_size": None}

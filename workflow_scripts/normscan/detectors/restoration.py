@@ -38,6 +38,10 @@ from normscan.errors import ConfigError
 if TYPE_CHECKING:
     from normscan.slices.store import SliceStore
 
+TITLE = "the residual of an image restoration under the model's prior"
+CITE = ["you2019"]
+LINE = "dashed"
+EXPECTED = "restored"
 NEEDS = {"elbo"}
 # tv_weight: lambda; "auto" = the one that changes healthy validation slices least, if that is
 #   inside of the range that is searched; else the published one (restoring.py).

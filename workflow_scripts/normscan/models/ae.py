@@ -15,6 +15,9 @@ from normscan.errors import ConfigError
 from normscan.models.parts.coding import CodingModel, absolute_errors, build_model
 from normscan.networks.registry import check_rate
 
+TITLE = "autoencoder"
+CITE = ["baur2018"]
+LOOK = "autoencoder"
 CAPABILITIES = {"reconstruct", "sample", "drop"}
 # Without dropout in the bottleneck there is nothing random to sample.
 BY_DROPOUT = {"sample", "drop"}

@@ -21,6 +21,9 @@ from normscan.models.parts.gaussian import draw
 from normscan.models.vae import Model as VAE
 from normscan.networks import registry as networks
 
+TITLE = "AnoVAEGAN"
+CITE = ["baur2018", "gulrajani2017"]
+LOOK = "adversarial"
 CAPABILITIES = {"reconstruct", "elbo", "sample"}
 NEEDS_CRITIC = True
 SETTINGS = {

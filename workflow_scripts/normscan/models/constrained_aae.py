@@ -19,6 +19,9 @@ from normscan.models.parts.adversarial import adversarial_adam, critic_losses
 from normscan.models.parts.coding import build_model
 from normscan.networks.layers import initialise
 
+TITLE = "constrained adversarial autoencoder"
+CITE = ["chen2018", "gulrajani2017"]
+LOOK = "constrained"
 CAPABILITIES = {"reconstruct"}
 SETTINGS = {
     "network": "unified",

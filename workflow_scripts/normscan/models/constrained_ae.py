@@ -14,6 +14,9 @@ from torch import Tensor
 
 from normscan.models.parts.coding import CodingModel, absolute_errors, build_model
 
+TITLE = "constrained autoencoder"
+CITE = ["chen2018"]
+LOOK = "constrained"
 CAPABILITIES = {"reconstruct"}
 SETTINGS = {
     "network": "unified",

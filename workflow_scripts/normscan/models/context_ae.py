@@ -15,6 +15,9 @@ from torch import Tensor
 from normscan.models.parts.coding import CodingModel, absolute_errors, build_model
 from normscan.models.parts.masking import paint_squares
 
+TITLE = "context-encoding autoencoder"
+CITE = ["zimmerer2018"]
+LOOK = "context"
 CAPABILITIES = {"reconstruct"}
 # squares, largest_square: how many are painted over, and their largest side per slice side.
 SETTINGS = {

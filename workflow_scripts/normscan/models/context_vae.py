@@ -16,6 +16,9 @@ from normscan.models.parts.coding import absolute_errors, build_model
 from normscan.models.parts.masking import paint_squares
 from normscan.models.vae import Model as VAE
 
+TITLE = "context-encoding variational autoencoder"
+CITE = ["zimmerer2018"]
+LOOK = "context"
 CAPABILITIES = {"reconstruct", "elbo", "sample"}
 SETTINGS = {
     "network": "unified",

@@ -22,6 +22,9 @@ from normscan.models.parts.adversarial import adversarial_adam, critic_losses
 from normscan.models.parts.coding import CodingModel, build_model
 from normscan.networks import registry as networks
 
+TITLE = "f-AnoGAN"
+CITE = ["schlegl2019", "gulrajani2017"]
+LOOK = "adversarial"
 CAPABILITIES = {"reconstruct"}
 NEEDS_CRITIC = True
 NEEDS_DENSE = True

@@ -27,6 +27,9 @@ from normscan.models.parts.coding import CodingModel, absolute_errors, build_mod
 from normscan.models.parts.gaussian import draw, kl_to_standard
 from normscan.networks.layers import full_precision, initialise
 
+TITLE = "Gaussian mixture variational autoencoder"
+CITE = ["dilokthanakul2016"]
+LOOK = "mixture"
 CAPABILITIES = {"reconstruct", "elbo", "sample"}
 SETTINGS = {
     "network": "unified",

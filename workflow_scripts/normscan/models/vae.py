@@ -16,6 +16,9 @@ from torch import Tensor
 from normscan.models.parts.coding import CodingModel, absolute_errors, build_model
 from normscan.models.parts.gaussian import draw, kl_to_standard
 
+TITLE = "variational autoencoder"
+CITE = ["kingma2014"]
+LOOK = "variational"
 CAPABILITIES = {"reconstruct", "elbo", "sample"}
 SETTINGS = {
     "network": "unified",

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from normscan.errors import ConfigError
 from normscan.networks.layers import full_precision, initialise
 
+CITE = ["you2019"]
 BOTTLENECKS = ["spatial"]
 CRITIC = False
 FILTERS = 64
