@@ -2,13 +2,11 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from job import run
 from normscan.cohorts.subjects import chosen_scans
 from normscan.compute.devices import prepare_torch
 from normscan.figures.style import save_figure
-from normscan.figures.training import training_curve
+from normscan.figures.training import training_history
 from normscan.files import file_digest, value_digest, write_tsv
 from normscan.models import registry
 from normscan.models.base import TRAINING
@@ -16,7 +14,7 @@ from normscan.models.registry import MAIN
 from normscan.slices.store import SliceStore
 from normscan.training.bundle import ModelFacts, load_bundle, save_bundle
 from normscan.training.checkpoint import remove_checkpoints
-from normscan.training.curve import ABOUT, best_epochs, history_table
+from normscan.training.curve import history_table
 from normscan.training.loop import train
 
 
@@ -86,27 +84,9 @@ def main(snakemake) -> None:
     )
     table = history_table(history)
     write_tsv(snakemake.output.curve, table)
-    draw(table, history, Path(snakemake.output.figure[0]).with_suffix(""), params.family)
+    stem = Path(snakemake.output.figure[0]).with_suffix("")
+    save_figure(training_history(table, history, title=params.family.upper()), stem)
     remove_checkpoints(checkpoints)
-
-
-def draw(table, history: list[dict], stem: Path, family: str) -> None:
-    """The training curve; epochs of several phases are counted through."""
-    epochs = np.arange(1, len(table) + 1)
-    terms = [n for n in table.columns if n not in ABOUT]
-    error = "reconstruction" if "reconstruction" in terms else terms[0]
-    others = {name: table[name].to_numpy(float) for name in terms if name not in (error, "loss")}
-    last = history[-1]["phase"]
-    best = table.index[(table["phase"] == last) & (table["epoch"] == best_epochs(history)[last])]
-    figure = training_curve(
-        epochs,
-        table[error].to_numpy(float),
-        table["validation"].to_numpy(float),
-        best_epoch=int(epochs[best[0]]),
-        terms=others,
-        title=family.upper(),
-    )
-    save_figure(figure, stem)
 
 
 run(snakemake, main)

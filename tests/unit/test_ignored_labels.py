@@ -11,6 +11,8 @@ from snakemake.iocontainers import Wildcards
 
 import job
 from normscan.evaluation.residuals import load_residuals
+from normscan.figures.examples import example
+from normscan.figures.side_by_side import add_examples
 from normscan.files import load_nifti, read_tsv, save_nifti, write_json
 from normscan.postprocessing.histograms import load_histograms
 from normscan.preprocessing.transforms import write_affine
@@ -92,15 +94,7 @@ def test_scores_and_froc_leave_them_out(results):
     assert (froc["lesions"], froc["found"], froc["false_positives"]) == (1, 1, 1)
 
 
-@pytest.fixture
-def functions(monkeypatch):
-    """What a script defines, without running it."""
-    monkeypatch.setattr(job, "run", lambda *_: None)
-    return lambda script: runpy.run_path(str(SCRIPTS / script), init_globals={"snakemake": None})
-
-
-def test_figures_show_and_choose_slices_by_what_is_sought(results, functions):
-    example = functions("draw_figures.py")["example"]
+def test_figures_show_and_choose_slices_by_what_is_sought(results):
     files = json.loads((results / "detected.json").read_text())["scans"]["sub-01"]
     row = example(files, "best", {"detector": "intensity"}, [1])
     # The other label has more voxels, in slices without any lesion.
@@ -111,8 +105,7 @@ def test_figures_show_and_choose_slices_by_what_is_sought(results, functions):
     assert example(files, "best", {"detector": "intensity"}, [])["truth"].sum() == 16
 
 
-def test_the_patient_in_the_middle_is_chosen_by_what_is_sought(results, functions):
-    add_examples = functions("compare_approaches.py")["add_examples"]
+def test_the_patient_in_the_middle_is_chosen_by_what_is_sought(results):
     files = json.loads((results / "detected.json").read_text())["scans"]["sub-01"]
     scans = {}
     # Lesion voxels 27, 28 and 29; with the other label 27, 1,000 and 500.

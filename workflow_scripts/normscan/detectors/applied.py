@@ -28,6 +28,7 @@ class Applied:
 
     Attributes
     ----------
+    signed : whether the sign of its maps tells brighter from darker than expected.
     bundles : descriptions of all models, the main one first.
 
     Raises
@@ -46,7 +47,8 @@ class Applied:
         used: Mapping[str, tuple[str | Path, str | Path]] | None = None,
     ):
         self.name, self.settings, self.device = detector, dict(settings), device
-        self.layers = detectors.describe(detector)["layers"]
+        described = detectors.describe(detector)
+        self.layers, self.signed = described["layers"], described["signed"]
         self.bundles: list[dict[str, Any]] = []
         self.model = None if weights is None or bundle is None else self._load(weights, bundle)
         self.used = {role: self._load(*files) for role, files in (used or {}).items()}

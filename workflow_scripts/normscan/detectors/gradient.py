@@ -24,6 +24,10 @@ from normscan.detectors.inference import (
 )
 from normscan.slices.batch import Batch
 
+TITLE = "the residual weighted by the gradient of the evidence lower bound"
+CITE = ["zimmerer2018"]
+LINE = "dashdot"
+EXPECTED = "reconstruction"
 NEEDS = {"elbo", "reconstruct"}
 # residual: weight the residual by the gradient's magnitude; else the magnitude alone.
 # batch_size: slices at once; None = what suits the device.

@@ -17,6 +17,10 @@ from normscan.detectors.base import BRAIN, Detection
 from normscan.errors import ConfigError
 from normscan.slices.batch import Batch
 
+TITLE = "the training-free intensity baseline"
+CITE = ["meissen2021"]
+LINE = "solid"
+BASELINE = True
 NEEDS = set()
 # contrast: which one is looked at.
 # direction: "bright" (white matter lesions, tumours on FLAIR) or "dark" (the same on T1w).

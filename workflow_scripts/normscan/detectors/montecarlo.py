@@ -31,6 +31,10 @@ from normscan.networks.registry import check_rate
 from normscan.progress import progress
 from normscan.slices.batch import Batch
 
+TITLE = "the mean residual of Monte Carlo reconstructions"
+CITE = ["pawlowski2018", "gal2016"]
+LINE = "dotted"
+EXPECTED = "reconstruction"
 NEEDS = {"sample"}
 # samples: N, reconstructions of each slice. dropout: rate (p_r) at which an AE's code loses its
 # entries; None: as in training. Models that draw from a posterior take none.

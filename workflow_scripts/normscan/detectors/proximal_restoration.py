@@ -34,6 +34,13 @@ from normscan.errors import ConfigError
 from normscan.models.capabilities import Bounds
 
 LOG = logging.getLogger("normscan")
+TITLE = (
+    "the residual of an image restoration under the model's prior, solved by proximal gradient "
+    "descent"
+)
+CITE = ["you2019", "beck2009"]
+LINE = "dashed"
+EXPECTED = "restored"
 NEEDS = {"elbo"}
 # time: length of the descent; that of the published 500 steps of 1e-3.
 # long_step: taken as long as it does not raise a slice's objective; most models never refuse it.

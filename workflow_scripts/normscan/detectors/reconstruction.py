@@ -15,6 +15,10 @@ from normscan.detectors.inference import batches, for_inference, signed_score, s
 from normscan.models.capabilities import Reconstructs
 from normscan.slices.batch import Batch
 
+TITLE = "the residual of the reconstruction"
+CITE = ["baur2021"]
+LINE = "solid"
+EXPECTED = "reconstruction"
 NEEDS = {"reconstruct"}
 # batch_size: slices at once; None = what suits the device.
 SETTINGS = {"batch_size": None}

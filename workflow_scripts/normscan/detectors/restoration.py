@@ -36,6 +36,10 @@ from normscan.detectors.variation import total_variation, variation_gradient
 from normscan.errors import ConfigError
 from normscan.models.capabilities import Bounds
 
+TITLE = "the residual of an image restoration under the model's prior"
+CITE = ["you2019"]
+LINE = "dashed"
+EXPECTED = "restored"
 NEEDS = {"elbo"}
 # tv_weight: lambda; "auto" = the one that changes healthy validation slices least, if that is
 #   inside of the range that is searched; else the published one (restoring.py).

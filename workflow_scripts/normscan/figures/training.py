@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import pandas
 from matplotlib.figure import Figure
 
 from normscan.figures.style import BLUE, GREY, ORANGE, looks, new_figure, styled
+from normscan.training.curve import ABOUT, best_epochs
+
+
+def training_history(
+    table: pandas.DataFrame, history: Sequence[Mapping[str, Any]], *, title: str = ""
+) -> Figure:
+    """The curve of a whole training; epochs of several phases are counted through.
+
+    Parameters
+    ----------
+    table : of ``training.curve.history_table``.
+    history : the rows that it was made of.
+    """
+    epochs = np.arange(1, len(table) + 1)
+    terms = [n for n in table.columns if n not in ABOUT]
+    error = "reconstruction" if "reconstruction" in terms else terms[0]
+    others = {name: table[name].to_numpy(float) for name in terms if name not in (error, "loss")}
+    last = history[-1]["phase"]
+    best = table.index[(table["phase"] == last) & (table["epoch"] == best_epochs(history)[last])]
+    return training_curve(
+        epochs,
+        table[error].to_numpy(float),
+        table["validation"].to_numpy(float),
+        best_epoch=int(epochs[best[0]]),
+        terms=others,
+        title=title,
+    )
 
 
 @styled

@@ -14,6 +14,9 @@ from normscan.models.parts.coding import CodingModel, absolute_errors
 from normscan.networks.registry import check_rate
 from normscan.slices.batch import Batch
 
+TITLE = "autoencoder"
+CITE = ["baur2018"]
+LOOK = "autoencoder"
 CAPABILITIES = {"reconstruct", "sample", "drop"}
 PARTS = {"encoder", "decoder"}
 # Without dropout in the bottleneck there is nothing random to sample.

@@ -21,6 +21,9 @@ from normscan.models.vae import Model as VAE
 from normscan.networks import registry as networks
 from normscan.slices.batch import Batch, SliceShape
 
+TITLE = "AnoVAEGAN"
+CITE = ["baur2018", "gulrajani2017"]
+LOOK = "adversarial"
 CAPABILITIES = {"reconstruct", "elbo", "sample"}
 PARTS = {"encoder", "decoder", "critic"}
 SETTINGS = {

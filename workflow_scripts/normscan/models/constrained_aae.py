@@ -19,6 +19,9 @@ from normscan.models.parts.adversarial import adversarial_adam, critic_losses
 from normscan.networks.layers import initialise
 from normscan.slices.batch import Batch, SliceShape
 
+TITLE = "constrained adversarial autoencoder"
+CITE = ["chen2018", "gulrajani2017"]
+LOOK = "constrained"
 CAPABILITIES = {"reconstruct"}
 PARTS = {"encoder", "decoder"}
 SETTINGS = {

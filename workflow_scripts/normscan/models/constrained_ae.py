@@ -15,6 +15,9 @@ from torch import Tensor
 from normscan.models.parts.coding import CodingModel, absolute_errors
 from normscan.slices.batch import Batch, SliceShape
 
+TITLE = "constrained autoencoder"
+CITE = ["chen2018"]
+LOOK = "constrained"
 CAPABILITIES = {"reconstruct"}
 PARTS = {"encoder", "decoder"}
 SETTINGS = {

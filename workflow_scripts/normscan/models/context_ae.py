@@ -16,6 +16,9 @@ from normscan.models.parts.coding import CodingModel, absolute_errors
 from normscan.models.parts.masking import paint_squares
 from normscan.slices.batch import Batch, SliceShape
 
+TITLE = "context-encoding autoencoder"
+CITE = ["zimmerer2018"]
+LOOK = "context"
 CAPABILITIES = {"reconstruct"}
 PARTS = {"encoder", "decoder"}
 # squares, largest_square: how many are painted over, and their largest side per slice side.

@@ -17,6 +17,9 @@ from normscan.models.parts.masking import paint_squares
 from normscan.models.vae import Model as VAE
 from normscan.slices.batch import Batch, SliceShape
 
+TITLE = "context-encoding variational autoencoder"
+CITE = ["zimmerer2018"]
+LOOK = "context"
 CAPABILITIES = {"reconstruct", "elbo", "sample"}
 PARTS = {"encoder", "decoder"}
 SETTINGS = {

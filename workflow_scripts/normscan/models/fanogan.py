@@ -23,6 +23,9 @@ from normscan.models.parts.coding import CodingModel
 from normscan.networks import registry as networks
 from normscan.slices.batch import Batch, SliceShape
 
+TITLE = "f-AnoGAN"
+CITE = ["schlegl2019", "gulrajani2017"]
+LOOK = "adversarial"
 CAPABILITIES = {"reconstruct"}
 PARTS = {"encoder", "decoder", "critic"}
 NEEDS_DENSE = True

@@ -29,6 +29,9 @@ from normscan.models.parts.gaussian import draw, kl_to_standard
 from normscan.networks.layers import full_precision, initialise
 from normscan.slices.batch import Batch, SliceShape
 
+TITLE = "Gaussian mixture variational autoencoder"
+CITE = ["dilokthanakul2016"]
+LOOK = "mixture"
 CAPABILITIES = {"reconstruct", "elbo", "sample"}
 PARTS = {"encoder", "decoder"}
 SETTINGS = {

@@ -18,6 +18,9 @@ from normscan.models.parts.coding import CodingModel, absolute_errors
 from normscan.models.parts.gaussian import draw, kl_to_standard
 from normscan.slices.batch import Batch, SliceShape
 
+TITLE = "variational autoencoder"
+CITE = ["kingma2014"]
+LOOK = "variational"
 CAPABILITIES = {"reconstruct", "elbo", "sample"}
 PARTS = {"encoder", "decoder"}
 SETTINGS = {

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from normscan.networks.residual import Decoder, Encoder
 
+CITE = ["chen2018"]
 BOTTLENECKS = ["dense"]
 PARTS = {"encoder", "decoder"}
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from normscan.networks.residual import Critic, Decoder, Encoder
 
+CITE = ["schlegl2019"]
 BOTTLENECKS = ["dense"]
 PARTS = {"encoder", "decoder", "critic"}
 

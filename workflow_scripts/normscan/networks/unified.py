@@ -19,6 +19,7 @@ from normscan.networks.layers import full_precision, initialise
 from normscan.networks.normalisation import BatchNorm
 
 # Bottlenecks that there are; with a critic, adversarial models can use this network.
+CITE = ["baur2021"]
 BOTTLENECKS = ["dense", "spatial"]
 PARTS = {"encoder", "decoder", "critic"}
 # Rate at which entries of a code are dropped.

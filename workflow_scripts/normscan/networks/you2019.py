@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from normscan.errors import ConfigError
 from normscan.networks.layers import full_precision, initialise
 
+CITE = ["you2019"]
 BOTTLENECKS = ["spatial"]
 PARTS = {"encoder", "decoder"}
 FILTERS = 64

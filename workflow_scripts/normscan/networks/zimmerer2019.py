@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from normscan.errors import ConfigError
 from normscan.networks.layers import full_precision, initialise
 
+CITE = ["zimmerer2018"]
 BOTTLENECKS = ["dense"]
 PARTS = {"encoder", "decoder"}
 MAPS = (16, 64, 256, 1024)

@@ -182,7 +182,7 @@ def _by_pack(packs: np.ndarray, rows: np.ndarray) -> Iterator[tuple[int, np.ndar
 
 def _chosen_rows(scan: ScanEntry, index: PackIndex, slices: str) -> np.ndarray:
     """A scan's slices to use, counted from its first."""
-    chosen = index.rows_with_brain(scan)
+    chosen = scan.rows_with_brain(index.min_brain_voxels)
     if slices == LESION_FREE:
         chosen = chosen[np.asarray(scan.lesion_voxels)[chosen] == 0]
     return chosen
