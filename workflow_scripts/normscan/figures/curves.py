@@ -8,8 +8,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from normscan.figures.looks import Looks, with_plain
-from normscan.figures.style import GREY, new_figure, styled
+from normscan.figures.style import GREY, legend_height, new_figure, styled
 
+# So many lines are told apart without markers.
+FEW = 8
 Curve = tuple[np.ndarray, np.ndarray, float]
 
 
@@ -29,7 +31,7 @@ def pr_curves(
     prevalence : share of lesion voxels = precision of guessing, drawn as a line.
     looks : of ``figures.looks``; approaches without one are plain.
     """
-    figure = new_figure(7.0, 4.2)
+    figure = new_figure(7.0, legend_height(4.2, len(curves)))
     axes = figure.add_subplot()
     if prevalence is not None:
         axes.axhline(prevalence, color=GREY, linewidth=1, linestyle=(0, (1, 2)))
@@ -55,7 +57,7 @@ def roc_curves(
     curves : approach -> (false-positive rate, true-positive rate, area under the curve).
     looks : of ``figures.looks``; approaches without one are plain.
     """
-    figure = new_figure(9.6, 4.0)
+    figure = new_figure(9.6, legend_height(4.0, len(curves)))
     whole, left = figure.subplots(1, 2, sharey=True)
     whole.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=(0, (1, 2)))
     _draw(whole, curves, "default", looks)
@@ -86,7 +88,7 @@ def froc_curves(
         also grow together, so that their number may fall again.
     looks : of ``figures.looks``; approaches without one are plain.
     """
-    figure = new_figure(7.0, 4.2)
+    figure = new_figure(7.0, legend_height(4.2, len(curves)))
     axes = figure.add_subplot()
     # The legend's order: what finds most of the lesions over the whole range.
     worth = {name: (*_envelope(x, y), float(np.mean(y))) for name, (x, y) in curves.items()}
@@ -108,10 +110,14 @@ def _envelope(false: np.ndarray, found: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 def _draw(axes, curves: Mapping[str, Curve], drawstyle: str, looks: Looks | None) -> None:
     look = with_plain(curves, looks)
-    for name, (x, y, _) in sorted(curves.items(), key=lambda item: _worth(item[1][2])):
+    ordered = sorted(curves.items(), key=lambda item: _worth(item[1][2]))
+    for place, (name, (x, y, _)) in enumerate(ordered):
+        # Many lines are told apart by markers, each at places of its own.
+        marks = {"marker": look[name].marker, "markersize": 4, "markevery": (place / 40 % 0.2, 0.2)}
         axes.plot(
             np.asarray(x, float), np.asarray(y, float), drawstyle=drawstyle, label=name,
             color=look[name].colour, linestyle=look[name].line,
+            **(marks if len(ordered) > FEW else {}),
         )  # fmt: skip
 
 

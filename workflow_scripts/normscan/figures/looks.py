@@ -19,7 +19,7 @@ from matplotlib.colors import to_rgb
 
 from normscan.figures.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION
 
-# Okabe & Ito for groups that there are many figures of.
+# Okabe & Ito for the groups of most models, colours of Tol for the others.
 GROUPS = {
     "autoencoder": SKY,
     "variational": BLUE,
@@ -28,12 +28,26 @@ GROUPS = {
     "constrained": ORANGE,
     "context": GREEN,
     "baseline": BLACK,
+    "denoising": "#44AA99",
+    "diffusion": "#882255",
+    "segmentation": "#117733",
+    "density": "#999933",
+    "translation": "#332288",
+    "features": "#AA4499",
 }
-# For any other group, by its name (Tol's muted colours and two more).
+# For any other group, by its name.
 OTHERS = ("#332288", "#882255", "#44AA99", "#999933", "#AA4499", "#117733", "#661100", "#6699CC")
-# Hue (share of the circle) and lightness of the members of a group, against its colour.
-STEPS = ((0.0, 0.0), (0.0, 0.22), (0.0, -0.17), (0.09, 0.07), (-0.09, 0.1), (0.09, -0.14),
-         (-0.09, -0.1), (0.15, 0.16))  # fmt: skip
+# Of the members of a group, against its colour: hue (share of the circle), lightness, share of the
+# saturation. Searched so that six members of all groups are as unlike as they can be.
+STEPS = (
+    (0.0, 0.0, 1.0),
+    (0.053, -0.145, 0.6),
+    (0.026, 0.231, 0.6),
+    (-0.044, 0.209, 1.0),
+    (-0.02, -0.296, 1.0),
+    (0.005, -0.094, 0.8),
+)
+PALEST, DARKEST = 0.78, 0.1
 LINES: dict[str, tuple[str | tuple, ...]] = {
     "solid": ("-", (0, (12, 1.5)), (0, (16, 1.5, 2, 1.5))),
     "dashed": ("--", (0, (7, 3)), (0, (2.5, 1.5))),
@@ -111,11 +125,11 @@ def group_colour(group: str) -> str:
 
 
 def shade(colour: str, step: int) -> str:
-    """One of the steps of a colour, which share its hue about; after the last the first again."""
-    turn, lighter = STEPS[step % len(STEPS)]
+    """One of the steps of a colour, about of its hue; after the last comes the first again."""
+    turn, lighter, share = STEPS[step % len(STEPS)]
     hue, lightness, saturation = colorsys.rgb_to_hls(*to_rgb(colour))
-    lightness = min(0.85, max(0.12, lightness + lighter))
-    parts = colorsys.hls_to_rgb((hue + turn) % 1, lightness, saturation)
+    lightness = min(max(PALEST, lightness), max(DARKEST, lightness + lighter))
+    parts = colorsys.hls_to_rgb((hue + turn) % 1, lightness, saturation * share)
     return "#" + "".join(f"{round(255 * part):02x}" for part in parts)
 
 

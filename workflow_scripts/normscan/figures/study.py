@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from normscan.figures.labels import metric_label
 from normscan.figures.looks import Looks, with_plain
-from normscan.figures.style import GREY, new_figure, styled
+from normscan.figures.style import GREY, legend_height, new_figure, styled
 
 _SHADES = "RdBu_r"
 
@@ -112,7 +112,7 @@ def complexity(
     look = with_plain((name for one in values.values() for name in one), looks)
     columns = min(2, max(1, len(values)))
     rows = -(-max(1, len(values)) // columns)
-    figure = new_figure(4.4 * columns + 2.2, 3.4 * rows)
+    figure = new_figure(4.4 * columns + 2.2, _with_legend(3.4 * rows, values))
     panels = figure.subplots(rows, columns, squeeze=False)
     for axes, (cohort, entries) in zip(panels.ravel(), values.items()):
         for name, (parameters, mean, spread) in entries.items():
@@ -177,7 +177,7 @@ def rank_scatter(
     look = with_plain((name for one in pairs.values() for name in one), looks)
     columns = min(4, max(1, len(pairs)))
     rows = -(-max(1, len(pairs)) // columns)
-    figure = new_figure(2.9 * columns + 2.2, 2.9 * rows)
+    figure = new_figure(2.9 * columns + 2.2, _with_legend(2.9 * rows, pairs))
     panels = figure.subplots(rows, columns, squeeze=False)
     for axes, (panel, entries) in zip(panels.ravel(), pairs.items()):
         for name, (x, y) in entries.items():
@@ -204,7 +204,7 @@ def _lines(values, across: str, label: str, looks: Looks | None) -> Figure:
     look = with_plain((name for one in values.values() for name in one), looks)
     columns = min(2, max(1, len(values)))
     rows = -(-max(1, len(values)) // columns)
-    figure = new_figure(4.2 * columns + 2.4, 3.3 * rows)
+    figure = new_figure(4.2 * columns + 2.4, _with_legend(3.3 * rows, values))
     panels = figure.subplots(rows, columns, squeeze=False)
     for axes, (cohort, entries) in zip(panels.ravel(), values.items()):
         ticks = sorted({x for points in entries.values() for x in points})
@@ -226,6 +226,11 @@ def _lines(values, across: str, label: str, looks: Looks | None) -> Figure:
         axes.set_visible(False)
     _legend_once(figure, panels)
     return figure
+
+
+def _with_legend(usual: float, panels: Mapping[str, Mapping]) -> float:
+    """Height in inches of a figure that has a legend of all that its panels show."""
+    return legend_height(usual, len({name for entries in panels.values() for name in entries}))
 
 
 def _legend_once(figure: Figure, panels) -> None:

@@ -78,6 +78,11 @@ def new_figure(width: float, height: float, **options) -> Figure:
     return figure
 
 
+def legend_height(usual: float, entries: int) -> float:
+    """Height in inches of a figure whose legend beside it must not be cut off."""
+    return max(usual, 0.6 + 0.175 * entries)
+
+
 def pack_tightly(figure: Figure, pad: float) -> None:
     """Leave no more than ``pad`` inches around each panel of a figure of :func:`new_figure`."""
     engine = figure.get_layout_engine()
