@@ -13,6 +13,7 @@ from normscan.figures.cohort import (
     titled,
 )
 from normscan.figures.collection import Figures
+from normscan.figures.looks import looks
 from normscan.files import read_json, read_tsv, write_json
 
 
@@ -26,7 +27,7 @@ def main(snakemake) -> None:
     }
     metrics = read_tsv(files.metrics, dtype={"subject": str, "scan": str})
     metrics = titled(metrics, w.cohort, w.protocol, first)
-    figures = Figures(Path(params.folder))
+    figures = Figures(Path(params.folder), looks(params.approaches))
     add_curves(figures, w.cohort, curves)
     add_scores(figures, w.cohort, metrics, first)
     add_residuals(figures, w.cohort, curves, metrics)

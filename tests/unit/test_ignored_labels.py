@@ -96,13 +96,13 @@ def test_scores_and_froc_leave_them_out(results):
 
 def test_figures_show_and_choose_slices_by_what_is_sought(results):
     files = json.loads((results / "detected.json").read_text())["scans"]["sub-01"]
-    row = example(files, "best", {"detector": "intensity"}, [1])
+    row = example(files, "best", {"expected": "restored"}, [1])
     # The other label has more voxels, in slices without any lesion.
     z = 1
     labels = load_nifti(results / "labels.nii.gz")[0]
     np.testing.assert_array_equal(row["truth"], labels[:, :, z] == 1)
     np.testing.assert_array_equal(row["ignored"], labels[:, :, z] == 2)
-    assert example(files, "best", {"detector": "intensity"}, [])["truth"].sum() == 16
+    assert example(files, "best", {"expected": "restored"}, [])["truth"].sum() == 16
 
 
 def test_the_patient_in_the_middle_is_chosen_by_what_is_sought(results):

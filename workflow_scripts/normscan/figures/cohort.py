@@ -48,13 +48,13 @@ def add_curves(figures: Figures, cohort: str, curves: Curves) -> None:
         for name, c in curves.items()
     }
     prevalence = next(iter(curves.values()))["prevalence"]
-    drawn = pr_curves(pr, prevalence=prevalence)
+    drawn = pr_curves(pr, prevalence=prevalence, looks=figures.looks)
     figures.add(drawn, "pr", "Curves", f"{cohort}: precision and recall", seed_note)
     roc = {
         name: (np.array(c["fpr"]), np.array(c["recall"]), c["auroc"]) for name, c in curves.items()
     }
     figures.add(
-        roc_curves(roc),
+        roc_curves(roc, looks=figures.looks),
         "roc",
         "Curves",
         f"{cohort}: ROC",
@@ -67,7 +67,7 @@ def add_curves(figures: Figures, cohort: str, curves: Curves) -> None:
     }
     if froc:
         figures.add(
-            froc_curves(froc),
+            froc_curves(froc, looks=figures.looks),
             "froc",
             "Curves",
             f"{cohort}: free-response ROC",
@@ -85,7 +85,7 @@ def add_scores(
     """AUPRC as bars, and the Dice of every patient."""
     found = areas(metrics)
     figures.add(
-        metric_bars({cohort: found}, baselines=baseline(first, found)),
+        metric_bars({cohort: found}, baselines=baseline(first, found), looks=figures.looks),
         "auprc",
         "Curves",
         f"{cohort}: AUPRC",
@@ -94,7 +94,7 @@ def add_scores(
     scores = dice(metrics)
     if scores:
         figures.add(
-            dice_distributions(scores),
+            dice_distributions(scores, looks=figures.looks),
             "dice",
             "Dice",
             f"{cohort}: Dice per patient",
@@ -154,8 +154,8 @@ def areas(metrics: pandas.DataFrame) -> dict[str, tuple[float, float]]:
 def baseline(
     first: Mapping[str, Mapping[str, Any]], found: Mapping[str, tuple[float, float]]
 ) -> str:
-    """Title of the strongest training-free approach, or empty."""
-    titles = [one["title"] for one in first.values() if one["training_free"]]
+    """Title of the strongest baseline, or empty."""
+    titles = [one["title"] for one in first.values() if one["baseline"]]
     return strongest({title: mean for title, (mean, _) in found.items()}, titles)
 
 

@@ -65,6 +65,5 @@ def example(
     for name, key in {**keys, "reconstruction": "reconstruction"}.items():
         if key in files:
             row[name] = load_nifti(files[key])[0][:, :, z]
-    if "restoration" in one["detector"]:
-        row["reconstruction_name"] = "restored"
+    row["reconstruction_name"] = one["expected"]
     return row

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from normscan.workflow.inputs import Inputs
+from normscan.workflow.introductions import appearance, introductions
 from normscan.workflow.plan import Job, variant_parts
 from normscan.workflow.protocols import NO_MODEL, Protocol
 from normscan.workflow.recipes import recipe, reference
@@ -21,16 +22,16 @@ class ReportInputs(Inputs):
         name, share = variant_parts(job.variant)
         approach = self.study.protocols[protocol].approaches[name]
         part = "" if share == 100 else f", {share:g} % of subjects"
-        settings = {} if approach.model == NO_MODEL else self.model(approach.model).settings
+        model = None if approach.model == NO_MODEL else self.model(approach.model)
         return {
             "variant": job.variant,
             "name": approach.title,
             "share": share,
             "title": approach.title + part,
             "model": approach.model,
-            "network": settings.get("network", ""),
+            "network": model.settings.get("network", "") if model else "",
             "detector": approach.detector,
-            "training_free": approach.model == NO_MODEL,
+            **appearance(model.family if model else "", approach.detector),
             "seed": job.seed,
             "folder": job.folder,
         }
@@ -162,6 +163,7 @@ class ReportInputs(Inputs):
                 }
                 for name, spec in study.protocols.items()
             },
+            "plugins": introductions(recipe(spec) for spec in study.protocols.values()),
             "seeds": list(study.seeds),
             "tuned": self.tuned(),
             "device": study.device,
