@@ -17,6 +17,9 @@ from normscan.detectors.inference import batch_size, batches, for_inference, sig
 NEEDS = {"reconstruct"}
 # batch_size: slices at once; None = what suits the device.
 SETTINGS = {"batch_size": None}
+ALLOWED = {
+    "batch_size": "whole 1..",
+}
 SIGNED = True
 RESIDUAL = True
 

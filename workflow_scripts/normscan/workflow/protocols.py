@@ -13,7 +13,10 @@ from normscan.preprocessing.labels import step_label
 from normscan.workflow.schema import schema_problems, unknown_key, wrong_value
 
 LIBRARY = Path(__file__).resolve().parents[1]
+THRESHOLDS = LIBRARY / "postprocessing" / "thresholds.py"
 NO_MODEL = "none"
+# Stands in a plug-in's ``ALLOWED`` for the contrasts of the protocol.
+A_CONTRAST = "a contrast"
 POSTPROCESSING = {"erosion": 1, "median": 5, "minimum_voxels": 8}
 DEFAULT_RULES = [
     {"best_dice": {}},
@@ -108,8 +111,9 @@ def parse_protocol(name: str, content: dict[str, Any]) -> tuple[Protocol | None,
     slices = _settings(
         content["slices"], LIBRARY / "slices" / "pack.py", f"{where}.slices", problems
     )
-    found_models = _models(content.get("models") or {}, where, problems)
-    approaches = _approaches(content["approaches"], found_models, where, problems)
+    contrasts = content["contrasts"]
+    found_models = _models(content.get("models") or {}, contrasts, where, problems)
+    approaches = _approaches(content["approaches"], found_models, contrasts, where, problems)
     rules = _rules(content.get("threshold_rules") or DEFAULT_RULES, where, problems)
     training = content.get("training") or {}
     evaluation = content.get("evaluation") or {}
@@ -142,13 +146,28 @@ def step_kinds() -> list[str]:
 
 def rule_kinds() -> dict[str, dict[str, Any]]:
     """Threshold rules and their settings with defaults."""
-    return literals(LIBRARY / "postprocessing" / "thresholds.py")["RULES"]
+    return literals(THRESHOLDS)["RULES"]
 
 
 def _settings(given: dict | None, file: Path, where: str, problems: list[str]) -> dict[str, Any]:
-    settings, found = complete_settings(given or {}, literals(file)["SETTINGS"], where)
+    declared = literals(file)
+    settings, found = complete_settings(
+        given or {}, declared["SETTINGS"], declared.get("ALLOWED", {}), where
+    )
     problems += found
     return settings
+
+
+def _allowed(folder: str, plugin: str, contrasts: list[str]) -> dict[str, Any]:
+    """What a plug-in allows its settings to be in a protocol of these contrasts."""
+    allowed = literals(LIBRARY / folder / f"{plugin}.py").get("ALLOWED", {})
+    return {name: contrasts if one == A_CONTRAST else one for name, one in allowed.items()}
+
+
+def _others(found: list[str], known: list[str]) -> list[str]:
+    """Problems of keys of which nothing is known yet."""
+    keys = {line.split(": found")[0] for line in known}
+    return [line for line in found if line.split(": found")[0] not in keys]
 
 
 def _steps(entries: list[dict], where: str, problems: list[str]) -> list[Step]:
@@ -174,7 +193,9 @@ def _steps(entries: list[dict], where: str, problems: list[str]) -> list[Step]:
     return steps
 
 
-def _models(entries: dict[str, dict], where: str, problems: list[str]) -> dict[str, Model]:
+def _models(
+    entries: dict[str, dict], contrasts: list[str], where: str, problems: list[str]
+) -> dict[str, Model]:
     found = {}
     for name, entry in entries.items():
         key = f"{where}.models.{name}"
@@ -183,14 +204,23 @@ def _models(entries: dict[str, dict], where: str, problems: list[str]) -> dict[s
             problems.append(wrong_value(f"{key}.family", family, models.families()))
             continue
         given = {one: value for one, value in entry.items() if one != "family"}
-        settings, wrong = complete_settings(given, models.describe(family)["settings"], key)
-        problems += wrong + models.network_problems(family, settings, key)
+        settings, wrong = complete_settings(
+            given,
+            models.describe(family)["settings"],
+            _allowed("models", family, contrasts),
+            key,
+        )
+        problems += wrong + _others(models.network_problems(family, settings, key), wrong)
         found[name] = Model(name, family, settings)
     return found
 
 
 def _approaches(
-    entries: dict[str, dict], known: dict[str, Model], where: str, problems: list[str]
+    entries: dict[str, dict],
+    known: dict[str, Model],
+    contrasts: list[str],
+    where: str,
+    problems: list[str],
 ) -> dict[str, Approach]:
     found = {}
     for name, entry in entries.items():
@@ -204,7 +234,9 @@ def _approaches(
         given = {
             one: value for one, value in entry.items() if one not in ("model", "detector", "title")
         }
-        settings, wrong = complete_settings(given, described["settings"], key)
+        settings, wrong = complete_settings(
+            given, described["settings"], _allowed("detectors", detector, contrasts), key
+        )
         problems += wrong
         problem = _model_problem(model, known, described["needs"], f"{key}.model")
         for one, capability in described["needed_for"].items():
@@ -245,6 +277,7 @@ def _list(words: set[str]) -> str:
 
 def _rules(entries: list[dict], where: str, problems: list[str]) -> list[Rule]:
     kinds = rule_kinds()
+    allowed = literals(THRESHOLDS)["ALLOWED"]
     rules = []
     for position, entry in enumerate(entries):
         ((kind, given),) = entry.items()
@@ -252,7 +285,9 @@ def _rules(entries: list[dict], where: str, problems: list[str]) -> list[Rule]:
         if kind not in kinds:
             problems.append(unknown_key(key, kind, kinds))
             continue
-        settings, wrong = complete_settings(given or {}, kinds[kind], f"{key}.{kind}")
+        settings, wrong = complete_settings(
+            given or {}, kinds[kind], allowed.get(kind, {}), f"{key}.{kind}"
+        )
         problems += wrong
         numbers = [f"{value:g}" for value in settings.values() if isinstance(value, (int, float))]
         rules.append(Rule("_".join([kind, *numbers]), kind, settings))
