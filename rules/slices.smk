@@ -3,10 +3,10 @@
 
 rule pack_slices:
     input:
-        manifest=PLAN.path("preprocessed/{chain}/{cohort}/{shard}.json"),
+        manifest=PLAN.path(layout.PREPARED),
     output:
-        slices=PLAN.path("slices/{chain}/{pack}/{cohort}/{shard}.npy"),
-        index=PLAN.path("slices/{chain}/{pack}/{cohort}/{shard}.json"),
+        slices=PLAN.path(layout.SLICES),
+        index=PLAN.path(layout.INDEX),
     log:
         log_file("pack_slices", "{chain}", "{pack}", "{cohort}", "{shard}"),
     benchmark:
@@ -17,10 +17,10 @@ rule pack_slices:
         mem_mb=memory(1500),
         runtime=minutes(20, per_scan=0.2),
     params:
-        contrasts=lambda w: list(PLAN.packs[w.chain, w.pack].contrasts),
-        settings=lambda w: PLAN.packs[w.chain, w.pack].slices,
-        fingerprint=lambda w: PLAN.preprocessing_fingerprint(w.chain),
-        folder=PLAN.path("slices/{chain}/{pack}/{cohort}"),
+        contrasts=lambda w: PLAN.preprocessing.pack_contrasts(w),
+        settings=lambda w: PLAN.preprocessing.pack_settings(w),
+        fingerprint=lambda w: PLAN.preprocessing.fingerprint(w.chain),
+        folder=PLAN.path(layout.PACK_FOLDER),
         code=code("pack_slices.py"),
     script:
         "../workflow_scripts/pack_slices.py"

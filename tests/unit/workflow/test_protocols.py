@@ -72,11 +72,12 @@ def test_bayesian_approaches_need_no_training_of_their_own(name):
     )
     plan = Plan(study)
     folders = {
-        one.name: plan.model_folder(name, one.name, 0) for one in protocol.approaches.values()
+        one.name: plan.detection.model_folder(name, one.name, 0)
+        for one in protocol.approaches.values()
     }
     assert folders["bayesian_ae"] == folders["ae"] and folders["bayesian_vae"] == folders["vae"]
-    assert len(set(folders.values())) == len({*protocol.models, "none"}) == 12
-    maps = {plan.map_folder(name, one, 0) for one in ("ae", "bayesian_ae")}
+    assert len(set(folders.values())) == len({*protocol.models, ""}) == 12
+    maps = {plan.detection.map_folder(name, one, 0) for one in ("ae", "bayesian_ae")}
     assert len(maps) == 2
 
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from normscan.detectors import registry as detectors
-from normscan.models import registry as models
 from normscan.plugins import complete_settings, literals, plugin_names
 from normscan.preprocessing.labels import step_label
+from normscan.workflow.declared import LIBRARY
+from normscan.workflow.protocol_approaches import Approach, parse_approaches
+from normscan.workflow.protocol_models import Model, parse_models
 from normscan.workflow.schema import schema_problems, unknown_key, wrong_value
+from normscan.workflow.training_sets import ALL, MAIN, Stream
 
-LIBRARY = Path(__file__).resolve().parents[1]
 THRESHOLDS = LIBRARY / "postprocessing" / "thresholds.py"
-NO_MODEL = "none"
-# Stands in a plug-in's ``ALLOWED`` for the contrasts of the protocol.
-A_CONTRAST = "a contrast"
 POSTPROCESSING = {"erosion": 1, "median": 5, "minimum_voxels": 8}
 DEFAULT_RULES = [
     {"best_dice": {}},
@@ -36,26 +35,6 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Model:
-    """What is trained: a family with all its settings, under the name used in paths."""
-
-    name: str
-    family: str
-    settings: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Approach:
-    """A row of a results table: a model (or none) and a detector with its settings."""
-
-    name: str
-    title: str
-    model: str
-    detector: str
-    settings: dict[str, Any]
-
-
-@dataclass(frozen=True)
 class Rule:
     """How an operating point is chosen."""
 
@@ -68,8 +47,9 @@ class Rule:
 class Protocol:
     """A complete recipe.
 
-    ``training_cohorts``: None means all healthy ones, empty none. ``evaluation_cohorts``: empty
-    means all patient cohorts.
+    ``streams``: what models are trained on, by name. A main stream whose cohorts are None is one of
+    all healthy cohorts, an empty one of none. ``evaluation_cohorts``: empty means all patient
+    cohorts.
     """
 
     name: str
@@ -78,7 +58,7 @@ class Protocol:
     contrasts: tuple[str, ...]
     steps: tuple[Step, ...]
     slices: dict[str, Any]
-    training_cohorts: tuple[str, ...] | None
+    streams: dict[str, Stream]
     shares: tuple[float, ...]
     models: dict[str, Model]
     approaches: dict[str, Approach]
@@ -87,11 +67,59 @@ class Protocol:
     evaluation_cohorts: tuple[str, ...]
     source: dict[str, Any] = field(repr=False, default_factory=dict)
 
-    def uses(self, cohort: str, role: str) -> bool:
-        """Whether this protocol trains on, evaluates or screens a cohort."""
-        if role == "healthy" and self.training_cohorts is not None:
-            return cohort in self.training_cohorts
-        names = self.evaluation_cohorts if role == "patients" else ()
+    @property
+    def streamed_cohorts(self) -> set[str]:
+        """Cohorts that the streams name."""
+        return {name for stream in self.streams.values() for name in stream.cohorts or ()}
+
+    def models_used(self) -> list[str]:
+        """Names of the models that approaches apply or use, and of those that these use."""
+        found: dict[str, None] = {}
+        waiting = [name for one in self.approaches.values() for name in one.models]
+        while waiting:
+            name = waiting.pop(0)
+            if name not in found:
+                found[name] = None
+                waiting += self.models[name].uses.values()
+        return list(found)
+
+    def training_streams(self, roles: Mapping[str, str]) -> dict[str, Stream]:
+        """The streams with their cohorts by name, in alphabetical order.
+
+        Parameters
+        ----------
+        roles : cohort -> role.
+        """
+        healthy = [name for name, role in roles.items() if role == "healthy"]
+        return {
+            name: Stream(
+                tuple(sorted(healthy if stream.cohorts is None else stream.cohorts)), stream.slices
+            )
+            for name, stream in self.streams.items()
+        }
+
+    def healthy_cohorts(self, roles: Mapping[str, str]) -> list[str]:
+        """Healthy cohorts whose validation subjects give operating points without labels.
+
+        Those of the main stream; where it has patients only, those of the other streams; where no
+        stream has any, all there are.
+        """
+        streams = self.training_streams(roles)
+        main = streams[MAIN].cohorts
+        named = [name for stream in streams.values() for name in stream.cohorts]
+        for choice in (main, named if main else (), roles if main else ()):
+            found = [name for name in choice if roles[name] == "healthy"]
+            if found:
+                return list(dict.fromkeys(found))
+        return []
+
+    def uses(self, cohort: str, roles: Mapping[str, str]) -> bool:
+        """Whether this protocol trains on, calibrates with, evaluates or screens a cohort."""
+        if cohort in self.streamed_cohorts:
+            return True
+        if roles[cohort] == "healthy":
+            return cohort in self.healthy_cohorts(roles)
+        names = self.evaluation_cohorts if roles[cohort] == "patients" else ()
         calibrating = {one for rule in self.rules for one in rule.settings.get("cohorts") or ()}
         return not names or cohort in names or cohort in calibrating
 
@@ -112,10 +140,14 @@ def parse_protocol(name: str, content: dict[str, Any]) -> tuple[Protocol | None,
         content["slices"], LIBRARY / "slices" / "pack.py", f"{where}.slices", problems
     )
     contrasts = content["contrasts"]
-    found_models = _models(content.get("models") or {}, contrasts, where, problems)
-    approaches = _approaches(content["approaches"], found_models, contrasts, where, problems)
-    rules = _rules(content.get("threshold_rules") or DEFAULT_RULES, where, problems)
     training = content.get("training") or {}
+    streams = _streams(training, where, problems)
+    entries = content.get("models") or {}
+    models = parse_models(entries, contrasts, streams, where, problems)
+    approaches = parse_approaches(
+        content["approaches"], list(entries), models, contrasts, where, problems
+    )
+    rules = _rules(content.get("threshold_rules") or DEFAULT_RULES, where, problems)
     evaluation = content.get("evaluation") or {}
     protocol = Protocol(
         name=name,
@@ -124,9 +156,9 @@ def parse_protocol(name: str, content: dict[str, Any]) -> tuple[Protocol | None,
         contrasts=tuple(content["contrasts"]),
         steps=tuple(steps),
         slices=slices,
-        training_cohorts=tuple(training["cohorts"]) if "cohorts" in training else None,
+        streams=streams,
         shares=tuple(training.get("shares", (100,))),
-        models=found_models,
+        models=models,
         approaches=approaches,
         postprocessing={**POSTPROCESSING, **(content.get("postprocessing") or {})},
         rules=tuple(rules),
@@ -158,16 +190,24 @@ def _settings(given: dict | None, file: Path, where: str, problems: list[str]) -
     return settings
 
 
-def _allowed(folder: str, plugin: str, contrasts: list[str]) -> dict[str, Any]:
-    """What a plug-in allows its settings to be in a protocol of these contrasts."""
-    allowed = literals(LIBRARY / folder / f"{plugin}.py").get("ALLOWED", {})
-    return {name: contrasts if one == A_CONTRAST else one for name, one in allowed.items()}
-
-
-def _others(found: list[str], known: list[str]) -> list[str]:
-    """Problems of keys of which nothing is known yet."""
-    keys = {line.split(": found")[0] for line in known}
-    return [line for line in found if line.split(": found")[0] not in keys]
+def _streams(training: dict[str, Any], where: str, problems: list[str]) -> dict[str, Stream]:
+    """The main stream, first, and those beside it."""
+    given = training.get("streams") or {}
+    if "cohorts" in training and MAIN in given:
+        problems.append(
+            f"{where}.training.cohorts: stands beside training.streams.{MAIN}, which says the "
+            "same; leave one of them out"
+        )
+    main = {"cohorts": training["cohorts"]} if "cohorts" in training else {}
+    found = {}
+    for name, entry in {MAIN: main, **given}.items():
+        if "cohorts" not in entry and name != MAIN:
+            problems.append(
+                f"{where}.training.streams.{name}.cohorts: is missing; only '{MAIN}' has a default"
+            )
+        cohorts = tuple(entry["cohorts"]) if "cohorts" in entry else None
+        found[name] = Stream(cohorts, entry.get("slices", ALL))
+    return found
 
 
 def _steps(entries: list[dict], where: str, problems: list[str]) -> list[Step]:
@@ -191,88 +231,6 @@ def _steps(entries: list[dict], where: str, problems: list[str]) -> list[Step]:
     if [step.kind for step in steps].count("register") > 1:
         problems.append(f"{where}.preprocessing: 'register' stands more than once")
     return steps
-
-
-def _models(
-    entries: dict[str, dict], contrasts: list[str], where: str, problems: list[str]
-) -> dict[str, Model]:
-    found = {}
-    for name, entry in entries.items():
-        key = f"{where}.models.{name}"
-        family = entry["family"]
-        if family not in models.families():
-            problems.append(wrong_value(f"{key}.family", family, models.families()))
-            continue
-        given = {one: value for one, value in entry.items() if one != "family"}
-        settings, wrong = complete_settings(
-            given,
-            models.describe(family)["settings"],
-            _allowed("models", family, contrasts),
-            key,
-        )
-        problems += wrong + _others(models.network_problems(family, settings, key), wrong)
-        found[name] = Model(name, family, settings)
-    return found
-
-
-def _approaches(
-    entries: dict[str, dict],
-    known: dict[str, Model],
-    contrasts: list[str],
-    where: str,
-    problems: list[str],
-) -> dict[str, Approach]:
-    found = {}
-    for name, entry in entries.items():
-        key = f"{where}.approaches.{name}"
-        detector = entry["detector"].replace("-", "_")
-        if detector not in detectors.names():
-            problems.append(wrong_value(f"{key}.detector", entry["detector"], detectors.names()))
-            continue
-        described = detectors.describe(detector)
-        model = entry.get("model", NO_MODEL)
-        given = {
-            one: value for one, value in entry.items() if one not in ("model", "detector", "title")
-        }
-        settings, wrong = complete_settings(
-            given, described["settings"], _allowed("detectors", detector, contrasts), key
-        )
-        problems += wrong
-        problem = _model_problem(model, known, described["needs"], f"{key}.model")
-        for one, capability in described["needed_for"].items():
-            if settings[one] is not None and not problem:
-                problem = _model_problem(model, known, {capability}, f"{key}.{one}")
-        if problem:
-            problems.append(problem)
-        title = entry.get("title", name.replace("_", " "))
-        found[name] = Approach(name, title, model, detector, settings)
-    return found
-
-
-def _model_problem(model: str, known: dict[str, Model], needs: set[str], where: str) -> str:
-    """Why a model cannot serve a detector; empty when it can."""
-    if model == NO_MODEL:
-        if needs:
-            return f"{where}: is missing; the detector needs a model that can {_list(needs)}"
-        return ""
-    if model not in known:
-        return wrong_value(where, model, known)
-    family, settings = known[model].family, known[model].settings
-    able = models.capabilities(family, settings)
-    lacking = needs - able
-    if not lacking:
-        return ""
-    why = ""
-    if lacking <= models.describe(family)["by_dropout"]:
-        why = f" ({models.no_dropout(settings, f'models.{model}')})"
-    return (
-        f"{where}: model '{model}' (family '{family}') cannot {_list(lacking)}{why}, which this "
-        f"detector needs; it can {_list(able)}"
-    )
-
-
-def _list(words: set[str]) -> str:
-    return ", ".join(sorted(words)) or "nothing"
 
 
 def _rules(entries: list[dict], where: str, problems: list[str]) -> list[Rule]:
