@@ -34,7 +34,7 @@ def main(snakemake) -> None:
         )
     device = prepare_torch(params.device, snakemake.threads)
     applied = Applied(record["detector"], record["settings"], record["seed"], device)
-    if record["files"]:
+    if "bundle.json" in record["files"]:
         applied.load_model(bundle / "weights.safetensors", bundle / "bundle.json")
         applied.refuse_other_scans(index)
     rule, threshold = operating_point(record, params.prior, bundle)

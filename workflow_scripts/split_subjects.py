@@ -30,6 +30,7 @@ def main(snakemake) -> None:
     write_json(stored, {"seed": params.seed, "splits": {**usable, **splits}})
     rows = [
         {
+            "cohort": cohort,
             "scan": one["scan"],
             "subject": one["subject"],
             "session": one["session"],
@@ -42,6 +43,7 @@ def main(snakemake) -> None:
     ]
     rows += [
         {
+            "cohort": cohort,
             "scan": one["scan"],
             "subject": one["scan"].removeprefix("sub-").partition("_ses-")[0],
             "session": one["scan"].partition("_ses-")[2],

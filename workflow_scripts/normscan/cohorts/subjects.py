@@ -1,7 +1,5 @@
 """Which scans a split of some cohorts holds."""
 
-from pathlib import Path
-
 from normscan.cohorts.splits import subset
 from normscan.files import read_tsv
 
@@ -11,7 +9,7 @@ def chosen_scans(tables: list[str], split: str, share: float = 100, seed: int = 
 
     Parameters
     ----------
-    tables : ``cohorts/{cohort}/subjects.tsv`` of each cohort.
+    tables : tables of subjects, one of each cohort.
     split : train, validation, test or screen.
     share, seed : nested subsets by subject.
     """
@@ -22,6 +20,6 @@ def chosen_scans(tables: list[str], split: str, share: float = 100, seed: int = 
         subjects = sorted(table["subject"].unique())
         if share < 100:
             subjects = subset(subjects, share / 100, seed)
-        cohort = Path(path).parent.name
-        chosen += [f"{cohort}/{scan}" for scan in table[table["subject"].isin(subjects)]["scan"]]
+        table = table[table["subject"].isin(subjects)]
+        chosen += [f"{cohort}/{scan}" for cohort, scan in zip(table["cohort"], table["scan"])]
     return chosen
