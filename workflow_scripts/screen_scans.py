@@ -41,7 +41,7 @@ def main(snakemake) -> None:
         record["detector"],
         record["settings"],
         device,
-        **(model_files(bundle) if record["files"] else {}),
+        **(model_files(bundle) if "bundle.json" in record["files"] else {}),
         used={role: used_files(bundle, role) for role in record["uses"]},
     )
     applied.refuse_other_scans(index)

@@ -38,6 +38,18 @@ SETTINGS = {
     "patience": 5,
     "precision": "auto",
 }
+ALLOWED = {
+    "latent": "1..",
+    "dropout": "0..<1",
+    "code_weight": "0..",
+    "penalty_weight": "0..",
+    "critic_steps": "1..",
+    "learning_rate": ">0..",
+    "batch_size": "1..",
+    "max_epochs": "1..",
+    "patience": "1..",
+    "precision": ["auto", "float32", "bfloat16", "float16"],
+}
 # The codes must be vectors.
 NEEDS_DENSE = True
 WIDTHS = (400, 200)
