@@ -19,37 +19,46 @@ import pandas
 from common import CLOCKS, options, setup, table
 from scipy import ndimage
 
+from normscan.detectors.base import Detection
+from normscan.detectors.maps import brain_rows, write_maps
 from normscan.evaluation.cohort import split_curves, split_rows
 from normscan.evaluation.froc import COLUMNS as FROC_COLUMNS
 from normscan.evaluation.froc import froc_counts, froc_thresholds
 from normscan.evaluation.region import evaluated_region, lesion_and_ignored
 from normscan.evaluation.residuals import Residuals, load_residuals, save_residuals
 from normscan.evaluation.segmentation import segmentation_scores
-from normscan.files import load_nifti, read_tsv, save_nifti, write_tsv
-from normscan.postprocessing.components import component_table, drop_small, label
+from normscan.evaluation.truth import load_brain, load_truth
+from normscan.files import load_nifti, read_tsv, save_nifti, write_json, write_tsv
+from normscan.postprocessing.components import drop_small
+from normscan.postprocessing.detections import detect_components, write_volumes
 from normscan.postprocessing.filter import filter_map
 from normscan.postprocessing.histograms import ScoreHistogram, load_histograms, save_histograms
 from normscan.preprocessing.resample import to_native
 from normscan.preprocessing.transforms import write_affine
-from normscan.slices.index import ScanEntry, stack_volume
+from normscan.slices.index import (
+    PackIndex,
+    ScanEntry,
+    layer_path,
+    open_array,
+    open_layer,
+    stack_volume,
+)
+from normscan.slices.rows import RowReader, RowWriter
 
 SHAPE, NATIVE_SHAPE = (128, 128, 74), (240, 240, 60)
 AFFINE, NATIVE_AFFINE = np.diag([1.5, 1.5, 2.0, 1]), np.diag([0.9, 0.9, 3.0, 1])
 SCORES = ["scan", "subject", "threshold_rule", "metric", "value"]
-NAME, SUBJECT, MINIMUM = "sub-01", "01", 8
+PACK, NAME, SUBJECT, MINIMUM = "00.json", "sub-01", "01", 8
 STAGES = ("detect", "filter", "segment", "evaluate")
 
 
 @dataclass(frozen=True)
 class Scan:
-    """One scan on the slice grid, and what a detector found in it (rows with brain)."""
+    """One scan in a pack, and what a detector found in it."""
 
+    index: PackIndex
     entry: ScanEntry
-    image: np.ndarray
-    brain: np.ndarray
-    lesion: np.ndarray
-    signed: np.ndarray
-    expected: np.ndarray
+    found: Detection
     thresholds: dict[str, float]
     froc: list[float]
 
@@ -70,27 +79,31 @@ def made_scan(folder: Path) -> Scan:
         return noise / noise.std()
 
     image = np.where(brain, 0.6 + 0.1 * smooth(2) + 0.25 * lesion, 0).astype(np.float32)
-    signed = np.where(brain, 0.05 * smooth(0.7) + 0.2 * lesion, 0).astype(np.float32)
+    # A reconstruction is not exactly 0 outside of the brain either.
+    signed = (np.where(brain, 0.05, 0.003) * smooth(0.7) + 0.2 * lesion).astype(np.float32)
     z = np.flatnonzero(brain.any(axis=(0, 1)))
     save_nifti(folder / "native.nii.gz", np.zeros(NATIVE_SHAPE), NATIVE_AFFINE, np.uint8)
     turn, angle = np.eye(4), np.deg2rad(6)
     turn[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
     entry = ScanEntry(
         scan=NAME, subject=SUBJECT, session="", first=0, count=len(z), z=z.tolist(), shape=SHAPE,
-        affine=AFFINE.tolist(), brain=str(folder / "brain.nii.gz"),
-        lesions=str(folder / "lesions.nii.gz"), native={"FLAIR": str(folder / "native.nii.gz")},
+        affine=AFFINE.tolist(), native={"FLAIR": str(folder / "native.nii.gz")},
         transforms={"FLAIR": [write_affine(folder / "turn.mat", turn)]},
+        brain_voxels=brain.sum(axis=(0, 1))[z].tolist(),
+        lesion_voxels=lesion.sum(axis=(0, 1))[z].tolist(),
     )  # fmt: skip
     save_nifti(folder / "brain.nii.gz", brain, AFFINE, np.uint8)
-    save_nifti(folder / "lesions.nii.gz", lesion, AFFINE, np.uint8)
-    np.save(folder / "brain.npy", entry.slices_of(brain.astype(np.uint8)))
-    np.save(folder / "lesion.npy", entry.slices_of(lesion.astype(np.uint8)))
-    np.save(folder / "slices.npy", entry.slices_of(image))
+    save_nifti(folder / "lesion.nii.gz", lesion, AFFINE, np.uint8)
+    for name, volume in (("brain", brain), ("lesion", lesion)):
+        np.save(layer_path(folder / PACK, name), entry.slices_of(volume.astype(np.uint8)))
+    np.save(folder / "00.npy", entry.slices_of(image)[:, None])
+    index = PackIndex("bench", "00", SHAPE[0], ["FLAIR"], [], "", {}, {}, [entry])
+    write_json(folder / PACK, index.to_json())
     healthy = filter_map(signed, brain & ~lesion, prior="hyperintense", erosion=3, median=5)
     froc = froc_thresholds(ScoreHistogram.of(healthy, lesion, brain & ~lesion))
     rules = {"best_dice": 0.1, "healthy_percentile_98": froc[-3], "healthy_fpr_0.01": froc[-5]}
-    own = entry.slices_of(signed)
-    return Scan(entry, image, brain, lesion, own, entry.slices_of(image - signed), rules, froc)
+    found = Detection(entry.slices_of(signed), entry.slices_of(image - signed)[:, None])
+    return Scan(index, entry, found, rules, froc)
 
 
 # What both do.
@@ -134,9 +147,9 @@ def evaluate(scan: Scan, folder: Path) -> pandas.DataFrame:
 
 def detect_nifti(scan: Scan, folder: Path) -> None:
     """Map, reconstruction and input of the scan as volumes."""
-    scan.entry.slices_of(load_nifti(scan.entry.brain, np.uint8)[0])
-    rows = {"map": scan.signed, "reconstruction": scan.expected}
-    rows["input"] = np.load(folder.parent / "slices.npy", mmap_mode="r")
+    scan.entry.slices_of(load_nifti(folder.parent / "brain.nii.gz", np.uint8)[0])
+    rows = {"map": scan.found.map, "reconstruction": scan.found.reconstruction[:, 0]}
+    rows["input"] = open_array(folder.parent / PACK)[:, 0]
     for name, own in rows.items():
         save_nifti(folder / f"{name}.nii.gz", stack_volume(own, scan.entry), AFFINE, np.float32)
 
@@ -144,8 +157,8 @@ def detect_nifti(scan: Scan, folder: Path) -> None:
 def filter_nifti(scan: Scan, folder: Path) -> None:
     """The filtered map as a volume."""
     signed, _ = load_nifti(folder / "map.nii.gz")
-    brain = load_nifti(scan.entry.brain, np.uint8)[0] > 0
-    truth = lesion_and_ignored(load_nifti(scan.entry.lesions, np.int32)[0], [])
+    brain = load_nifti(folder.parent / "brain.nii.gz", np.uint8)[0] > 0
+    truth = lesion_and_ignored(load_nifti(folder.parent / "lesion.nii.gz", np.int32)[0], [])
     filtered = filtered_and_counted(signed, brain, *truth, folder)
     save_nifti(folder / "filtered.nii.gz", filtered, AFFINE, np.float32)
 
@@ -153,23 +166,15 @@ def filter_nifti(scan: Scan, folder: Path) -> None:
 def segment_nifti(scan: Scan, folder: Path) -> None:
     """Detections in both spaces and the native map as volumes, components as a table."""
     filtered, _ = load_nifti(folder / "filtered.nii.gz")
-    truth = lesion_and_ignored(load_nifti(scan.entry.lesions, np.int32)[0], [])
+    truth = lesion_and_ignored(load_nifti(folder.parent / "lesion.nii.gz", np.int32)[0], [])
     write_scores(scan, filtered, *truth, folder)
     detected = drop_small(filtered > scan.thresholds["best_dice"], MINIMUM)
     save_nifti(folder / "detected.nii.gz", detected, AFFINE, np.uint8)
-    write_native(scan, filtered, detected, folder, volumes=True)
-
-
-def write_native(scan: Scan, filtered, detected, folder: Path, *, volumes: bool) -> None:
-    """The table of components; native volumes where they are asked for."""
-    parts, _ = label(detected)
-    native, grid = to_native(parts, scan.entry, "FLAIR", AFFINE, "nearest")
-    native = np.rint(native)
-    write_tsv(folder / "components.tsv", component_table(parts, filtered, AFFINE, native, grid))
-    if volumes:
-        own, grid = to_native(filtered, scan.entry, "FLAIR", AFFINE, "linear")
-        save_nifti(folder / "native-map.nii.gz", own, grid, np.float32)
-        save_nifti(folder / "native-detected.nii.gz", native > 0, grid, np.uint8)
+    found = detect_components(filtered, scan.thresholds["best_dice"], MINIMUM, scan.entry, "FLAIR")
+    write_tsv(folder / "components.tsv", found.components)
+    native, grid = to_native(filtered, scan.entry, "FLAIR", AFFINE, "linear")
+    save_nifti(folder / "native-map.nii.gz", native, grid, np.float32)
+    save_nifti(folder / "native-detected.nii.gz", found.native, grid, np.uint8)
 
 
 # Arrays.
@@ -177,44 +182,39 @@ def write_native(scan: Scan, filtered, detected, folder: Path, *, volumes: bool)
 
 def detect_arrays(scan: Scan, folder: Path) -> None:
     """Rows of the map and of the reconstruction."""
-    np.array(layer(folder, "brain"))
-    np.save(folder / "map.npy", scan.signed)
-    np.save(folder / "expected.npy", scan.expected.astype(np.float16))
-
-
-def layer(folder: Path, name: str) -> np.ndarray:
-    """A layer of the pack."""
-    return np.load(folder.parent / f"{name}.npy", mmap_mode="r")
-
-
-def truth_of(scan: Scan, folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Lesion and ignored voxels from the layer."""
-    return lesion_and_ignored(stack_volume(layer(folder, "lesion"), scan.entry), [])
+    rows = brain_rows(scan.index, scan.entry)
+    open_array(folder.parent / PACK)[rows], open_layer(folder.parent / PACK, "brain")[rows] > 0
+    write_maps(folder / "maps.json", {}, scan.index, [scan.entry], [scan.found])
 
 
 def filter_arrays(scan: Scan, folder: Path) -> None:
     """Rows of the filtered map."""
-    signed = stack_volume(np.load(folder / "map.npy", mmap_mode="r"), scan.entry)
-    brain = stack_volume(layer(folder, "brain"), scan.entry) > 0
-    filtered = filtered_and_counted(signed, brain, *truth_of(scan, folder), folder)
-    np.save(folder / "filtered.npy", scan.entry.slices_of(filtered))
+    pack = folder.parent / PACK
+    signed = RowReader(folder / "maps.json").volume("map", scan.entry)
+    brain, truth = load_brain(pack, scan.entry), load_truth(pack, scan.entry, [])
+    filtered = filtered_and_counted(signed, brain, *truth, folder)
+    with RowWriter(folder / "filtered.json", [scan.entry], scan.index.size) as writer:
+        writer.put("filtered", NAME, scan.entry.slices_of(filtered))
+    write_json(folder / "filtered.json", writer.facts())
 
 
-def segment_arrays(scan: Scan, folder: Path, *, volumes: bool) -> None:
+def segment_arrays(scan: Scan, folder: Path, *, wanted: str) -> None:
     """Components as a table; native volumes where they are asked for."""
-    filtered = stack_volume(np.load(folder / "filtered.npy", mmap_mode="r"), scan.entry)
-    write_scores(scan, filtered, *truth_of(scan, folder), folder)
-    detected = drop_small(filtered > scan.thresholds["best_dice"], MINIMUM)
-    write_native(scan, filtered, detected, folder, volumes=volumes)
+    filtered = RowReader(folder / "filtered.json").volume("filtered", scan.entry)
+    write_scores(scan, filtered, *load_truth(folder.parent / PACK, scan.entry, []), folder)
+    found = detect_components(filtered, scan.thresholds["best_dice"], MINIMUM, scan.entry, "FLAIR")
+    write_tsv(folder / "components.tsv", found.components)
+    volumes = {"detections": wanted, "maps": wanted, "reconstructions": "none"}
+    write_volumes(folder, scan.entry, "FLAIR", volumes, found=found, filtered=filtered)
 
 
 FORMS: dict[str, list[Callable[[Scan, Path], object]]] = {
     "NIfTI": [detect_nifti, filter_nifti, segment_nifti, evaluate],
-    "arrays": [detect_arrays, filter_arrays, partial(segment_arrays, volumes=False), evaluate],
+    "arrays": [detect_arrays, filter_arrays, partial(segment_arrays, wanted="none"), evaluate],
     "arrays, native volumes": [
         detect_arrays,
         filter_arrays,
-        partial(segment_arrays, volumes=True),
+        partial(segment_arrays, wanted="native"),
         evaluate,
     ],
 }
@@ -245,7 +245,7 @@ def main() -> None:
             for form, stages in FORMS.items():
                 found, metrics[form] = timed(scan, stages, Path(root, form), now)
                 seconds[form] += [found] if turn else []
-        rows = []
+        rows, sizes = [], []
         for form, runs in seconds.items():
             pandas.testing.assert_frame_equal(metrics[form], metrics["NIfTI"], check_exact=True)
             medians = [statistics.median(column) for column in zip(*runs)]
@@ -256,9 +256,16 @@ def main() -> None:
                     **dict(zip(STAGES, medians)),
                     "all": statistics.median(sum(run) for run in runs),
                     "MB": sum(path.stat().st_size for path in files) / 1e6,
-                    "files": len(files),
+                    "files of a scan": sum(path.suffix == ".gz" for path in files),
+                    "of a shard": sum(path.suffix != ".gz" for path in files),
                 }
             )
+            sizes += [
+                {"hand-over": form, "file": path.name, "MB": path.stat().st_size / 1e6}
+                for path in files
+                if path.stat().st_size > 1e4
+            ]
+    table("files of 10 kB and more", sizes)
     table(f"{'x'.join(map(str, SHAPE))}, {arguments.repeats} runs: seconds", rows)
 
 

@@ -17,6 +17,7 @@ from normscan.figures.comparison import (
     add_shift,
     add_significance,
 )
+from normscan.figures.looks import looks
 from normscan.figures.side_by_side import add_examples
 from normscan.files import read_json, read_tsv, write_json, write_tsv
 
@@ -26,7 +27,7 @@ def main(snakemake) -> None:
     metrics = read_tsv(files.metrics, dtype={"subject": str, "scan": str})
     of = Compared(metrics, snakemake.wildcards.protocol, params.approaches)
     whole = of.metrics[of.metrics["approach"].isin(of.whole)]
-    figures = Figures(Path(params.folder))
+    figures = Figures(Path(params.folder), looks(params.approaches))
     patients = [study.patient_statistics(whole, cohort, params.rule) for cohort in of.cohorts]
     tests = [study.comparisons(whole, cohort, params.rule) for cohort in of.cohorts]
     write_tsv(out.patients, pandas.concat(patients, ignore_index=True))
@@ -39,8 +40,7 @@ def main(snakemake) -> None:
     for cohort, table in zip(of.cohorts, tests):
         add_significance(figures, cohort, table[table["metric"] == "auprc"])
     for cohort in of.cohorts:
-        maps = [path for path in files.maps if f"/detected/{cohort}/" in path]
-        add_examples(figures, cohort, of, maps, params.lesion_labels[cohort])
+        add_examples(figures, cohort, of, files.maps, params.lesion_labels[cohort])
     ranks, beside = published(figures, of) if params.published else nothing_published()
     write_tsv(out.ranks, ranks)
     write_tsv(out.beside, beside)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from job import run
 from normscan.compute.devices import prepare_torch
-from normscan.detectors.applied import Applied
+from normscan.detectors.applied import Applied, used_files
 from normscan.detectors.base import Detection
 from normscan.detectors.maps import write_maps
 from normscan.files import read_json, read_tsv
@@ -27,7 +27,7 @@ def main(snakemake) -> None:
         device,
         weights=files.get("weights"),
         bundle=files.get("bundle"),
-        used=dict(zip(params.uses, zip(files.used_weights, files.used_bundles))),
+        used=used_files(files, params.uses),
     )
     applied.refuse_other_scans(index)
     scans = index.scans

@@ -13,6 +13,7 @@ from normscan.figures.cohort import (
     titled,
 )
 from normscan.figures.collection import Figures
+from normscan.figures.looks import looks
 from normscan.files import read_json, read_tsv, write_json
 
 
@@ -20,13 +21,15 @@ def main(snakemake) -> None:
     params, files, w = snakemake.params, snakemake.input, snakemake.wildcards
     first = first_seeds(params.approaches)
     curves = {
-        one["title"]: read_json(path)[SPLIT]
+        one["title"]: read_json(path).get(SPLIT)
         for one, path in zip(params.approaches, files.curves)
         if first[one["variant"]] is one
     }
+    # An approach that scores slices only has no curves of voxels.
+    curves = {title: found for title, found in curves.items() if found}
     metrics = read_tsv(files.metrics, dtype={"subject": str, "scan": str})
     metrics = titled(metrics, w.cohort, w.protocol, first)
-    figures = Figures(Path(params.folder))
+    figures = Figures(Path(params.folder), looks(params.approaches))
     add_curves(figures, w.cohort, curves)
     add_scores(figures, w.cohort, metrics, first)
     add_residuals(figures, w.cohort, curves, metrics)

@@ -41,8 +41,8 @@ def main(snakemake) -> None:
         record["detector"],
         record["settings"],
         device,
-        **(model_files(bundle) if record["files"] else {}),
-        used={role: tuple(model_files(bundle / "uses" / role).values()) for role in record["uses"]},
+        **(model_files(bundle) if "bundle.json" in record["files"] else {}),
+        used={role: used_files(bundle, role) for role in record["uses"]},
     )
     applied.refuse_other_scans(index)
     rule, threshold = operating_point(record, params.prior, bundle)
@@ -58,6 +58,11 @@ def main(snakemake) -> None:
             rows = scan.rows_with_brain(index.min_brain_voxels)
             assert store is not None
             found = detector.detect(store.scan(f"{index.cohort}/{scan.scan}"), record["seed"])
+            if found.map is None:
+                raise BundleError(
+                    f"{bundle}: scores whole slices, so that there is nothing to be marked; name "
+                    "other approaches in config.screening.approaches"
+                )
             put_detection(writer, scan, rows, replace(found, map=None))
             filtered = filter_map(
                 stack_volume(found.map, scan, rows),
@@ -132,6 +137,12 @@ def left_out(snakemake, index: PackIndex, bundles: list[dict]) -> dict[str, str]
 def model_files(folder: Path) -> dict[str, Path]:
     """Weights and description of a model in a folder."""
     return {"weights": folder / "weights.safetensors", "bundle": folder / "bundle.json"}
+
+
+def used_files(bundle: Path, role: str) -> tuple[Path, Path]:
+    """Weights and description of a further model that the detector uses."""
+    files = model_files(bundle / "uses" / role)
+    return files["weights"], files["bundle"]
 
 
 def check_bundle(folder: Path, record: dict) -> None:

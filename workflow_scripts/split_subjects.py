@@ -25,10 +25,12 @@ def main(snakemake) -> None:
         seed=params.seed,
         cohort=cohort,
         validation=params.validation,
+        training=params.training,
     )
     write_json(stored, {"seed": params.seed, "splits": {**usable, **splits}})
     rows = [
         {
+            "cohort": cohort,
             "scan": one["scan"],
             "subject": one["subject"],
             "session": one["session"],
@@ -41,6 +43,7 @@ def main(snakemake) -> None:
     ]
     rows += [
         {
+            "cohort": cohort,
             "scan": one["scan"],
             "subject": one["scan"].removeprefix("sub-").partition("_ses-")[0],
             "session": one["scan"].partition("_ses-")[2],

@@ -1,4 +1,4 @@
-"""Train one model on the slices of healthy subjects."""
+"""Train one model on the slices of its streams."""
 
 from pathlib import Path
 
@@ -17,33 +17,18 @@ from normscan.training.checkpoint import remove_checkpoints
 from normscan.training.curve import history_table
 from normscan.training.loop import train
 
+VALIDATION = "validation"
+
 
 def main(snakemake) -> None:
     params, files, seed = snakemake.params, snakemake.input, int(snakemake.wildcards.seed)
     device = prepare_torch(params.device, snakemake.threads)
-    indices = [Path(path) for path in files.packs]
-    described = registry.describe(params.family)
-    seen = {
-        "inputs": params.inputs,
-        "targets": params.targets,
-        "neighbours": params.neighbours,
-        "layers": described["layers"],
-    }
-    chosen, stores = {}, {}
-    for name, stream in params.streams.items():
-        share = params.share if name == MAIN else 100
-        chosen[name] = chosen_scans(
-            files.subjects, "train", stream["cohorts"], share=share, seed=params.split_seed
-        )
-        stores[name] = SliceStore(indices, chosen[name], slices=stream["slices"], **seen)
-    main_stream = params.streams[MAIN]
-    chosen["validation"] = chosen_scans(files.subjects, "validation", main_stream["cohorts"])
-    validation = SliceStore(indices, chosen["validation"], slices=main_stream["slices"], **seen)
-    store = stores.pop(MAIN)
-    used = {
-        role: load_bundle(Path(weights), Path(bundle), device)
-        for role, weights, bundle in zip(params.uses, files.used_weights, files.used_bundles)
-    }
+    chosen = scans_of_streams(files.subjects, params)
+    stores = slices_of_streams(files.packs, chosen, params)
+    used_weights = files.get("used_weights", [])
+    pairs = zip(params.uses, used_weights, files.get("used_bundles", []))
+    used = {role: load_bundle(Path(one), Path(other), device) for role, one, other in pairs}
+    store, validation = stores.pop(MAIN), stores.pop(VALIDATION)
     facts = ModelFacts(
         params.family,
         params.settings,
@@ -54,8 +39,10 @@ def main(snakemake) -> None:
         {role: ModelFacts.from_json(description) for role, (_, description) in used.items()},
     )
     # Checkpoints are found again by what determines this training, and by nothing else.
-    data = [chosen, params.streams, [file_digest(path) for path in [*indices, *files.used_weights]]]
-    key = value_digest([params.code, facts.to_json(), seed, data, str(device)])
+    read = [file_digest(path) for path in [*files.packs, *used_weights]]
+    key = value_digest(
+        [params.code, facts.to_json(), seed, chosen, params.streams, read, str(device)]
+    )
     checkpoints = Path(params.checkpoints, key)
     model = facts.build(seed, {role: one for role, (one, _) in used.items()})
     history = train(
@@ -68,8 +55,9 @@ def main(snakemake) -> None:
         checkpoint=checkpoints,
         **{name: params.settings[name] for name in TRAINING if name in params.settings},
     )
-    trained_on = store.contents | {k: v for one in stores.values() for k, v in one.contents.items()}
-    scans = {"train": trained_on, "validation": validation.contents}
+    scans = {"train": dict(store.contents), VALIDATION: validation.contents}
+    for other in stores.values():
+        scans["train"] |= other.contents
     for role, (_, description) in used.items():
         scans |= {f"{split}, {role}": one for split, one in description["scans"].items()}
     save_bundle(
@@ -87,6 +75,41 @@ def main(snakemake) -> None:
     stem = Path(snakemake.output.figure[0]).with_suffix("")
     save_figure(training_history(table, history, title=params.family.upper()), stem)
     remove_checkpoints(checkpoints)
+
+
+def scans_of_streams(subjects: list[str], params) -> dict[str, list[str]]:
+    """Scans of each stream, of the main one a share of the subjects; and the held-out ones."""
+    found = {
+        name: chosen_scans(
+            subjects,
+            "train",
+            stream["cohorts"],
+            share=params.share if name == MAIN else 100,
+            seed=params.split_seed,
+        )
+        for name, stream in params.streams.items()
+    }
+    held_out = chosen_scans(subjects, VALIDATION, params.streams[MAIN]["cohorts"])
+    return found | {VALIDATION: held_out}
+
+
+def slices_of_streams(
+    packs: list[str], chosen: dict[str, list[str]], params
+) -> dict[str, SliceStore]:
+    """Slices of each stream and of the held-out scans, as the model sees them."""
+    layers = registry.describe(params.family)["layers"]
+    return {
+        name: SliceStore(
+            packs,
+            scans,
+            slices=params.streams[MAIN if name == VALIDATION else name]["slices"],
+            inputs=params.inputs,
+            targets=params.targets,
+            neighbours=params.neighbours,
+            layers=layers,
+        )
+        for name, scans in chosen.items()
+    }
 
 
 run(snakemake, main)

@@ -3,7 +3,7 @@
 from job import run
 from normscan.cohorts.subjects import chosen_scans
 from normscan.compute.devices import prepare_torch
-from normscan.detectors.applied import Applied
+from normscan.detectors.applied import Applied, used_files
 from normscan.detectors.base import Tunes
 from normscan.files import write_json
 from normscan.slices.index import load_index
@@ -12,14 +12,13 @@ from normscan.slices.index import load_index
 def main(snakemake) -> None:
     params, files = snakemake.params, snakemake.input
     device = prepare_torch(params.device, snakemake.threads)
-    pairs = zip(files.used_weights, files.used_bundles)
     applied = Applied(
         params.detector,
         params.settings,
         device,
         weights=files.weights,
         bundle=files.bundle,
-        used=dict(zip(params.uses, pairs)),
+        used=used_files(files, params.uses),
     )
     contrasts = load_index(files.packs[0]).contrasts
     healthy = applied.store(files.packs, contrasts, chosen_scans(files.subjects, "validation"))

@@ -1,7 +1,6 @@
 """Which scans a split of some cohorts holds."""
 
 from collections.abc import Collection
-from pathlib import Path
 
 from normscan.cohorts.splits import subset
 from normscan.files import read_tsv
@@ -19,20 +18,20 @@ def chosen_scans(
 
     Parameters
     ----------
-    tables : ``cohorts/{cohort}/subjects.tsv`` of each cohort.
+    tables : tables of subjects, one of each cohort.
     split : train, validation, test or screen.
     cohorts : those to look at; None: all.
     share, seed : nested subsets by subject.
     """
     chosen = []
     for path in tables:
-        cohort = Path(path).parent.name
-        if cohorts is not None and cohort not in cohorts:
-            continue
         table = read_tsv(path, dtype=str)
         table = table[table["split"] == split]
+        if cohorts is not None:
+            table = table[table["cohort"].isin(cohorts)]
         subjects = sorted(table["subject"].unique())
         if share < 100:
             subjects = subset(subjects, share / 100, seed)
-        chosen += [f"{cohort}/{scan}" for scan in table[table["subject"].isin(subjects)]["scan"]]
+        table = table[table["subject"].isin(subjects)]
+        chosen += [f"{cohort}/{scan}" for cohort, scan in zip(table["cohort"], table["scan"])]
     return chosen

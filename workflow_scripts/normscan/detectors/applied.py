@@ -16,6 +16,18 @@ from normscan.slices.store import SliceStore
 from normscan.training.bundle import ModelFacts, check_fit, load_bundle
 
 
+def used_files(files: Any, roles: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Weights and bundle of the models in certain roles.
+
+    Parameters
+    ----------
+    files : a rule's inputs, of which ``used_weights`` and ``used_bundles`` are in the order of the
+        roles; they are not there where nothing is used.
+    """
+    pairs = zip(files.get("used_weights", []), files.get("used_bundles", []))
+    return dict(zip(roles, pairs))
+
+
 class Applied:
     """A detector with its models, prepared when it is first asked for scans or settings.
 

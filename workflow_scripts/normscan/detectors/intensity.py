@@ -25,6 +25,10 @@ NEEDS = set()
 # contrast: which one is looked at.
 # direction: "bright" (white matter lesions, tumours on FLAIR) or "dark" (the same on T1w).
 SETTINGS = {"contrast": "FLAIR", "direction": "bright"}
+ALLOWED = {
+    "contrast": "a contrast",
+    "direction": ["bright", "dark"],
+}
 SIGNED = True
 # A rank: nothing is reconstructed.
 RESIDUAL = False

@@ -39,6 +39,10 @@ NEEDS = {"sample"}
 # samples: N, reconstructions of each slice. dropout: rate (p_r) at which an AE's code loses its
 # entries; None: as in training. Models that draw from a posterior take none.
 SETTINGS: dict[str, Any] = {"samples": 100, "dropout": None}
+ALLOWED = {
+    "samples": "1..",
+    "dropout": ">0..<1",
+}
 NEEDED_FOR = {"dropout": "drop"}
 SIGNED = True
 RESIDUAL = True

@@ -60,6 +60,17 @@ SETTINGS: dict[str, Any] = {
     "tv_slices": 64,
     "batch_size": None,
 }
+ALLOWED = {
+    "time": ">0..",
+    "long_step": ">0..",
+    "short_step": ">0..",
+    "most_evaluations": "2..",
+    "inner_steps": "1..",
+    "tv_weight": ["auto", "0.."],
+    "tv_candidates": "each 0..",
+    "tv_slices": "1..",
+    "batch_size": "whole 1..",
+}
 SIGNED = True
 RESIDUAL = True
 # Momentum after k short steps: k / (k + 3), Nesterov's.

@@ -22,6 +22,9 @@ EXPECTED = "reconstruction"
 NEEDS = {"reconstruct"}
 # batch_size: slices at once; None = what suits the device.
 SETTINGS = {"batch_size": None}
+ALLOWED = {
+    "batch_size": "whole 1..",
+}
 SIGNED = True
 RESIDUAL = True
 

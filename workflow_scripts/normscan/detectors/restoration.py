@@ -54,6 +54,14 @@ SETTINGS: dict[str, Any] = {
     "tv_slices": 64,
     "batch_size": None,
 }
+ALLOWED = {
+    "steps": "0..",
+    "step_size": ">0..",
+    "tv_weight": ["auto", "0.."],
+    "tv_candidates": "each 0..",
+    "tv_slices": "1..",
+    "batch_size": "whole 1..",
+}
 SIGNED = True
 RESIDUAL = True
 

@@ -36,9 +36,9 @@ class Compared:
         return {t: v for t, v in self.values(metric, cohort).items() if t in self.whole}
 
     def baseline(self, cohort: str) -> str:
-        """The strongest training-free approach on a cohort; "" when there is none."""
+        """The strongest baseline on a cohort; "" when there is none."""
         areas = {title: mean for title, (mean, _) in self.of_whole("auprc", cohort).items()}
-        return study.strongest(areas, [t for t in areas if self.by_title[t]["training_free"]])
+        return study.strongest(areas, [t for t in areas if self.by_title[t]["baseline"]])
 
     def subject_of(self, cohort: str) -> dict[str, str]:
         """scan -> patient."""

@@ -36,7 +36,7 @@ def published(figures: Figures, of: Compared) -> tuple[pandas.DataFrame, pandas.
     pairs = {panel: both for panel, both in pairs.items() if len(both) >= study.FEWEST}
     if pairs:
         figures.add(
-            rank_scatter(pairs, notes),
+            rank_scatter(pairs, notes, looks=figures.looks),
             "published",
             "Published and measured",
             "Published AUPRC (Baur et al. 2021) against this run's",

@@ -41,20 +41,22 @@ def titled(
 
 
 def add_curves(figures: Figures, cohort: str, curves: Curves) -> None:
-    """Precision and recall, ROC, and free-response ROC."""
+    """Precision and recall, ROC, and free-response ROC; nothing where no voxels are scored."""
+    if not curves:
+        return
     seed_note = "Curves of the first seed; voxels of all test patients together."
     pr = {
         name: (np.array(c["recall"]), np.array(c["precision"]), c["auprc"])
         for name, c in curves.items()
     }
     prevalence = next(iter(curves.values()))["prevalence"]
-    drawn = pr_curves(pr, prevalence=prevalence)
+    drawn = pr_curves(pr, prevalence=prevalence, looks=figures.looks)
     figures.add(drawn, "pr", "Curves", f"{cohort}: precision and recall", seed_note)
     roc = {
         name: (np.array(c["fpr"]), np.array(c["recall"]), c["auroc"]) for name, c in curves.items()
     }
     figures.add(
-        roc_curves(roc),
+        roc_curves(roc, looks=figures.looks),
         "roc",
         "Curves",
         f"{cohort}: ROC",
@@ -67,7 +69,7 @@ def add_curves(figures: Figures, cohort: str, curves: Curves) -> None:
     }
     if froc:
         figures.add(
-            froc_curves(froc),
+            froc_curves(froc, looks=figures.looks),
             "froc",
             "Curves",
             f"{cohort}: free-response ROC",
@@ -82,10 +84,12 @@ def add_scores(
     metrics: pandas.DataFrame,
     first: Mapping[str, Mapping[str, Any]],
 ) -> None:
-    """AUPRC as bars, and the Dice of every patient."""
+    """AUPRC as bars, and the Dice of every patient; nothing where no voxels are scored."""
     found = areas(metrics)
+    if not found:
+        return
     figures.add(
-        metric_bars({cohort: found}, baselines=baseline(first, found)),
+        metric_bars({cohort: found}, baselines=baseline(first, found), looks=figures.looks),
         "auprc",
         "Curves",
         f"{cohort}: AUPRC",
@@ -94,7 +98,7 @@ def add_scores(
     scores = dice(metrics)
     if scores:
         figures.add(
-            dice_distributions(scores),
+            dice_distributions(scores, looks=figures.looks),
             "dice",
             "Dice",
             f"{cohort}: Dice per patient",
@@ -104,7 +108,9 @@ def add_scores(
 
 
 def add_residuals(figures: Figures, cohort: str, curves: Curves, metrics: pandas.DataFrame) -> None:
-    """Histograms of residuals on normal and on anomalous voxels."""
+    """Histograms of residuals on normal and on anomalous voxels, of approaches with maps."""
+    if not curves:
+        return
     histograms = {
         name: (np.array(c["edges"]), np.array(c["normal"]), np.array(c["anomalous"]))
         for name, c in curves.items()
@@ -154,8 +160,8 @@ def areas(metrics: pandas.DataFrame) -> dict[str, tuple[float, float]]:
 def baseline(
     first: Mapping[str, Mapping[str, Any]], found: Mapping[str, tuple[float, float]]
 ) -> str:
-    """Title of the strongest training-free approach, or empty."""
-    titles = [one["title"] for one in first.values() if one["training_free"]]
+    """Title of the strongest baseline, or empty."""
+    titles = [one["title"] for one in first.values() if one["baseline"]]
     return strongest({title: mean for title, (mean, _) in found.items()}, titles)
 
 

@@ -6,14 +6,20 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from normscan.figures.looks import Looks
 from normscan.figures.style import save_figure
 
 
 class Figures:
-    """Figures saved so far, as the report lists them."""
+    """Figures saved so far (``done``), as the report lists them.
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    Parameters
+    ----------
+    looks : of the approaches that are drawn.
+    """
+
+    def __init__(self, folder: Path, looks: Looks | None = None):
+        self.folder, self.looks = folder, looks or {}
         self.done: list[dict[str, str]] = []
 
     def add(self, figure: Figure, name: str, section: str, title: str, caption: str) -> None:

@@ -21,12 +21,13 @@ from normscan.figures.study import (
 
 def add_bars(figures: Figures, of: Compared) -> None:
     """AUPRC of all approaches on all cohorts (Fig. 5)."""
+    areas = {cohort: of.of_whole("auprc", cohort) for cohort in of.cohorts}
+    if not any(areas.values()):
+        return
     baselines = {cohort: of.baseline(cohort) for cohort in of.cohorts}
     line = " The dashed line is the strongest training-free baseline."
     figures.add(
-        metric_bars(
-            {cohort: of.of_whole("auprc", cohort) for cohort in of.cohorts}, baselines=baselines
-        ),
+        metric_bars(areas, baselines=baselines, looks=figures.looks),
         "auprc",
         "Study",
         "AUPRC of all approaches",
@@ -44,11 +45,11 @@ def add_shares(figures: Figures, of: Compared) -> None:
         found: dict[str, dict[float, tuple[float, float]]] = {}
         for title, value in of.values("auprc", cohort).items():
             one = of.by_title[title]
-            if one["model"] != "none":
+            if not one["training_free"]:
                 found.setdefault(one["name"], {})[one["share"]] = value
         shares[cohort] = {name: points for name, points in found.items() if len(points) > 1}
     figures.add(
-        training_shares(shares),
+        training_shares(shares, looks=figures.looks),
         "training_shares",
         "Study",
         "AUPRC and the number of training subjects",
@@ -91,7 +92,7 @@ def add_networks(figures: Figures, of: Compared, models: dict[str, dict]) -> Non
             if of.by_title[title]["model"] in models
         }
     figures.add(
-        complexity(values),
+        complexity(values, looks=figures.looks),
         "networks",
         "Study",
         "AUPRC and the size of the model",

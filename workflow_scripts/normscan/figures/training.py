@@ -9,7 +9,8 @@ import numpy as np
 import pandas
 from matplotlib.figure import Figure
 
-from normscan.figures.style import BLUE, GREY, ORANGE, looks, new_figure, styled
+from normscan.figures.looks import with_plain
+from normscan.figures.style import BLUE, GREY, ORANGE, new_figure, styled
 from normscan.training.curve import ABOUT, best_epochs
 
 
@@ -93,7 +94,7 @@ def _mark_best(axes, epochs: np.ndarray, validation: np.ndarray, best_epoch: int
 
 
 def _draw_terms(axes, epochs: np.ndarray, terms: Mapping[str, np.ndarray]) -> None:
-    look = looks(terms)
+    look = with_plain(terms)
     for name, values in terms.items():
         axes.plot(epochs, np.asarray(values, float), color=look[name].colour, label=name)
     axes.set(xlabel="epoch", ylabel="loss term")

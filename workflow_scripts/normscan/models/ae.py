@@ -32,6 +32,15 @@ SETTINGS = {
     "patience": 5,
     "precision": "auto",
 }
+ALLOWED = {
+    "latent": "1..",
+    "dropout": "0..<1",
+    "learning_rate": ">0..",
+    "batch_size": "1..",
+    "max_epochs": "1..",
+    "patience": "1..",
+    "precision": ["auto", "float32", "bfloat16", "float16"],
+}
 
 
 class Model(CodingModel):

@@ -25,7 +25,7 @@ under a seed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -118,7 +118,7 @@ class BaseModel(nn.Module):
         self.uses = nn.ModuleDict(dict(uses or {}))
         self.uses.requires_grad_(False).eval()
 
-    def train(self, mode: bool = True) -> BaseModel:
+    def train(self, mode: bool = True) -> Self:
         """Training or ``eval`` mode, of all but the models that are used."""
         super().train(mode)
         self.uses.train(False)

@@ -38,9 +38,21 @@ SETTINGS = {
     "patience": 5,
     "precision": "auto",
 }
+ALLOWED = {
+    "latent": "1..",
+    "dropout": "0..<1",
+    "code_weight": "0..",
+    "penalty_weight": "0..",
+    "critic_steps": "1..",
+    "learning_rate": ">0..",
+    "batch_size": "1..",
+    "max_epochs": "1..",
+    "patience": "1..",
+    "precision": ["auto", "float32", "bfloat16", "float16"],
+}
 # The codes must be vectors.
 NEEDS_DENSE = True
-LAYERS = (400, 200)
+WIDTHS = (400, 200)
 SLOPE = 0.2
 
 
@@ -50,9 +62,9 @@ class CodeCritic(nn.Module):
     def __init__(self, latent: int):
         super().__init__()
         layers: list[nn.Module] = []
-        for inputs, outputs in zip((latent, *LAYERS), LAYERS):
+        for inputs, outputs in zip((latent, *WIDTHS), WIDTHS):
             layers += [nn.Linear(inputs, outputs), nn.LeakyReLU(SLOPE)]
-        self.layers = nn.Sequential(*layers, nn.Linear(LAYERS[-1], 1))
+        self.layers = nn.Sequential(*layers, nn.Linear(WIDTHS[-1], 1))
         self.apply(initialise)
 
     def forward(self, code: Tensor) -> Tensor:

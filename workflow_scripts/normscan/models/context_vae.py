@@ -37,6 +37,19 @@ SETTINGS = {
     "patience": 5,
     "precision": "auto",
 }
+ALLOWED = {
+    "latent": "1..",
+    "dropout": "0..<1",
+    "kl_weight": "0..",
+    "context_weight": "0..",
+    "squares": "0..",
+    "largest_square": "0..1",
+    "learning_rate": ">0..",
+    "batch_size": "1..",
+    "max_epochs": "1..",
+    "patience": "1..",
+    "precision": ["auto", "float32", "bfloat16", "float16"],
+}
 
 
 class Model(VAE):

@@ -48,6 +48,18 @@ SETTINGS = {
     "patience": 5,
     "precision": "auto",
 }
+ALLOWED = {
+    "latent": "1..",
+    "dropout": "0..<1",
+    "clusters": "1..",
+    "cluster_floor": "0..",
+    "kl_weight": "0..",
+    "learning_rate": ">0..",
+    "batch_size": "1..",
+    "max_epochs": "1..",
+    "patience": "1..",
+    "precision": ["auto", "float32", "bfloat16", "float16"],
+}
 HIDDEN = 64
 LIMIT = 6.0
 

@@ -61,7 +61,7 @@ def content(files: Any, record: Mapping[str, Any], *, results: str, code: str) -
                 for one in protocol["approaches"]
             },
             baselines={
-                name: [one["variant"] for one in protocol["approaches"] if one["training_free"]]
+                name: [one["variant"] for one in protocol["approaches"] if one["baseline"]]
                 for name, protocol in protocols.items()
             },
             tests={Path(path).parent.name: read_tsv(path) for path in files.tests},
@@ -112,6 +112,7 @@ def cited(record: Mapping[str, Any]) -> dict:
         cohorts=record["cohorts"],
         seeds=record["seeds"],
         simulated=record["simulated"],
+        plugins=record["plugins"],
     )
 
 
@@ -170,9 +171,7 @@ def statistics(files, protocols: dict, metrics: pd.DataFrame) -> list[dict]:
         patients, tests = read_tsv(patients_path), read_tsv(tests_path)
         approaches = protocols[protocol]["approaches"]
         free = {
-            f"{protocol}/{one['variant']}": one["title"]
-            for one in approaches
-            if one["training_free"]
+            f"{protocol}/{one['variant']}": one["title"] for one in approaches if one["baseline"]
         }
         for cohort in dict.fromkeys(patients["cohort"]):
             here = areas[areas["cohort"] == cohort]

@@ -72,7 +72,15 @@ def train(
     for name, value in {"batch_size": batch_size, "max_epochs": max_epochs}.items():
         if value < 1:
             raise ConfigError(f"{name}: found {value}; must be at least 1")
-    arguments = [seed, batch_size, max_epochs, patience, precision, len(store), len(validation)]
+    arguments: list[Any] = [
+        seed,
+        batch_size,
+        max_epochs,
+        patience,
+        precision,
+        len(store),
+        len(validation),
+    ]
     arguments += [model.limits(phase) for phase in model.phases]
     arguments += [{name: len(other) for name, other in (others or {}).items()}]
     run = Run(
