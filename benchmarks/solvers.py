@@ -34,8 +34,7 @@ from normscan.detectors.inference import batches, each_batch, elbo_and_gradient,
 from normscan.detectors.restoration import objective
 from normscan.detectors.variation import variation_gradient
 from normscan.figures.style import new_figure, save_figure, styled
-from normscan.files import load_nifti
-from normscan.slices.index import load_index, open_array
+from normscan.slices.index import load_index, open_array, open_layer
 from normscan.training.bundle import load_bundle
 
 # Steps of the published loop after which it is looked at; it ends with the last. The proximal
@@ -81,9 +80,9 @@ def cohort_slices(results: Path, pack: str, cohort: str, count: int):
     for path in sorted(results.glob(f"slices/*/{pack}/{cohort}/*.json")):
         index, array = load_index(path), open_array(path)
         for scan in index.scans:
-            own = np.array(array[scan.first : scan.first + scan.count])
-            masks = [load_nifti(file)[0] > 0 for file in (scan.brain, scan.lesions)]
-            found.append((own, *(scan.slices_of(mask) > 0 for mask in masks)))
+            rows = scan.first + scan.rows_with_brain(index.min_brain_voxels)
+            masks = [open_layer(path, name)[rows] > 0 for name in ("brain", "lesion")]
+            found.append((array[rows], *masks))
     inputs, brain, lesion = (np.concatenate(parts) for parts in zip(*found))
     used = np.flatnonzero(lesion.any(axis=(1, 2)))
     used = used[np.linspace(0, len(used) - 1, min(count, len(used))).round().astype(int)]

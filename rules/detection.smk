@@ -71,7 +71,6 @@ rule detect:
     params:
         detector=lambda w: PLAN.approach(w.approach).detector,
         settings=lambda w: PLAN.approach(w.approach).settings,
-        folder=PLAN.path(MAPS, "{cohort}"),
         device=STUDY.device,
         code=detector_code("detect.py"),
     script:

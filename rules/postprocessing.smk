@@ -38,7 +38,7 @@ rule filter_maps:
         erosion=lambda w: STUDY.protocols[w.protocol].postprocessing["erosion"],
         median=lambda w: STUDY.protocols[w.protocol].postprocessing["median"],
         lesion_labels=lambda w: PLAN.lesion_labels(w.cohort),
-        folder=PLAN.path(DETECTIONS, "filtered-{prior}/{cohort}"),
+        signed=lambda w: PLAN.is_signed(w.variant),
         code=code("filter_maps.py"),
     script:
         "../workflow_scripts/filter_maps.py"
@@ -81,6 +81,7 @@ rule segment:
         manifest=PLAN.path(DETECTIONS, "detected/{cohort}/{shard}.json"),
         scores=PLAN.path(DETECTIONS, "detected/{cohort}/{shard}.tsv"),
         froc=PLAN.path(DETECTIONS, "detected/{cohort}/{shard}-froc.tsv"),
+        components=PLAN.path(DETECTIONS, "detected/{cohort}/{shard}-components.tsv"),
     log:
         log_file("segment", "{protocol}", "{variant}", "seed-{seed}", "{cohort}", "{shard}"),
     benchmark:
@@ -96,6 +97,7 @@ rule segment:
         primary=lambda w: STUDY.protocols[w.protocol].rules[0].label,
         contrast=lambda w: STUDY.protocols[w.protocol].contrasts[0],
         lesion_labels=lambda w: PLAN.lesion_labels(w.cohort),
+        volumes=STUDY.volumes,
         folder=PLAN.path(DETECTIONS, "detected/{cohort}"),
         code=code("segment.py"),
     script:

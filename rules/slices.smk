@@ -1,4 +1,4 @@
-"""All axial slices with brain, resized, in one memory-mapped array and index per shard."""
+"""Axial slices, resized, in one memory-mapped array per shard, with masks and an index beside it."""
 
 
 rule pack_slices:
@@ -6,6 +6,8 @@ rule pack_slices:
         manifest=PLAN.path("preprocessed/{chain}/{cohort}/{shard}.json"),
     output:
         slices=PLAN.path("slices/{chain}/{pack}/{cohort}/{shard}.npy"),
+        brain=PLAN.path("slices/{chain}/{pack}/{cohort}/{shard}.brain.npy"),
+        lesion=PLAN.path("slices/{chain}/{pack}/{cohort}/{shard}.lesion.npy"),
         index=PLAN.path("slices/{chain}/{pack}/{cohort}/{shard}.json"),
     log:
         log_file("pack_slices", "{chain}", "{pack}", "{cohort}", "{shard}"),
@@ -20,7 +22,6 @@ rule pack_slices:
         contrasts=lambda w: list(PLAN.packs[w.chain, w.pack].contrasts),
         settings=lambda w: PLAN.packs[w.chain, w.pack].slices,
         fingerprint=lambda w: PLAN.preprocessing_fingerprint(w.chain),
-        folder=PLAN.path("slices/{chain}/{pack}/{cohort}"),
         code=code("pack_slices.py"),
     script:
         "../workflow_scripts/pack_slices.py"

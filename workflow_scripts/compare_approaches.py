@@ -40,8 +40,7 @@ def main(snakemake) -> None:
     for cohort, table in zip(of.cohorts, tests):
         add_significance(figures, cohort, table[table["metric"] == "auprc"])
     for cohort in of.cohorts:
-        maps = [path for path in files.maps if f"/detected/{cohort}/" in path]
-        add_examples(figures, cohort, of, maps, params.lesion_labels[cohort])
+        add_examples(figures, cohort, of, files.maps, params.lesion_labels[cohort])
     ranks, beside = published(figures, of) if params.published else nothing_published()
     write_tsv(out.ranks, ranks)
     write_tsv(out.beside, beside)

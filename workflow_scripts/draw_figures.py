@@ -21,10 +21,12 @@ def main(snakemake) -> None:
     params, files, w = snakemake.params, snakemake.input, snakemake.wildcards
     first = first_seeds(params.approaches)
     curves = {
-        one["title"]: read_json(path)[SPLIT]
+        one["title"]: read_json(path).get(SPLIT)
         for one, path in zip(params.approaches, files.curves)
         if first[one["variant"]] is one
     }
+    # An approach that scores slices only has no curves of voxels.
+    curves = {title: found for title, found in curves.items() if found}
     metrics = read_tsv(files.metrics, dtype={"subject": str, "scan": str})
     metrics = titled(metrics, w.cohort, w.protocol, first)
     figures = Figures(Path(params.folder), looks(params.approaches))

@@ -8,7 +8,7 @@ from normscan.postprocessing.pooling import operating_points, pooled, validation
 
 def main(snakemake) -> None:
     params, files = snakemake.params, snakemake.input
-    scans = validation_scans(files.subjects)
+    scans = validation_scans([*params.healthy_cohorts, *params.patient_priors], files.subjects)
     thresholds, froc = {}, {}
     for prior in params.priors:
         healthy = pooled(files.healthy, scans, params.healthy_cohorts, prior)

@@ -7,11 +7,12 @@ from made_scans import manifest, write_scan
 
 from normscan.errors import NormscanError
 from normscan.slices.batches import DeviceSlices, epoch_batches, epoch_order
+from normscan.slices.index import open_layer
 from normscan.slices.pack import pack_shard
 from normscan.slices.store import SliceStore
 
 
-def write_packs(folder, *, size=16, percentile=98):
+def write_packs(folder, *, size=16, percentile=98, min_brain_voxels=1):
     """Two shards of one cohort and one of another, two scans each."""
     paths = []
     for cohort, shard in (("a", "00"), ("a", "01"), ("b", "00")):
@@ -23,9 +24,11 @@ def write_packs(folder, *, size=16, percentile=98):
             manifest(scans, cohort, shard),
             path.with_suffix(".npy"),
             path,
-            path.parent,
             contrasts=["FLAIR"],
-            fingerprint={"percentile": percentile},
+            fingerprint={
+                "percentile": percentile,
+                "slices": {"min_brain_voxels": min_brain_voxels},
+            },
             size=size,
         )
         paths.append(path)
@@ -74,6 +77,15 @@ def test_only_chosen_scans_are_there(packs):
             store.batch(np.arange(first, first + count)),
             whole.batch(np.arange(start, start + length)),
         )
+
+
+def test_only_slices_with_enough_brain_are_there(packs, tmp_path):
+    some = write_packs(tmp_path, min_brain_voxels=60)
+    brain = np.concatenate([open_layer(path, "brain") for path in some])
+    enough = brain.sum(axis=(1, 2)) >= 60
+    assert 0 < enough.sum() < len(enough) == len(SliceStore(packs))
+    store = SliceStore(some)
+    np.testing.assert_array_equal(store.batch(np.arange(len(store))), everything(some)[enough])
 
 
 def test_scans_that_no_pack_has_are_named(packs):

@@ -29,17 +29,19 @@ from normscan.errors import ConfigError
 
 @dataclass(frozen=True)
 class Detection:
-    """Anomaly maps of the slices of one scan.
+    """What was found in the slices of one scan.
 
     Attributes
     ----------
     map : float32 (n, height, width); the absolute value is the anomaly score, the sign that of
-        input minus expectation.
+        input minus expectation. None: the detector scores whole slices only.
     reconstruction : float32 (n, contrasts, height, width), what was expected; None: nothing.
+    scores : (n,), one score per slice, finite, of any sign, high means anomalous; None: no such.
     """
 
-    map: np.ndarray
+    map: np.ndarray | None
     reconstruction: np.ndarray | None = None
+    scores: np.ndarray | None = None
 
 
 def empty_arrays(slices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -41,7 +41,9 @@ def titled(
 
 
 def add_curves(figures: Figures, cohort: str, curves: Curves) -> None:
-    """Precision and recall, ROC, and free-response ROC."""
+    """Precision and recall, ROC, and free-response ROC; nothing where no voxels are scored."""
+    if not curves:
+        return
     seed_note = "Curves of the first seed; voxels of all test patients together."
     pr = {
         name: (np.array(c["recall"]), np.array(c["precision"]), c["auprc"])
@@ -82,8 +84,10 @@ def add_scores(
     metrics: pandas.DataFrame,
     first: Mapping[str, Mapping[str, Any]],
 ) -> None:
-    """AUPRC as bars, and the Dice of every patient."""
+    """AUPRC as bars, and the Dice of every patient; nothing where no voxels are scored."""
     found = areas(metrics)
+    if not found:
+        return
     figures.add(
         metric_bars({cohort: found}, baselines=baseline(first, found), looks=figures.looks),
         "auprc",
@@ -104,7 +108,9 @@ def add_scores(
 
 
 def add_residuals(figures: Figures, cohort: str, curves: Curves, metrics: pandas.DataFrame) -> None:
-    """Histograms of residuals on normal and on anomalous voxels."""
+    """Histograms of residuals on normal and on anomalous voxels, of approaches with maps."""
+    if not curves:
+        return
     histograms = {
         name: (np.array(c["edges"]), np.array(c["normal"]), np.array(c["anomalous"]))
         for name, c in curves.items()

@@ -21,14 +21,13 @@ from normscan.figures.study import (
 
 def add_bars(figures: Figures, of: Compared) -> None:
     """AUPRC of all approaches on all cohorts (Fig. 5)."""
+    areas = {cohort: of.of_whole("auprc", cohort) for cohort in of.cohorts}
+    if not any(areas.values()):
+        return
     baselines = {cohort: of.baseline(cohort) for cohort in of.cohorts}
     line = " The dashed line is the strongest training-free baseline."
     figures.add(
-        metric_bars(
-            {cohort: of.of_whole("auprc", cohort) for cohort in of.cohorts},
-            baselines=baselines,
-            looks=figures.looks,
-        ),
+        metric_bars(areas, baselines=baselines, looks=figures.looks),
         "auprc",
         "Study",
         "AUPRC of all approaches",

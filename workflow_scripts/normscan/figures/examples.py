@@ -8,8 +8,8 @@ from typing import Any
 import pandas
 
 from normscan.evaluation.examples import typical_scans
-from normscan.evaluation.truth import fullest_slice, load_truth
-from normscan.files import load_nifti, read_json
+from normscan.evaluation.found import Found
+from normscan.evaluation.truth import fullest_slice
 
 
 def slice_examples(
@@ -20,13 +20,13 @@ def slice_examples(
     labels: Sequence[int],
 ) -> list[dict[str, Any]]:
     """Rows for the best, the median and the worst patient of an approach by its own Dice."""
-    scans = {}
+    scans: dict[str, Found] = {}
     rule = ""
     for path in manifests:
-        if f"/{one['folder']}/" in path:
-            content = read_json(path)
-            rule = content["rule"]
-            scans |= content["scans"]
+        found = Found(path)
+        if found.is_of(one):
+            rule = found.content["rule"]
+            scans |= dict.fromkeys(found.scans, found)
     own = metrics[
         (metrics["approach"] == f"{protocol}/{one['variant']}")
         & (metrics["seed"] == one["seed"])
@@ -44,7 +44,8 @@ def slice_examples(
     for place in sorted({0, len(patients) // 2, last} if len(patients) else ()):
         patient = patients.iloc[place]
         label = f"{names.get(place, 'median')}\n{dice_label(patient)}"
-        rows.append(example(scans[patient["scan"]], label, one, labels))
+        scan = patient["scan"]
+        rows.append(example(scans[scan], scan, label, one, labels))
     return rows
 
 
@@ -55,15 +56,12 @@ def dice_label(patient: pandas.Series) -> str:
 
 
 def example(
-    files: Mapping[str, str], label: str, one: Mapping[str, Any], labels: Sequence[int]
+    found: Found, scan: str, label: str, one: Mapping[str, Any], labels: Sequence[int]
 ) -> dict[str, Any]:
     """One row: the axial slice with most lesion voxels of a scan, of the labels that count."""
-    lesion, ignored = load_truth(files["lesions"], labels)
+    lesion, ignored = found.truth(scan, labels)
     z = fullest_slice(lesion)
     row = {"label": label, "truth": lesion[:, :, z], "ignored": ignored[:, :, z]}
-    keys = {"image": "input", "map": "filtered", "detection": "detection"}
-    for name, key in {**keys, "reconstruction": "reconstruction"}.items():
-        if key in files:
-            row[name] = load_nifti(files[key])[0][:, :, z]
+    row |= found.slices(scan, z)
     row["reconstruction_name"] = one["expected"]
     return row

@@ -6,10 +6,10 @@ from typing import Any
 
 from normscan.evaluation.compared import Compared
 from normscan.evaluation.examples import typical_scans
-from normscan.evaluation.truth import fullest_slice, load_truth
+from normscan.evaluation.found import Found
+from normscan.evaluation.truth import fullest_slice
 from normscan.figures.collection import Figures
 from normscan.figures.slices import approach_rows
-from normscan.files import load_nifti, read_json
 
 # Approaches side by side in one picture.
 ABREAST = 6
@@ -19,28 +19,30 @@ def add_examples(
     figures: Figures, cohort: str, of: Compared, manifests: list[str], labels: list[int]
 ) -> None:
     """One slice of one patient under all approaches (Fig. 6)."""
-    scans: dict[str, dict[str, dict]] = {}
-    for title in of.whole:
-        folder = of.by_title[title]["folder"]
-        for path in manifests:
-            if f"/{folder}/" in path:
-                for scan, paths in read_json(path)["scans"].items():
-                    scans.setdefault(scan, {})[title] = paths
-    complete = [scan for scan, found in scans.items() if len(found) == len(of.whole)]
-    if not complete:
+    scans: dict[str, dict[str, Found]] = {}
+    for path in manifests:
+        found = Found(path)
+        for title in of.whole:
+            if found.content["cohort"] == cohort and found.is_of(of.by_title[title]):
+                for scan in found.scans:
+                    scans.setdefault(scan, {})[title] = found
+    shown = [title for title in of.whole if any(has_map(one.get(title)) for one in scans.values())]
+    complete = [scan for scan, found in scans.items() if set(shown) <= set(found)]
+    if not complete or not shown:
         return
-    lesions = {scan: next(iter(scans[scan].values()))["lesions"] for scan in complete}
-    volumes = {scan: int(load_truth(lesions[scan], labels)[0].sum()) for scan in complete}
+    volumes = {}
+    for scan in complete:
+        volumes[scan] = int(scans[scan][shown[0]].truth(scan, labels)[0].sum())
     # The patient in the middle by lesion volume: neither the easiest nor the hardest.
     patients = typical_scans(volumes, of.subject_of(cohort))
     scan = patients["scan"].iloc[(len(patients) - 1) // 2]
-    example = next(iter(scans[scan].values()))
-    lesion, ignored = load_truth(example["lesions"], labels)
+    example = scans[scan][shown[0]]
+    lesion, ignored = example.truth(scan, labels)
     z = fullest_slice(lesion)
-    image = load_nifti(example["input"])[0][:, :, z]
-    parts = [of.whole[start : start + ABREAST] for start in range(0, len(of.whole), ABREAST)]
+    image = example.image(scan)[:, :, z]
+    parts = [shown[start : start + ABREAST] for start in range(0, len(shown), ABREAST)]
     for number, titles in enumerate(parts, start=1):
-        results = {title: slices_of(scans[scan][title], z) for title in titles}
+        results = {title: slices_of(scans[scan][title], scan, z) for title in titles}
         count = f" ({number} of {len(parts)})" if len(parts) > 1 else ""
         title = f"{cohort}: {scan}{count}"
         drawn = approach_rows(
@@ -56,10 +58,12 @@ def add_examples(
         )
 
 
-def slices_of(paths: dict, z: int) -> dict[str, Any]:
+def has_map(found: Found | None) -> bool:
+    """Whether an approach scores voxels: one that scores slices only has nothing to show."""
+    return found is not None and found.scores_voxels
+
+
+def slices_of(found: Found, scan: str, z: int) -> dict[str, Any]:
     """Reconstruction and map of one slice."""
-    keys = {"reconstruction": "reconstruction", "map": "filtered"}
-    return {
-        name: load_nifti(paths[key])[0][:, :, z] if key in paths else None
-        for name, key in keys.items()
-    }
+    there = found.slices(scan, z)
+    return {name: there.get(name) for name in ("reconstruction", "map")}

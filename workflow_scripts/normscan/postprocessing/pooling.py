@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from normscan.files import read_tsv
-from normscan.postprocessing.histograms import ScoreHistogram, load_histograms
+from normscan.postprocessing.histograms import ScoreHistogram, load_arrays, load_histograms
 from normscan.postprocessing.thresholds import find_threshold, why_none
 
 
-def validation_scans(tables: Sequence[str]) -> dict[str, set[str]]:
-    """cohort -> scans of its validation subjects."""
+def validation_scans(cohorts: Sequence[str], tables: Sequence[str]) -> dict[str, set[str]]:
+    """cohort -> scans of its validation subjects, from the table of each."""
     found = {}
-    for path in tables:
+    for cohort, path in zip(cohorts, tables, strict=True):
         table = read_tsv(path, dtype=str)
-        found[Path(path).parent.name] = set(table[table["split"] == "validation"]["scan"])
+        found[cohort] = set(table[table["split"] == "validation"]["scan"])
     return found
 
 
@@ -37,8 +36,8 @@ def pooled(
     """
     total = None
     for path in paths:
-        cohort, folder = Path(path).parent.name, Path(path).parent.parent.name
-        if cohort not in cohorts or (prior and folder != f"filtered-{prior}"):
+        cohort, own = (str(one) for one in load_arrays(path, "cohort", "prior"))
+        if cohort not in cohorts or (prior and own != prior):
             continue
         for scan, histogram in load_histograms(path).items():
             if scan in scans[cohort]:

@@ -11,9 +11,10 @@ import numpy as np
 import pandas
 
 from normscan import __version__
+from normscan.evaluation.found import Found
 from normscan.figures.slices import slice_rows
 from normscan.figures.style import save_figure
-from normscan.files import load_nifti, read_json, read_tsv
+from normscan.files import read_tsv
 from normscan.report.screening import build_scan_page
 
 SHOWN_SLICES = 4
@@ -64,7 +65,8 @@ def read_screened(
     """
     found = Screened(excluded={scan: [reason] for scan, reason in checked.items()})
     for path in manifests:
-        content = read_json(path)
+        shard = Found(path)
+        content = shard.content
         for scan, reason in content["excluded"].items():
             if scan not in checked:
                 found.excluded.setdefault(scan, []).append(reason)
@@ -75,7 +77,7 @@ def read_screened(
             components = read_tsv(files["components"])
             found.tables.append(components.assign(scan=scan, approach=name))
             found.results.setdefault(scan, []).append(
-                result(content, files, components, prior, folder, scan)
+                result(shard, files, components, prior, folder, scan)
             )
             found.overview.append(overview_row(scan, content["approach"]["title"], components))
     return found
@@ -124,10 +126,11 @@ def joined(tables: list[pandas.DataFrame]) -> pandas.DataFrame:
     return table.sort_values([*first, "component"])
 
 
-def result(content: dict, files: dict, components, prior: str, folder: Path, scan: str) -> dict:
+def result(shard: Found, files: dict, components, prior: str, folder: Path, scan: str) -> dict:
     """What a scan's page shows of one approach."""
+    content = shard.content
     approach = content["approach"]
-    figure = slice_rows(rows(files), title=approach["title"])
+    figure = slice_rows(rows(shard, scan), title=approach["title"])
     png, svg = save_figure(
         figure, folder / "figures" / f"{scan}_{approach['protocol']}_{approach['variant']}"
     )
@@ -166,24 +169,16 @@ def result(content: dict, files: dict, components, prior: str, folder: Path, sca
     }
 
 
-def rows(files: dict) -> list[dict]:
+def rows(shard: Found, scan: str) -> list[dict]:
     """The axial slices that a reader should see first."""
-    keys = ("input", "reconstruction", "filtered", "detection", "brain")
-    volumes = {key: load_nifti(files[key])[0] for key in keys if key in files}
-    weight = (volumes["filtered"] * (volumes["detection"] > 0)).sum(axis=(0, 1))
+    filtered, detected = shard.filtered(scan), shard.detected(scan)
+    assert filtered is not None and detected is not None
+    weight = (filtered * detected).sum(axis=(0, 1))
     if not weight.any():
-        weight = volumes["filtered"].sum(axis=(0, 1))
+        weight = filtered.sum(axis=(0, 1))
     chosen: list[int] = []
     # Slices apart from each other, so that one lesion does not fill the picture.
     for z in np.argsort(-weight, kind="stable"):
         if len(chosen) < SHOWN_SLICES and all(abs(z - other) >= 4 for other in chosen):
             chosen.append(int(z))
-    names = {"image": "input", "map": "filtered", "detection": "detection"}
-    names["reconstruction"] = "reconstruction"
-    return [
-        {
-            "label": f"z = {z}",
-            **{name: volumes[key][:, :, z] for name, key in names.items() if key in volumes},
-        }
-        for z in sorted(chosen)
-    ]
+    return [{"label": f"z = {z}", **shard.slices(scan, z)} for z in sorted(chosen)]

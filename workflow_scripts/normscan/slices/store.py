@@ -63,11 +63,12 @@ class SliceStore:
                 name = f"{index.cohort}/{scan.scan}"
                 if name in self.ranges:
                     raise NormscanError(f"{path}: scan {name} is in another pack already")
-                self.ranges[name] = (total, scan.count)
+                own = scan.first + scan.rows_with_brain(index.min_brain_voxels)
+                self.ranges[name] = (total, len(own))
                 self.contents[name] = scan.content
-                packs.append(np.full(scan.count, len(self._arrays) - 1, np.int32))
-                rows.append(np.arange(scan.first, scan.first + scan.count))
-                total += scan.count
+                packs.append(np.full(len(own), len(self._arrays) - 1, np.int32))
+                rows.append(own)
+                total += len(own)
         missing = (wanted or set()) - set(self.ranges) - excluded
         if missing:
             raise NormscanError(

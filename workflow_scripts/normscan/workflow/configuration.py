@@ -30,6 +30,8 @@ DEFAULTS: dict[str, Any] = {
 }
 SPLIT = {"seed": 0, "healthy_validation": 0.2, "patients_validation": 3}
 SCREENING = {"bundles": "", "approaches": []}
+# NIfTI volumes written beside arrays and tables: none | native | atlas | both, of each kind.
+VOLUMES = {"detections": "none", "maps": "none", "reconstructions": "none"}
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Study:
     protocols: dict[str, Protocol]
     atlases: dict[str, dict[str, str]]
     screening: dict[str, Any]
+    volumes: dict[str, str]
     excluded: dict[str, dict[str, str]]
     source: dict[str, Any]
 
@@ -107,6 +110,7 @@ def load_study(config: dict[str, Any], base: Path, protocol_folder: Path) -> Stu
             for name, files in values["atlases"].items()
         },
         screening={**SCREENING, **config.get("screening", {})},
+        volumes={**VOLUMES, **config.get("volumes", {})},
         excluded=excluded,
         source=config,
     )

@@ -180,6 +180,11 @@ class Inputs(Plan):
         approach, _ = variant_parts(variant)
         return describe(self.approach(approach).detector)["residual"]
 
+    def is_signed(self, variant: str) -> bool:
+        """Whether the sign of a variant's maps says brighter or darker, as its detector says."""
+        approach, _ = variant_parts(variant)
+        return describe(self.approach(approach).detector)["signed"]
+
     def detected_scores(self, w, suffix: str = ".tsv") -> list[str]:
         """Segmentation scores of a patient cohort, or what else stands beside them."""
         folder = Job(w.protocol, w.variant, w.seed).folder
