@@ -57,7 +57,7 @@ rule compare_approaches:
     input:
         metrics=PLAN.path("metrics.tsv"),
         maps=lambda w: PLAN.compared_maps(w.protocol),
-        models=lambda w: PLAN.compared_models(w.protocol),
+        models=lambda w: list(PLAN.compared_models(w.protocol)),
     output:
         figures=PLAN.path("study/{protocol}/figures.json"),
         patients=PLAN.path("study/{protocol}/patients.tsv"),
@@ -81,7 +81,8 @@ rule compare_approaches:
         },
         approaches=lambda w: PLAN.figure_approaches(w.protocol),
         rule=lambda w: STUDY.protocols[w.protocol].rules[0].label,
-        published=lambda w: STUDY.protocols[w.protocol].citation == "baur2021",
+        models=lambda w: list(PLAN.compared_models(w.protocol).values()),
+        published=lambda w: STUDY.protocols[w.protocol].citation,
         code=code("compare_approaches.py"),
     script:
         "../workflow_scripts/compare_approaches.py"

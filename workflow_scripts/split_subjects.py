@@ -29,6 +29,7 @@ def main(snakemake) -> None:
     write_json(stored, {"seed": params.seed, "splits": {**usable, **splits}})
     rows = [
         {
+            "cohort": cohort,
             "scan": one["scan"],
             "subject": one["subject"],
             "session": one["session"],
@@ -41,6 +42,7 @@ def main(snakemake) -> None:
     ]
     rows += [
         {
+            "cohort": cohort,
             "scan": one["scan"],
             "subject": one["scan"].removeprefix("sub-").partition("_ses-")[0],
             "session": one["scan"].partition("_ses-")[2],

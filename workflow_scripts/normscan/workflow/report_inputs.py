@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from normscan.workflow.inputs import Inputs
@@ -51,15 +52,21 @@ class ReportInputs(Inputs):
         cohorts = self.evaluation_cohorts(protocol)
         return [path for cohort in cohorts for path in self.figure_maps(protocol, cohort)]
 
-    def compared_models(self, protocol: str) -> list[str]:
-        """Descriptions of the models of a protocol, by their first seed."""
+    def compared_models(self, protocol: str) -> dict[str, str]:
+        """Descriptions of the models of a protocol, by their first seed: file -> model."""
         first = self.study.seeds[0]
-        folders = {
-            self.model_folder(job.protocol, job.variant, job.seed): None
-            for job in self.jobs(protocol)
-            if job.seed == first and self.approach(variant_parts(job.variant)[0]).model != NO_MODEL
-        }
-        return [f"{folder}/bundle.json" for folder in folders]
+        found = self.trained([job for job in self.jobs(protocol) if job.seed == first])
+        return {f"{folder}/bundle.json": one["model"] for folder, one in found.items()}
+
+    def trained(self, jobs: Iterable[Job]) -> dict[str, dict[str, Any]]:
+        """Folder -> ``model`` and ``seed`` of all models that jobs use."""
+        found = {}
+        for job in jobs:
+            model = self.approach(variant_parts(job.variant)[0]).model
+            if model != NO_MODEL:
+                folder = self.model_folder(job.protocol, job.variant, job.seed)
+                found[folder] = {"model": model, "seed": job.seed}
+        return found
 
     def studies(self, *names: str) -> list[str]:
         """Comparisons of the approaches of every protocol that evaluates any cohort."""
@@ -74,12 +81,7 @@ class ReportInputs(Inputs):
         """Everything the report shows."""
         pairs = [(p, c) for p in self.study.protocols for c in self.evaluation_cohorts(p)]
         used = self._used(*self.study.protocols.values())
-        models = {
-            self.model_folder(job.protocol, job.variant, job.seed): None
-            for name in self.study.protocols
-            for job in self.jobs(name)
-            if self.approach(variant_parts(job.variant)[0]).model != NO_MODEL
-        }
+        models = self.trained(job for name in self.study.protocols for job in self.jobs(name))
         return {
             "metrics": self.path("metrics.tsv"),
             "checks": self.path("cohorts/checked.json"),
@@ -164,6 +166,10 @@ class ReportInputs(Inputs):
                 for name, spec in study.protocols.items()
             },
             "plugins": introductions(recipe(spec) for spec in study.protocols.values()),
+            # As the report's inputs ``curves`` and ``models`` are ordered.
+            "trained": list(
+                self.trained(job for name in study.protocols for job in self.jobs(name)).values()
+            ),
             "seeds": list(study.seeds),
             "tuned": self.tuned(),
             "device": study.device,
