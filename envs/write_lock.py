@@ -21,7 +21,7 @@ STAGES = {
     ],
     "report": [
         "numpy", "scipy", "pandas", "nibabel", "matplotlib", "jinja2", "scikit-image",
-        "pyyaml", "jsonschema",
+        "connected-components-3d", "pyyaml", "jsonschema",
     ],
 }  # fmt: skip
 NOT_LOCKED = {"pip", "setuptools", "wheel"}

@@ -244,6 +244,11 @@ ROWS: dict[str, tuple[Change, dict[str, int]]] = {
         code(LIBRARY + "models/vae.py", VALUE),
         {"train": 1, "tune_detector": 1, **ONE_APPROACH},
     ),
+    "title of a model": (code(LIBRARY + "models/vae.py", '\nTITLE = "other"\n'), {"report": 1}),
+    "look of a model": (
+        code(LIBRARY + "models/vae.py", '\nLOOK = "other"\n'),
+        {"compare_approaches": 1, "draw_figures": 1, "report": 1},
+    ),
     "code of a detector": (
         code(LIBRARY + "detectors/reconstruction.py", VALUE),
         ONE_APPROACH,
