@@ -20,8 +20,9 @@ def write_pack(folder: Path, number: int, slices: np.ndarray) -> Path:
     np.save(path.with_suffix(".npy"), slices)
     count, _, size, _ = slices.shape
     entry = ScanEntry(
-        f"sub-{number}", str(number), "", 0, count, list(range(count)), (size, size, count), [], ""
-    )
+        f"sub-{number}", str(number), "", 0, count, list(range(count)), (size, size, count), [],
+        brain_voxels=[size**2] * count, lesion_voxels=[0] * count,
+    )  # fmt: skip
     index = PackIndex("bench", path.stem, size, ["FLAIR"], [], "", {}, {}, [entry])
     write_json(path, index.to_json())
     return path

@@ -34,8 +34,8 @@ from normscan.detectors.inference import batches, each_batch, elbo_and_gradient,
 from normscan.detectors.restoration import objective
 from normscan.detectors.variation import variation_gradient
 from normscan.figures.style import new_figure, save_figure, styled
-from normscan.files import load_nifti
-from normscan.slices.index import load_index, open_array
+from normscan.slices.batch import Batch
+from normscan.slices.index import load_index, open_array, open_layer
 from normscan.training.bundle import load_bundle
 
 # Steps of the published loop after which it is looked at; it ends with the last. The proximal
@@ -81,9 +81,9 @@ def cohort_slices(results: Path, pack: str, cohort: str, count: int):
     for path in sorted(results.glob(f"slices/*/{pack}/{cohort}/*.json")):
         index, array = load_index(path), open_array(path)
         for scan in index.scans:
-            own = np.array(array[scan.first : scan.first + scan.count])
-            masks = [load_nifti(file)[0] > 0 for file in (scan.brain, scan.lesions)]
-            found.append((own, *(scan.slices_of(mask) > 0 for mask in masks)))
+            rows = scan.first + scan.rows_with_brain(index.min_brain_voxels)
+            masks = [open_layer(path, name)[rows] > 0 for name in ("brain", "lesion")]
+            found.append((array[rows], *masks))
     inputs, brain, lesion = (np.concatenate(parts) for parts in zip(*found))
     used = np.flatnonzero(lesion.any(axis=(1, 2)))
     used = used[np.linspace(0, len(used) - 1, min(count, len(used))).round().astype(int)]
@@ -99,7 +99,10 @@ def auprc(inputs, restored, brain, lesion, positive: bool) -> float:
 def solve_all(solve, inputs: np.ndarray, device: torch.device) -> tuple[list, float]:
     """``solve(batch)`` of every batch, as the detectors compute them, and the seconds it took."""
     start = time.perf_counter()
-    found = [own for _, own in each_batch(lambda _, own: solve(own), inputs, BATCH, device)]
+    found = [
+        own
+        for _, own in each_batch(lambda _, own: solve(own.slices), Batch.of(inputs), BATCH, device)
+    ]
     return found, time.perf_counter() - start
 
 
@@ -179,9 +182,9 @@ def mean_objective(
 ) -> float:
     values = []
     with torch.no_grad():
-        for where, own in batches(inputs, BATCH, device):
+        for where, own in batches(Batch.of(inputs), BATCH, device):
             images = torch.from_numpy(restored[where]).to(device)
-            values.append(objective(model, images, own, weight))
+            values.append(objective(model, images, own.slices, weight))
     return float(torch.cat(values).mean())
 
 

@@ -73,7 +73,6 @@ rule detect:
         detector=lambda w: PLAN.detection.detector(w),
         settings=lambda w: PLAN.detection.settings(w),
         uses=lambda w: PLAN.detection.uses(w),
-        folder=PLAN.path(layout.MAP_FOLDER),
         device=STUDY.device,
         code=detector_code("detect.py"),
     script:

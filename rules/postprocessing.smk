@@ -38,7 +38,7 @@ rule filter_maps:
         erosion=lambda w: PLAN.scoring.postprocessing(w)["erosion"],
         median=lambda w: PLAN.scoring.postprocessing(w)["median"],
         lesion_labels=lambda w: PLAN.cohorts.lesion_labels(w.cohort),
-        folder=PLAN.path(layout.FILTERED_FOLDER),
+        signed=lambda w: PLAN.scoring.is_signed(w.variant),
         code=code("filter_maps.py"),
     script:
         "../workflow_scripts/filter_maps.py"
@@ -81,6 +81,7 @@ rule segment:
         manifest=PLAN.path(layout.DETECTED),
         scores=PLAN.path(layout.SCORES),
         froc=PLAN.path(layout.FROC_SCORES),
+        components=PLAN.path(layout.COMPONENTS),
     log:
         log_file("segment", "{protocol}", "{variant}", "seed-{seed}", "{cohort}", "{shard}"),
     benchmark:
@@ -96,6 +97,7 @@ rule segment:
         primary=lambda w: PLAN.scoring.primary_rule(w.protocol),
         contrast=lambda w: STUDY.protocols[w.protocol].contrasts[0],
         lesion_labels=lambda w: PLAN.cohorts.lesion_labels(w.cohort),
+        volumes=STUDY.volumes,
         folder=PLAN.path(layout.DETECTED_FOLDER),
         code=code("segment.py"),
     script:

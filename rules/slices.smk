@@ -1,4 +1,4 @@
-"""All axial slices with brain, resized, in one memory-mapped array and index per shard."""
+"""Axial slices, resized, in one memory-mapped array per shard, with masks and an index beside it."""
 
 
 rule pack_slices:
@@ -6,6 +6,8 @@ rule pack_slices:
         manifest=PLAN.path(layout.PREPARED),
     output:
         slices=PLAN.path(layout.SLICES),
+        brain=PLAN.path(layout.BRAIN),
+        lesion=PLAN.path(layout.LESION),
         index=PLAN.path(layout.INDEX),
     log:
         log_file("pack_slices", "{chain}", "{pack}", "{cohort}", "{shard}"),
@@ -20,7 +22,6 @@ rule pack_slices:
         contrasts=lambda w: PLAN.preprocessing.pack_contrasts(w),
         settings=lambda w: PLAN.preprocessing.pack_settings(w),
         fingerprint=lambda w: PLAN.preprocessing.fingerprint(w.chain),
-        folder=PLAN.path(layout.PACK_FOLDER),
         code=code("pack_slices.py"),
     script:
         "../workflow_scripts/pack_slices.py"

@@ -31,6 +31,7 @@ CONFIG: dict[str, Any] = {
     "threads": 1,
     "device": "cpu",
     "shard_size": 2,
+    "volumes": {"detections": "native", "maps": "native"},
     "split": {"seed": 0, "healthy_validation": 1, "patients_validation": 1},
     "cohorts": {
         "healthy": {

@@ -13,24 +13,24 @@ from normscan.files import atomic_path, read_json, write_json, write_tsv
 from normscan.preprocessing.quality import flag_outliers, measure, quality_slices
 from normscan.preprocessing.shards import prepared_scans
 from normscan.progress import progress
-from normscan.slices.index import load_index
+from normscan.slices.index import layer_volume, load_index
 
 
 def main(snakemake) -> None:
     params, w = snakemake.params, snakemake.wildcards
     folder = Path(params.folder)
     scans = [one for path in snakemake.input.manifests for one in prepared_scans(read_json(path))]
-    packs = [load_index(path) for path in snakemake.input.packs]
-    packed = {entry.scan: (entry, pack) for pack in packs for entry in pack.scans}
+    packs = {path: load_index(path) for path in snakemake.input.packs}
+    packed = {entry.scan: (entry, path) for path, pack in packs.items() for entry in pack.scans}
     rows, pictures, lost = [], [], []
     for prepared in progress(sorted(scans, key=lambda one: one.scan), "quality"):
         numbers = measure(prepared, params.atlases, params.reference)
         if prepared.lesions:
-            entry, pack = packed[prepared.scan]
-            size, field = (pack.settings["slices"][key] for key in ("size", "field_of_view"))
-            count, ml = lost_lesions(
-                prepared.lesions, entry.lesions, size, field, params.lesion_labels
-            )
+            entry, path = packed[prepared.scan]
+            settings = packs[path].settings["slices"]
+            size, field = (settings[key] for key in ("size", "field_of_view"))
+            kept = layer_volume(path, "lesion", entry)
+            count, ml = lost_lesions(prepared.lesions, kept, size, field, params.lesion_labels)
             numbers |= {"lost_lesions": count, "lost_lesion_ml": ml}
             lost += [{"scan": prepared.scan, "lesions": count, "ml": ml}] if count else []
         rows.append({"scan": prepared.scan, **numbers})

@@ -10,15 +10,17 @@ from normscan.evaluation.metrics import COLUMNS
 from normscan.evaluation.residuals import load_residuals
 from normscan.files import read_json, read_tsv, write_text, write_tsv
 from normscan.postprocessing.histograms import load_histograms
+from normscan.postprocessing.slice_scores import load_slice_scores
 
 SPLITS = ("validation", "test")
 
 
 def main(snakemake) -> None:
     files, params, w = snakemake.input, snakemake.params, snakemake.wildcards
-    histograms, residuals = {}, {}
+    histograms, residuals, slices = {}, {}, {}
     for path in files.histograms:
         histograms |= load_histograms(path)
+        slices |= load_slice_scores(path)
     for path in files.residuals:
         residuals |= load_residuals(path)
     scores = pandas.concat([read_tsv(path, dtype={"scan": str}) for path in files.scores])
@@ -31,7 +33,7 @@ def main(snakemake) -> None:
     found = pandas.DataFrame(found, columns=ROW).astype({"value": float})
     tables, curves = [found.assign(split="validation")], {}
     subjects = read_tsv(files.subjects, dtype=str)
-    subjects = subjects[subjects["scan"].isin(list(histograms))]
+    subjects = subjects[subjects["scan"].isin([*histograms, *slices])]
     for split in SPLITS:
         own = subjects[subjects["split"] == split]
         subject_of = dict(zip(own["scan"], own["subject"]))
@@ -49,9 +51,11 @@ def main(snakemake) -> None:
             scores,
             residual=params.residual,
             chosen_here=chosen_here,
+            slices=slices,
         )
         tables.append(rows.assign(split=split))
-        curves[split] = split_curves(subject_of, histograms, residuals, froc)
+        if set(subject_of) & set(histograms):
+            curves[split] = split_curves(subject_of, histograms, residuals, froc)
     table = pandas.concat(tables, ignore_index=True).assign(
         cohort=w.cohort, approach=f"{w.protocol}/{w.variant}", seed=int(w.seed)
     )

@@ -1,50 +1,56 @@
 """Filter the anomaly maps of one shard and count their scores."""
 
-from pathlib import Path
-
 import numpy as np
 
 from job import run
-from normscan.errors import NormscanError
 from normscan.evaluation.region import evaluated_region
 from normscan.evaluation.residuals import Residuals, save_residuals
-from normscan.evaluation.truth import load_truth
-from normscan.files import load_nifti, read_json, save_nifti, write_json
+from normscan.evaluation.truth import load_brain, load_truth, slice_truth
+from normscan.files import write_json
 from normscan.postprocessing.filter import filter_map
 from normscan.postprocessing.histograms import ScoreHistogram, save_histograms
+from normscan.postprocessing.slice_scores import SliceScores, slice_arrays
 from normscan.progress import progress
 from normscan.slices.index import load_index
+from normscan.slices.rows import RowReader, RowWriter
 
 
 def main(snakemake) -> None:
-    params = snakemake.params
-    maps = read_json(snakemake.input.maps)["scans"]
-    scans = {scan.scan: scan for scan in load_index(snakemake.input.index).scans}
-    missing = sorted(set(maps) - set(scans))
-    if missing:
-        raise NormscanError(f"{snakemake.input.maps}: scans not in the pack: {', '.join(missing)}")
-    histograms, residuals, done = {}, {}, {}
-    for name, paths in progress(list(maps.items()), "filtering"):
-        scan = scans[name]
-        signed, affine = load_nifti(paths["map"])
-        brain = load_nifti(scan.brain, np.uint8)[0] > 0
-        filtered = filter_map(
-            signed,
-            brain,
-            prior=snakemake.wildcards.prior,
-            erosion=params.erosion,
-            median=params.median,
-        )
-        lesion, ignored = load_truth(scan.lesions, params.lesion_labels, brain.shape)
-        region = evaluated_region(brain, lesion, ignored)
-        histograms[name] = ScoreHistogram.of(filtered, lesion, region)
-        path = Path(params.folder, name, f"{name}_desc-filtered_map.nii.gz")
-        save_nifti(path, filtered, affine, np.float32)
-        residuals[name] = (Residuals.of(signed[region & ~lesion]), Residuals.of(signed[lesion]))
-        done[name] = {**paths, "filtered": str(path)}
-    save_histograms(snakemake.output.histograms, histograms)
-    save_residuals(snakemake.output.residuals, residuals)
-    write_json(snakemake.output.manifest, {"prior": snakemake.wildcards.prior, "scans": done})
+    files, params, out, w = (
+        getattr(snakemake, name) for name in ("input", "params", "output", "wildcards")
+    )
+    maps, index = RowReader(files.maps), load_index(files.index)
+    scans = [index.scan(name) for name in maps.scans]
+    # A map without a sign says nothing about brighter or darker: all of it counts.
+    prior = w.prior if params.signed else "none"
+    histograms, residuals, slices = {}, {}, {}
+    with RowWriter(out.manifest, scans, index.size) as writer:
+        for scan in progress(scans, "filtering"):
+            if maps.has("map"):
+                signed, brain = maps.volume("map", scan), load_brain(files.index, scan)
+                filtered = filter_map(
+                    signed, brain, prior=prior, erosion=params.erosion, median=params.median
+                )
+                writer.put("filtered", scan.scan, scan.slices_of(filtered))
+                lesion, ignored = load_truth(files.index, scan, params.lesion_labels)
+                region = evaluated_region(brain, lesion, ignored)
+                histograms[scan.scan] = ScoreHistogram.of(filtered, lesion, region)
+                normal, anomalous = signed[region & ~lesion], signed[lesion]
+                residuals[scan.scan] = (Residuals.of(normal), Residuals.of(anomalous))
+            if scores := maps.scans[scan.scan].get("slice_scores"):
+                truth = slice_truth(files.index, scan, params.lesion_labels)
+                slices[scan.scan] = SliceScores.of(scores, *truth)
+    facts = {"cohort": w.cohort, "prior": w.prior}
+    save_histograms(
+        out.histograms,
+        histograms,
+        **{name: np.array(value) for name, value in facts.items()},
+        **slice_arrays(slices),
+    )
+    save_residuals(out.residuals, residuals)
+    facts |= {"protocol": w.protocol, "variant": w.variant, "seed": int(w.seed), "shard": w.shard}
+    facts |= {"applied_prior": prior, "maps": str(files.maps), "index": str(files.index)}
+    write_json(out.manifest, {**facts, **writer.facts()})
 
 
 run(snakemake, main)

@@ -1,61 +1,21 @@
 """Choose operating points: on validation patients, or on healthy scans without any label."""
 
-from pathlib import Path
-
 from job import run
 from normscan.evaluation.froc import froc_thresholds
-from normscan.files import read_tsv, write_json
-from normscan.postprocessing.histograms import load_histograms
-from normscan.postprocessing.thresholds import find_threshold, why_none
-
-
-def validation_scans(tables: list[str]) -> dict[str, set[str]]:
-    """cohort -> scans of its validation subjects."""
-    found = {}
-    for path in tables:
-        table = read_tsv(path, dtype=str)
-        found[Path(path).parent.name] = set(table[table["split"] == "validation"]["scan"])
-    return found
-
-
-def pooled(paths: list[str], scans: dict[str, set[str]], cohorts: list[str], prior: str | None):
-    """Sum of the histograms of cohorts' validation scans; None when there are none."""
-    total = None
-    for path in paths:
-        cohort, folder = Path(path).parent.name, Path(path).parent.parent.name
-        if cohort not in cohorts or (prior and folder != f"filtered-{prior}"):
-            continue
-        for scan, histogram in load_histograms(path).items():
-            if scan in scans[cohort]:
-                total = histogram if total is None else total + histogram
-    return total
+from normscan.files import write_json
+from normscan.postprocessing.pooling import operating_points, pooled, validation_scans
 
 
 def main(snakemake) -> None:
     params, files = snakemake.params, snakemake.input
-    scans = validation_scans(files.subjects)
-    thresholds: dict[str, dict] = {prior: {} for prior in params.priors}
-    froc = {}
+    scans = validation_scans([*params.healthy_cohorts, *params.patient_priors], files.subjects)
+    thresholds, froc = {}, {}
     for prior in params.priors:
         healthy = pooled(files.healthy, scans, params.healthy_cohorts, prior)
         froc[prior] = froc_thresholds(healthy)
-        for rule in params.rules:
-            settings = dict(rule["settings"])
-            cohorts = settings.pop("cohorts", None)
-            source = healthy
-            if cohorts is not None:
-                source = pooled(files.patients, scans, cohorts, None)
-            found = {"threshold": None, "reason": "", "cohorts": cohorts or params.healthy_cohorts}
-            if source is None:
-                found["reason"] = (
-                    "no validation patients" if cohorts is not None else "no healthy scans"
-                )
-            else:
-                found["threshold"] = find_threshold(rule["kind"], source, **settings)
-                found["reason"] = why_none(rule["kind"], source)
-            if healthy is not None and found["threshold"] is not None:
-                found["healthy_false_positive_rate"] = healthy.exceeding(found["threshold"])
-            thresholds[prior][rule["label"]] = found
+        thresholds[prior] = operating_points(
+            params.rules, healthy, params.healthy_cohorts, files.patients, scans
+        )
     write_json(snakemake.output.rules, thresholds)
     write_json(snakemake.output.froc, froc)
 

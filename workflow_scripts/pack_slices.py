@@ -13,7 +13,6 @@ def main(snakemake) -> None:
         read_json(snakemake.input.manifest),
         Path(snakemake.output.slices),
         Path(snakemake.output.index),
-        Path(params.folder),
         contrasts=params.contrasts,
         fingerprint={
             "preprocessing": params.fingerprint,

@@ -2,151 +2,21 @@
 
 from pathlib import Path
 
-import numpy as np
-import pandas
-
 from job import run
-from normscan import __version__
-from normscan.figures.slices import slice_rows
-from normscan.figures.style import save_figure
-from normscan.files import load_nifti, read_json, read_tsv, write_text, write_tsv
-from normscan.report.screening import build_index_page, build_scan_page
-
-SHOWN_SLICES = 4
+from normscan.files import read_json, write_text, write_tsv
+from normscan.report.screened import joined, read_screened, scan_pages
+from normscan.report.screening import build_index_page
 
 
 def main(snakemake) -> None:
-    folder = Path(snakemake.output.page).parent
-    cohort, prior = snakemake.wildcards.cohort, snakemake.params.prior
-    checked = read_json(snakemake.input.checked)["excluded"].get(cohort, {})
-    excluded = {scan: [reason] for scan, reason in checked.items()}
-    results: dict[str, list[dict]] = {}
-    tables, overview = [], []
-    for path in snakemake.input.results:
-        content = read_json(path)
-        for scan, reason in content["excluded"].items():
-            if scan not in checked:
-                excluded.setdefault(scan, []).append(reason)
-        for scan, files in content["scans"].items():
-            # A check that came later than the screening has the last word.
-            if scan in checked:
-                continue
-            name = content["approach"]["protocol"] + "/" + content["approach"]["variant"]
-            components = read_tsv(files["components"])
-            tables.append(components.assign(scan=scan, approach=name))
-            results.setdefault(scan, []).append(
-                result(content, files, components, prior, folder, scan)
-            )
-            overview.append(
-                {
-                    "scan": scan,
-                    "page": f"{scan}.html",
-                    "approach": content["approach"]["title"],
-                    "components": len(components),
-                    "volume_ml": float(components["volume_ml"].sum()),
-                    "largest_ml": float(components["volume_ml"].max()) if len(components) else 0.0,
-                    "max_score": float(components["max_score"].max()) if len(components) else None,
-                }
-            )
-    scans = sorted(results)
-    for number, scan in enumerate(scans):
-        page = build_scan_page(
-            {
-                "cohort": cohort,
-                "scan": scan,
-                "results": results[scan],
-                "versions": {"normscan": __version__},
-                "index": "index.html",
-                "previous": f"{scans[number - 1]}.html" if number else "",
-                "next": f"{scans[number + 1]}.html" if number + 1 < len(scans) else "",
-            }
-        )
+    files, out, prior = snakemake.input, snakemake.output, snakemake.params.prior
+    cohort, folder = snakemake.wildcards.cohort, Path(out.page).parent
+    checked = read_json(files.checked)["excluded"].get(cohort, {})
+    found = read_screened(files.results, checked, prior, folder)
+    for scan, page in scan_pages(cohort, found.results):
         write_text(folder / f"{scan}.html", page)
-    write_tsv(snakemake.output.table, joined(tables))
-    content = {
-        "cohort": cohort,
-        "scans": overview,
-        "excluded": [
-            {"scan": scan, "reason": "; ".join(reasons)} for scan, reasons in excluded.items()
-        ],
-        "facts": {"prior": prior, "scans": len(scans)},
-    }
-    write_text(snakemake.output.page, build_index_page(content))
-
-
-def joined(tables: list[pandas.DataFrame]) -> pandas.DataFrame:
-    """Components of all scans; without columns when every scan was left out."""
-    first = ["scan", "approach"]
-    if not tables:
-        return pandas.DataFrame(columns=first)
-    table = pandas.concat(tables, ignore_index=True)
-    table = table[first + [name for name in table.columns if name not in first]]
-    return table.sort_values([*first, "component"])
-
-
-def result(content: dict, files: dict, components, prior: str, folder: Path, scan: str) -> dict:
-    """What a scan's page shows of one approach."""
-    approach = content["approach"]
-    figure = slice_rows(rows(files), title=approach["title"])
-    png, svg = save_figure(
-        figure, folder / "figures" / f"{scan}_{approach['protocol']}_{approach['variant']}"
-    )
-    used = content["rule"]
-    return {
-        **{key: approach[key] for key in ("title", "protocol", "model", "detector")},
-        "seed": content["seed"],
-        "contrast": content["contrast"],
-        "prior": prior,
-        "postprocessing": content["postprocessing"],
-        "picture": {
-            "png": str(png),
-            "svg": str(svg),
-            "caption": "The axial slices, in atlas space, with the highest total score inside "
-            "detections.",
-        },
-        "components": components,
-        "thresholds": [
-            {
-                "rule": rule,
-                "value": one["threshold"],
-                "false_positive_rate": one.get("healthy_false_positive_rate"),
-                "used": rule == used,
-            }
-            for rule, one in content["thresholds"].items()
-            if one["threshold"] is not None
-        ],
-        "files": [
-            {"title": title, "href": Path(files[key]).relative_to(folder).as_posix()}
-            for title, key in (
-                ("anomaly map in the scan's own space", "native_map"),
-                ("detections in the scan's own space", "native_detection"),
-                ("components", "components"),
-            )
-        ],
-    }
-
-
-def rows(files: dict) -> list[dict]:
-    """The axial slices that a reader should see first."""
-    keys = ("input", "reconstruction", "filtered", "detection", "brain")
-    volumes = {key: load_nifti(files[key])[0] for key in keys if key in files}
-    weight = (volumes["filtered"] * (volumes["detection"] > 0)).sum(axis=(0, 1))
-    if not weight.any():
-        weight = volumes["filtered"].sum(axis=(0, 1))
-    chosen: list[int] = []
-    # Slices apart from each other, so that one lesion does not fill the picture.
-    for z in np.argsort(-weight, kind="stable"):
-        if len(chosen) < SHOWN_SLICES and all(abs(z - other) >= 4 for other in chosen):
-            chosen.append(int(z))
-    names = {"image": "input", "map": "filtered", "detection": "detection"}
-    names["reconstruction"] = "reconstruction"
-    return [
-        {
-            "label": f"z = {z}",
-            **{name: volumes[key][:, :, z] for name, key in names.items() if key in volumes},
-        }
-        for z in sorted(chosen)
-    ]
+    write_tsv(out.table, joined(found.tables))
+    write_text(out.page, build_index_page(found.index(cohort, prior)))
 
 
 run(snakemake, main)

@@ -1,30 +1,34 @@
 """Screen the scans of one shard with a bundle trained before."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 from job import run
 from normscan.compute.devices import prepare_torch
 from normscan.detectors.applied import Applied
+from normscan.detectors.maps import put_detection
 from normscan.errors import BundleError
-from normscan.files import file_digest, load_nifti, read_json, save_nifti, write_json
-from normscan.postprocessing.detections import write_detections
+from normscan.evaluation.truth import load_brain
+from normscan.files import file_digest, read_json, write_json, write_tsv
+from normscan.postprocessing.detections import detect_components, write_volumes
 from normscan.postprocessing.filter import filter_map
 from normscan.progress import progress
-from normscan.slices.index import PackIndex, differences, load_index, open_array
+from normscan.slices.index import PackIndex, differences, load_index, stack_volume
+from normscan.slices.rows import RowWriter
 from normscan.training.bundle import scans_seen
 
 LOG = logging.getLogger("normscan")
+# Whoever screens wants the results in the scans' own space, whatever the configuration says.
+VOLUMES = {"detections": "native", "maps": "native", "reconstructions": "none"}
 
 
 def main(snakemake) -> None:
-    params = snakemake.params
+    params, files = snakemake.params, snakemake.input
     bundle = Path(params.bundle)
     record = read_json(bundle / "approach.json")
     check_bundle(bundle, record)
-    index = load_index(snakemake.input.index)
+    index = load_index(files.index)
     unlike = differences(record["fingerprint"], index.settings)
     if unlike:
         raise BundleError(
@@ -33,48 +37,77 @@ def main(snakemake) -> None:
             + "\n".join(f"  - {line}" for line in unlike)
         )
     device = prepare_torch(params.device, snakemake.threads)
-    applied = Applied(record["detector"], record["settings"], record["seed"], device)
-    if "bundle.json" in record["files"]:
-        applied.load_model(bundle / "weights.safetensors", bundle / "bundle.json")
-        applied.refuse_other_scans(index)
+    applied = Applied(
+        record["detector"],
+        record["settings"],
+        device,
+        **(model_files(bundle) if "bundle.json" in record["files"] else {}),
+        used={role: used_files(bundle, role) for role in record["uses"]},
+    )
+    applied.refuse_other_scans(index)
     rule, threshold = operating_point(record, params.prior, bundle)
-    excluded = left_out(snakemake, index, applied.bundle)
-    slices = open_array(snakemake.input.index)
-    done = {}
-    for scan in progress([one for one in index.scans if one.scan not in excluded], "screening"):
-        folder = Path(params.folder, scan.scan)
-        paths = applied.maps(slices, index, scan, folder)
-        signed, affine = load_nifti(paths["map"])
-        brain = load_nifti(scan.brain, np.uint8)[0] > 0
-        post = record["postprocessing"]
-        filtered = filter_map(
-            signed, brain, prior=params.prior, erosion=post["erosion"], median=post["median"]
-        )
-        paths["filtered"] = str(folder / f"{scan.scan}_desc-filtered_map.nii.gz")
-        save_nifti(paths["filtered"], filtered, affine, np.float32)
-        _, files = write_detections(
-            filtered, affine, threshold, post["minimum_voxels"], scan, params.contrast, folder
-        )
-        done[scan.scan] = {**paths, **files, "brain": scan.brain}
+    excluded = left_out(snakemake, index, applied.bundles)
+    scans = [one for one in index.scans if one.scan not in excluded]
+    output, post = Path(snakemake.output[0]), record["postprocessing"]
+    prior = params.prior if applied.signed else "none"
+    detector, volumes = applied.prepare(index.contrasts), {}
+    store = applied.store([files.index], index.contrasts) if scans else None
+    with RowWriter(output, scans, index.size) as writer:
+        for scan in progress(scans, "screening"):
+            brain = load_brain(files.index, scan)
+            rows = scan.rows_with_brain(index.min_brain_voxels)
+            assert store is not None
+            found = detector.detect(store.scan(f"{index.cohort}/{scan.scan}"), record["seed"])
+            if found.map is None:
+                raise BundleError(
+                    f"{bundle}: scores whole slices, so that there is nothing to be marked; name "
+                    "other approaches in config.screening.approaches"
+                )
+            put_detection(writer, scan, rows, replace(found, map=None))
+            filtered = filter_map(
+                stack_volume(found.map, scan, rows),
+                brain,
+                prior=prior,
+                erosion=post["erosion"],
+                median=post["median"],
+            )
+            writer.put("filtered", scan.scan, scan.slices_of(filtered))
+            folder = Path(params.folder, scan.scan)
+            components = folder / f"{scan.scan}_components.tsv"
+            detections = detect_components(
+                filtered, threshold, post["minimum_voxels"], scan, params.contrast
+            )
+            write_tsv(components, detections.components)
+            written = write_volumes(
+                folder, scan, params.contrast, VOLUMES, found=detections, filtered=filtered
+            )
+            volumes[scan.scan] = {**written, "components": str(components)}
+    facts = writer.facts()
+    facts["scans"] = {scan: {**place, **volumes[scan]} for scan, place in facts["scans"].items()}
     write_json(
-        snakemake.output[0],
+        output,
         {
+            **facts,
+            "cohort": snakemake.wildcards.cohort,
+            "shard": snakemake.wildcards.shard,
             "approach": {
                 "variant": snakemake.wildcards.variant,
                 **{key: record[key] for key in ("protocol", "title", "model", "detector")},
             },
             "seed": record["seed"],
             "contrast": params.contrast,
+            "index": str(files.index),
             "rule": rule,
+            "threshold": threshold,
+            "minimum_voxels": post["minimum_voxels"],
             "thresholds": record["thresholds"][params.prior],
-            "postprocessing": record["postprocessing"],
-            "scans": done,
+            "postprocessing": post,
             "excluded": excluded,
         },
     )
 
 
-def left_out(snakemake, index: PackIndex, bundle: dict | None) -> dict[str, str]:
+def left_out(snakemake, index: PackIndex, bundles: list[dict]) -> dict[str, str]:
     """Scans not to be screened, with reasons: bad ones, and those the model was trained on.
 
     Raises
@@ -84,7 +117,9 @@ def left_out(snakemake, index: PackIndex, bundle: dict | None) -> dict[str, str]
     params, w = snakemake.params, snakemake.wildcards
     checked = read_json(snakemake.input.checked)["excluded"].get(w.cohort, {})
     contents = {one.scan: one.content for one in index.scans if one.scan not in checked}
-    seen = {} if bundle is None else scans_seen(bundle, contents)
+    seen: dict[str, str] = {}
+    for bundle in bundles:
+        seen = scans_seen(bundle, contents) | seen
     lines = [f"{scan}: {what}" for scan, what in seen.items()]
     if lines and params.on_bad_scan == "stop":
         raise BundleError(
@@ -97,6 +132,17 @@ def left_out(snakemake, index: PackIndex, bundle: dict | None) -> dict[str, str]
         LOG.warning("left out: %s", line)
     trained = f"{w.protocol}/{w.variant} was trained on it"
     return {**checked, **{scan: f"{trained}: {what}" for scan, what in seen.items()}}
+
+
+def model_files(folder: Path) -> dict[str, Path]:
+    """Weights and description of a model in a folder."""
+    return {"weights": folder / "weights.safetensors", "bundle": folder / "bundle.json"}
+
+
+def used_files(bundle: Path, role: str) -> tuple[Path, Path]:
+    """Weights and description of a further model that the detector uses."""
+    files = model_files(bundle / "uses" / role)
+    return files["weights"], files["bundle"]
 
 
 def check_bundle(folder: Path, record: dict) -> None:

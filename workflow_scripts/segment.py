@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas
 
 from job import run
@@ -9,51 +10,82 @@ from normscan.evaluation.froc import COLUMNS as FROC_COLUMNS
 from normscan.evaluation.froc import froc_counts
 from normscan.evaluation.segmentation import segmentation_scores
 from normscan.evaluation.truth import load_truth
-from normscan.files import load_nifti, read_json, write_json, write_tsv
+from normscan.files import read_json, write_json, write_tsv
+from normscan.postprocessing.components import COLUMNS as COMPONENT_COLUMNS
 from normscan.postprocessing.components import drop_small
-from normscan.postprocessing.detections import write_detections
+from normscan.postprocessing.detections import detect_components, write_volumes
 from normscan.progress import progress
 from normscan.slices.index import load_index
+from normscan.slices.rows import RowReader
 
 COLUMNS = ["scan", "subject", "threshold_rule", "metric", "value"]
+FACTS = ("cohort", "shard", "protocol", "variant", "seed", "prior", "maps", "index")
 
 
 def main(snakemake) -> None:
-    params = snakemake.params
-    rules = read_json(snakemake.input.thresholds)[params.prior]
-    scans = {scan.scan: scan for scan in load_index(snakemake.input.index).scans}
-    filtered_scans = read_json(snakemake.input.filtered)["scans"]
+    params, files, out = snakemake.params, snakemake.input, snakemake.output
+    rules = read_json(files.thresholds)[params.prior]
+    thresholds = read_json(files.froc)[params.prior]
+    index, reader = load_index(files.index), RowReader(files.filtered)
+    maps = RowReader(reader.content["maps"])
+    with_expected = params.volumes["reconstructions"] != "none" and maps.has("expected")
     primary = first_usable(rules, params.primary)
-    thresholds = read_json(snakemake.input.froc)[params.prior]
-    rows, counts, done = [], [], {}
-    for name, paths in progress(list(filtered_scans.items()), "segmenting"):
-        scan = scans[name]
-        filtered, affine = load_nifti(paths["filtered"])
-        lesion, ignored = load_truth(scan.lesions, params.lesion_labels, filtered.shape)
+    rows, counts, components, done = [], [], [], {}
+    for name in progress(list(reader.scans), "segmenting"):
+        done[name] = {}
+        if not reader.has("filtered"):
+            continue
+        scan = index.scan(name)
+        affine = np.asarray(scan.affine)
+        filtered = reader.volume("filtered", scan)
+        lesion, ignored = load_truth(files.index, scan, params.lesion_labels)
         for label, rule in rules.items():
             if rule["threshold"] is None:
                 continue
             detected = drop_small(filtered > rule["threshold"], params.minimum_voxels)
-            for metric, value in segmentation_scores(detected, lesion, affine, ignored).items():
-                rows.append([name, scan.subject, label, metric, value])
+            scores = segmentation_scores(detected, lesion, affine, ignored)
+            rows += [[name, scan.subject, label, metric, value] for metric, value in scores.items()]
         found = froc_counts(filtered, lesion, thresholds, params.minimum_voxels, ignored)
         counts += [[name, *row] for row in found]
-        done[name] = dict(paths)
+        detections = None
         if primary:
-            _, files = write_detections(
-                filtered,
-                affine,
-                rules[primary]["threshold"],
-                params.minimum_voxels,
-                scan,
-                params.contrast,
-                Path(params.folder, name),
+            detections = detect_components(
+                filtered, rules[primary]["threshold"], params.minimum_voxels, scan, params.contrast
             )
-            done[name] |= files
-        done[name] |= {"brain": scan.brain, "lesions": scan.lesions}
-    write_tsv(snakemake.output.scores, pandas.DataFrame(rows, columns=COLUMNS))
-    write_tsv(snakemake.output.froc, pandas.DataFrame(counts, columns=FROC_COLUMNS))
-    write_json(snakemake.output.manifest, {"rule": primary, "scans": done})
+            components.append(detections.components.assign(scan=name))
+        done[name] = write_volumes(
+            Path(params.folder, name),
+            scan,
+            params.contrast,
+            params.volumes,
+            found=detections,
+            filtered=filtered,
+            expected=maps.volume("expected", scan) if with_expected else None,
+        )
+    write_tsv(out.scores, pandas.DataFrame(rows, columns=COLUMNS))
+    write_tsv(out.froc, pandas.DataFrame(counts, columns=FROC_COLUMNS))
+    write_tsv(out.components, joined(components))
+    write_json(
+        out.manifest,
+        {
+            **{key: value for key, value in reader.content.items() if key in FACTS},
+            "filtered": str(files.filtered),
+            "contrast": params.contrast,
+            "rule": primary,
+            "threshold": rules[primary]["threshold"] if primary else None,
+            "minimum_voxels": params.minimum_voxels,
+            "components": str(out.components),
+            "scans": done,
+        },
+    )
+
+
+def joined(tables: list[pandas.DataFrame]) -> pandas.DataFrame:
+    """Components of all scans, each with its scan first."""
+    columns = ["scan", *COMPONENT_COLUMNS]
+    if not tables:
+        return pandas.DataFrame(columns=columns)
+    return pandas.concat(tables, ignore_index=True)[columns]
 
 
 def first_usable(rules: dict, wanted: str) -> str:

@@ -1,14 +1,20 @@
 """The house: imports run one way, rooms are light where they must be, the lock is in step."""
 
 import ast
+import io
 import re
 import subprocess
 import sys
+import tokenize
 import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
+
+from normscan.detectors import registry as detectors
+from normscan.models import registry as models
+from normscan.networks import registry as networks
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / "workflow_scripts" / "normscan"
@@ -117,6 +123,80 @@ def test_every_rule_has_log_benchmark_and_environment():
             name = block.split(":")[0]
             for part in ("log:", "benchmark:", "conda:", "script:", "code="):
                 assert part in block, f"{path.name}: rule {name} has no {part}"
+
+
+# Names of plug-ins that are other things as well: what a plug-in expects of a slice is a volume, a
+# column and a term of losses ("reconstruction"); no two plug-ins are told apart by it.
+ORDINARY = {"reconstruction"}
+ASKING = {"get", "pop", "setdefault", "startswith", "endswith"}
+
+
+def plugin_names() -> set[str]:
+    return {*models.families(), *networks.names(), *detectors.names()} - ORDINARY
+
+
+def told_apart(tree: ast.AST) -> list[ast.Constant]:
+    """Strings that are compared, matched, listed, or keys: where code asks which one it has."""
+    found: list[ast.AST | None] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            found += [node.left, *node.comparators]
+        elif isinstance(node, ast.MatchValue):
+            found.append(node.value)
+        elif isinstance(node, (ast.List, ast.Tuple, ast.Set)):
+            found += node.elts
+        elif isinstance(node, ast.Dict):
+            found += node.keys
+        elif isinstance(node, ast.Subscript):
+            found.append(node.slice)
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ASKING:
+            found += node.args[:1]
+    return [one for one in found if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+
+
+def plugin_files() -> set[Path]:
+    folders = {models.FOLDER: models.families(), networks.FOLDER: networks.names()}
+    folders[detectors.FOLDER] = detectors.names()
+    return {folder / f"{name}.py" for folder, names in folders.items() for name in names}
+
+
+def test_no_file_outside_a_plug_in_tells_plug_ins_apart_by_name():
+    names, own = plugin_names(), plugin_files()
+    scripts = [*LIBRARY.rglob("*.py"), *(ROOT / "workflow_scripts").glob("*.py")]
+    scripts += (ROOT / "rules").glob("*.py")
+    for path in sorted({*scripts} - own):
+        for one in told_apart(ast.parse(path.read_text())):
+            words = set(re.findall(r"\w+", one.value))
+            assert not words & names, f"{path.relative_to(ROOT)}:{one.lineno}: '{one.value}'"
+
+
+def test_rules_name_no_plug_in():
+    """Rules are no Python: none of their strings is a plug-in's name at all."""
+    names = plugin_names()
+    for path in [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")]:
+        for token in tokenize.generate_tokens(io.StringIO(path.read_text()).readline):
+            if token.type == tokenize.STRING:
+                value = token.string.strip("rRfFbB").strip("\"'")
+                assert value not in names, f"{path.name}:{token.start[0]}: {token.string}"
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ('x == "vae"', True),
+        ('"vae" in x', True),
+        ('x in ("ae", "vae")', True),
+        ('{"vae": 1}', True),
+        ('x["vae"]', True),
+        ('x.get("vae", 1)', True),
+        ('x.startswith("vae")', True),
+        ('match x:\n    case "vae":\n        pass', True),
+        ('f(network="vae")', False),
+        ('say("vae is one of them")', False),
+    ],
+)
+def test_names_are_found_where_they_are_told_apart(code, found):
+    assert bool(told_apart(ast.parse(code))) is found
 
 
 def test_files_stay_small():

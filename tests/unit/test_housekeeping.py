@@ -12,10 +12,11 @@ GOES = [
     f"{CHAIN}/ms/sub-1/record.json",
     f"{CHAIN}/ms/sub-1/sub-1_FLAIR.nii.gz",
     f"{MAPS}/ms/00.json",
-    f"{MAPS}/ms/sub-1/sub-1_map.nii.gz",
+    f"{MAPS}/ms/00.npy",
+    f"{MAPS}/ms/00.expected.npy",
     f"{FOUND}/detected/ms/00.json",
     f"{FOUND}/filtered-none/ms/00.json",
-    f"{FOUND}/filtered-none/ms/sub-1/sub-1_desc-filtered_map.nii.gz",
+    f"{FOUND}/filtered-none/ms/00.npy",
 ]
 STAYS = [
     "report.html",
@@ -26,12 +27,18 @@ STAYS = [
     f"{CHAIN}/ms/sub-1/sub-1_label-brain_mask.nii.gz",
     "slices/raw+register/FLAIR-64/ms/00.json",
     "slices/raw+register/FLAIR-64/ms/00.npy",
+    "slices/raw+register/FLAIR-64/ms/00.brain.npy",
+    "slices/raw+register/FLAIR-64/ms/00.lesion.npy",
     "models/raw+register/FLAIR-64/healthy/vae/seed-0/bundle.json",
     f"{MAPS}/tuned.json",
     f"{FOUND}/thresholds.json",
     f"{FOUND}/filtered-none/ms/00.npz",
     f"{FOUND}/filtered-none/ms/00-residuals.json",
     f"{FOUND}/detected/ms/00.tsv",
+    f"{FOUND}/detected/ms/00-components.tsv",
+    f"{FOUND}/detected/ms/sub-1/sub-1_space-FLAIR_desc-filtered_map.nii.gz",
+    "screening/new/demo/vae/seed-0/00.json",
+    "screening/new/demo/vae/seed-0/00.npy",
     f"{FOUND}/detected/ms/sub-1/sub-1_space-FLAIR_label-anomaly_dseg.nii.gz",
     "simulated/ms/sub-1/anat/sub-1_FLAIR.nii.gz",
 ]
@@ -53,9 +60,11 @@ def test_intermediates_go_and_results_stay(tmp_path):
     made(tmp_path)
     found = list(intermediates(tmp_path))
     assert {path.relative_to(tmp_path).as_posix() for path in found} == set(GOES)
-    # An interruption leaves no manifest that names a missing volume.
+    # An interruption leaves no manifest that names a missing volume or array.
     kinds = [path.name for path in found if path.is_relative_to(tmp_path / CHAIN)]
     assert kinds == ["00.json", "record.json", "sub-1_FLAIR.nii.gz"]
+    kinds = [path.name for path in found if path.is_relative_to(tmp_path / MAPS)]
+    assert kinds == ["00.json", "00.expected.npy", "00.npy"]
     size = sum(path.stat().st_size for path in found)
     assert remove_intermediates(tmp_path) == (len(GOES), size)
     left = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()}
@@ -66,5 +75,5 @@ def test_intermediates_go_and_results_stay(tmp_path):
 def test_sizes_of_stages(tmp_path):
     made(tmp_path)
     sizes = stage_sizes(tmp_path)
-    assert sizes["maps"] == (3, 3) and sizes["models"] == (1, 1)
+    assert sizes["maps"] == (4, 4) and sizes["models"] == (1, 1)
     assert stage_sizes(tmp_path / "nothing") == {}

@@ -6,9 +6,12 @@ pytestmark = pytest.mark.workflow
 
 
 def volumes(workflow, stage: str) -> list:
-    return list((workflow.results / stage).rglob("*_FLAIR.nii.gz")) + list(
-        (workflow.results / stage).rglob("*map.nii.gz")
-    )
+    """Images of preprocessed scans, arrays of maps."""
+    return [
+        path
+        for pattern in ("*_FLAIR.nii.gz", "*.npy")
+        for path in (workflow.results / stage).rglob(pattern)
+    ]
 
 
 def test_intermediates_can_go_and_are_made_again_when_asked_for(small):
@@ -18,7 +21,8 @@ def test_intermediates_can_go_and_are_made_again_when_asked_for(small):
     assert volumes(workflow, "preprocessed") and volumes(workflow, "maps")
     assert "Storage" in (workflow.results / "report.html").read_text()
     workflow.run("clean_intermediates")
-    assert not volumes(workflow, "preprocessed") and not volumes(workflow, "maps")
+    for stage in ("preprocessed", "maps", "detections"):
+        assert not volumes(workflow, stage)
     assert list(workflow.results.glob("preprocessed/**/*.mat")), "transforms are no intermediates"
     assert list(workflow.results.glob("detections/**/*_dseg.nii.gz"))
     assert workflow.counts("all") == {}

@@ -93,6 +93,37 @@ def read_tsv(path: str | Path, **options):
     return pandas.read_csv(path, sep="\t", na_values=["n/a", ""], keep_default_na=False, **options)
 
 
+@contextmanager
+def new_array(path: str | Path, shape: tuple[int, ...], dtype) -> Generator[np.ndarray]:
+    """Yield a memory-mapped array of zeros whose file is ``path`` (.npy) when the block succeeds.
+
+    What is never written stays a hole in the file, where the file system has holes.
+    """
+    with atomic_path(path) as temporary:
+        if 0 in shape:
+            # An empty file cannot be mapped.
+            array = np.empty(shape, dtype)
+            np.save(temporary, array, allow_pickle=False)
+            yield array
+            return
+        array = np.lib.format.open_memmap(temporary, mode="w+", dtype=dtype, shape=shape)
+        yield array
+        array.flush()
+
+
+def map_array(path: str | Path, remedy: str) -> np.ndarray:
+    """An array file (.npy) as a read-only memory map.
+
+    Raises
+    ------
+    NormscanError : missing, truncated or no array; it ends with the remedy.
+    """
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise NormscanError(f"{path}: cannot be read ({error}); {remedy}") from None
+
+
 def save_nifti(path: str | Path, data: np.ndarray, affine: np.ndarray, dtype=None) -> None:
     """Write a volume as NIfTI, atomically and byte-identically for equal content.
 

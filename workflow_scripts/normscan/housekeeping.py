@@ -1,10 +1,11 @@
 """What can be made again takes room: how much each stage holds, and removing intermediates.
 
-Intermediates are volumes that only later stages read: images after each preprocessing step, anomaly
-maps, reconstructions, filtered maps. Their manifests go with them, so that Snakemake makes them
-again when, and only when, something asks for them. Everything else stays: transforms and masks,
-slice packs, models, histograms of scores and of residuals, detections, tables, figures, bundles,
-reports. So metrics can be computed again without any volume.
+Intermediates are what only later stages read: images after each preprocessing step, arrays of
+anomaly maps, of reconstructions and of filtered maps. Their manifests go with them, so that
+Snakemake makes them again when, and only when, something asks for them. Everything else stays:
+transforms and masks, slice packs with their layers, models, histograms of scores and of residuals,
+volumes that the configuration asks for, tables, figures, bundles, reports, and whatever screening
+found. So metrics can be computed again without any map.
 """
 
 from __future__ import annotations
@@ -65,13 +66,13 @@ def remove_intermediates(results: str | Path) -> tuple[int, int]:
 def _detections(folder: Path) -> Iterator[Path]:
     # {protocol}/{variant}/seed-{n}/detected|filtered-{prior}/{cohort}
     for job in sorted(folder.glob("*/*/seed-*")):
-        # Lists of detections name the maps that figures are drawn from.
+        # Lists of detections name the arrays that figures are drawn from.
         yield from sorted(job.glob("detected/*/*.json"))
         for cohort in sorted(job.glob("filtered-*/*")):
             yield from sorted(
                 path for path in cohort.glob("*.json") if not path.name.endswith(RESIDUALS)
             )
-            yield from sorted(cohort.glob("*/*_desc-filtered_map.nii.gz"))
+            yield from sorted(cohort.glob("*.npy"))
 
 
 def _maps(folder: Path) -> Iterator[Path]:
@@ -79,7 +80,7 @@ def _maps(folder: Path) -> Iterator[Path]:
     for cohort in sorted(folder.glob("*/*/*/*/seed-*/*")):
         if cohort.is_dir():
             yield from sorted(cohort.glob("*.json"))
-            yield from sorted(cohort.glob("*/*.nii.gz"))
+            yield from sorted(cohort.glob("*.npy"))
 
 
 def _preprocessed(folder: Path) -> Iterator[Path]:

@@ -30,6 +30,8 @@ RAW_SCANS = PREPARED.replace("{chain}", RAW)
 PACK_FOLDER = "slices/{chain}/{pack}/{cohort}"
 SLICES = PACK_FOLDER + "/{shard}.npy"
 INDEX = PACK_FOLDER + "/{shard}.json"
+BRAIN = PACK_FOLDER + "/{shard}.brain.npy"
+LESION = PACK_FOLDER + "/{shard}.lesion.npy"
 
 # Models. Checkpoints are no outputs: they outlive a job that failed.
 MODEL = "models/{chain}/{pack}/{training}/{model}/seed-{seed}"
@@ -57,6 +59,7 @@ DETECTED_FOLDER = DETECTIONS + "/detected/{cohort}"
 DETECTED = DETECTED_FOLDER + "/{shard}.json"
 SCORES = DETECTED_FOLDER + "/{shard}.tsv"
 FROC_SCORES = DETECTED_FOLDER + "/{shard}-froc.tsv"
+COMPONENTS = DETECTED_FOLDER + "/{shard}-components.tsv"
 
 # Evaluation, figures, report.
 EVALUATION = "evaluation/{protocol}/{variant}/seed-{seed}/{cohort}.tsv"

@@ -14,10 +14,9 @@ def write(folder, labels, size):
     """A label map on both grids."""
     turned, affine = upright(labels, AFFINE)
     grid = slice_grid(turned.shape, affine, size)
-    before, after = folder / "before.nii.gz", folder / "after.nii.gz"
+    before = folder / "before.nii.gz"
     save_nifti(before, labels, AFFINE, np.uint8)
-    save_nifti(after, grid.labels(turned), grid.affine, np.uint8)
-    return before, after
+    return before, grid.labels(turned)
 
 
 def counted(folder, labels, size, chosen=()):

@@ -13,6 +13,23 @@ APPROACHES = {
 }
 
 
+def record(title: str, model: str, look: str, detector: str = "residual", line: str = "solid"):
+    """What figures know of an approach; without a model it is free of training."""
+    return {
+        "title": title, "name": title, "model": model, "look": look, "detector": detector,
+        "line": line, "training_free": not model,
+    }  # fmt: skip
+
+
+RECORDS = [
+    record("FLAIR intensity", "", "baseline", "intensity"),
+    record("AE (dense)", "ae", "autoencoder"),
+    record("VAE", "vae", "variational"),
+    record("VAE (restoration)", "vae", "variational", "restoration", "dashed"),
+    record("Bayesian VAE", "vae", "variational", "montecarlo", "dotted"),
+]
+
+
 def brain_slice(seed: int = 0, size: int = 64, height: float = 1.0):
     """(image, brain, lesions) of one made FLAIR slice, (x, y)."""
     generator = np.random.default_rng(seed)

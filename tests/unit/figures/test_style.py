@@ -1,4 +1,4 @@
-"""Saved figures are the same bytes every time; approaches keep their colours."""
+"""Saved figures are the same bytes every time; names in words."""
 
 import hashlib
 import os
@@ -9,12 +9,12 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
-from made_figures import APPROACHES, curves, slice_row
+from made_figures import curves, slice_row
 
 from normscan.figures.curves import pr_curves
 from normscan.figures.labels import metric_label, rule_label
 from normscan.figures.slices import slice_rows
-from normscan.figures.style import looks, save_figure
+from normscan.figures.style import save_figure
 
 DRAW = """
 import sys
@@ -62,31 +62,6 @@ def test_drawing_leaves_global_settings_alone():
     before = dict(matplotlib.rcParams)
     pr_curves(curves("pr"))
     assert dict(matplotlib.rcParams) == before
-
-
-def test_an_approach_keeps_its_colour_whoever_stands_beside_it():
-    titles = [title for title, _ in APPROACHES.values()]
-    alone = {title: looks([title])[title] for title in titles}
-    assert looks(titles) == alone
-    assert looks(reversed(titles)) == alone
-
-
-def test_title_and_id_of_an_approach_look_alike():
-    assert (
-        looks(["VAE (restoration)"])["VAE (restoration)"] == looks(["vae_restoration"]).popitem()[1]
-    )
-
-
-def test_families_differ_in_colour_and_detectors_in_line():
-    look = looks(["AE (dense)", "VAE", "VAE (restoration)", "GMVAE (dense)", "f-AnoGAN"])
-    assert len({look[name].colour for name in look}) == 4
-    assert look["VAE"].colour == look["VAE (restoration)"].colour
-    assert look["VAE"].line != look["VAE (restoration)"].line
-
-
-def test_same_family_and_detector_are_still_told_apart():
-    look = looks(["vae", "vae@10pct", "vae@50pct", "vae wide", "vae deep"])
-    assert len(set(look.values())) == 5
 
 
 def test_names_in_words():

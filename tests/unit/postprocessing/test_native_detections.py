@@ -5,9 +5,9 @@ import logging
 import numpy as np
 import pytest
 
-from normscan.files import load_nifti, read_tsv, save_nifti
+from normscan.files import save_nifti
 from normscan.postprocessing.components import label
-from normscan.postprocessing.detections import write_detections
+from normscan.postprocessing.detections import detect_components
 from normscan.preprocessing.grids import Grid
 from normscan.preprocessing.resample import resample
 from normscan.preprocessing.transforms import LPS, write_affine
@@ -57,19 +57,15 @@ def scan(folder, pose=POSE) -> ScanEntry:
     transform = write_affine(folder / "pose.mat", flip @ pose @ flip)
     return ScanEntry(
         "sub-01", "01", "", 0, ATLAS_SHAPE[2], list(range(ATLAS_SHAPE[2])), ATLAS_SHAPE,
-        ATLAS.tolist(), "", transforms={"FLAIR": [transform]},
+        ATLAS.tolist(), brain_voxels=[], lesion_voxels=[], transforms={"FLAIR": [transform]},
         native={"FLAIR": str(folder / "flair.nii.gz")},
     )  # fmt: skip
 
 
-def detections(folder, score, entry, minimum_voxels=2):
-    _, files = write_detections(
-        score.astype(np.float32), ATLAS, 0.5, minimum_voxels, entry, "FLAIR", folder
-    )
-    table = read_tsv(files["components"])
-    native, affine = load_nifti(files["native_detection"], np.uint8)
-    np.testing.assert_allclose(affine, NATIVE, atol=1e-5)
-    return table, native > 0
+def detections(score, entry, minimum_voxels=2):
+    found = detect_components(score.astype(np.float32), 0.5, minimum_voxels, entry, "FLAIR")
+    np.testing.assert_allclose(found.native_affine, NATIVE, atol=1e-5)
+    return found.components, found.native
 
 
 def test_centres_and_volumes_are_those_of_the_native_detection(tmp_path):
@@ -79,7 +75,7 @@ def test_centres_and_volumes_are_those_of_the_native_detection(tmp_path):
     atlas = resample(
         native, Grid(NATIVE_SHAPE, NATIVE), Grid(ATLAS_SHAPE, ATLAS), entry.transforms["FLAIR"]
     )
-    table, detected = detections(tmp_path, atlas, entry)
+    table, detected = detections(atlas, entry)
     assert len(table) == 2
     voxel_ml = 0.9 * 0.9 * 3.5 / 1000
     for (radius, centre), row in zip(centres.items(), table.itertuples()):
@@ -106,7 +102,7 @@ def test_what_the_native_grid_cannot_hold_is_listed_and_said(tmp_path, caplog):
     # Beyond the scan's field of view.
     score += ball(ATLAS_SHAPE, ATLAS, [-36, -40, -32], 3)
     with caplog.at_level(logging.WARNING, logger="normscan"):
-        table, detected = detections(tmp_path, score, entry)
+        table, detected = detections(score, entry)
     assert table["voxels"].tolist() == [detected.sum(), 0]
     assert table["volume_ml"][1] == 0 and table.loc[1, AXES].isna().all()
     assert table["atlas_voxels"][1] > 0
@@ -118,6 +114,6 @@ def test_a_component_in_pieces_counts_once(tmp_path):
     # Joined by corners, which a finer grid takes apart.
     score = np.zeros(ATLAS_SHAPE)
     score[range(12, 28), range(12, 28), range(27, 11, -1)] = 1
-    table, detected = detections(tmp_path, score, entry)
+    table, detected = detections(score, entry)
     assert label(detected)[1] > 1
     assert len(table) == 1 and table["voxels"][0] == detected.sum()

@@ -19,6 +19,7 @@ from normscan.figures.slices import slice_rows
 from normscan.figures.training import training_curve
 from normscan.report.citations import citation
 from normscan.report.report import leaderboard_sections
+from normscan.workflow.introductions import introductions
 
 TITLES = {
     "demo/intensity": "FLAIR intensity",
@@ -138,7 +139,9 @@ def content(made=None) -> dict:
             "seeds": [0, 1, 2],
             "command": "snakemake --profile default",
         },
-        "citation": citation([protocol()], simulated=True),
+        "citation": citation(
+            [protocol()], simulated=True, plugins=introductions([protocol()["recipe"]])
+        ),
         "cohorts": [
             {
                 "name": "demo_healthy",

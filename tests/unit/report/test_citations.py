@@ -1,17 +1,23 @@
 """The methods text says what was run, from its settings, and every number leads to a reference."""
 
 import re
+import shutil
 
 import made_content
 import pytest
 
 from normscan.detectors import registry as detectors
-from normscan.files import read_json
+from normscan.figures.looks import LINES
 from normscan.models import registry as models
 from normscan.networks import registry as networks
-from normscan.report.citations import REFERENCES, after, citation
-from normscan.report.methods import DETECTORS, MODELS, NETWORKS
+from normscan.plugins import literals
+from normscan.report.citations import after, all_references, citation
 from normscan.report.preprocessing import preprocessing
+from normscan.workflow.introductions import appearance, introduction, introductions
+
+LISTED = {
+    "models": models.families, "networks": networks.names, "detectors": detectors.names
+}  # fmt: skip
 
 
 def keys(made: dict) -> list[str]:
@@ -28,6 +34,11 @@ def approach(model: str, detector: str, **settings) -> dict:
     return {"title": f"T {model}", "model": model, "detector": detector, "settings": settings}
 
 
+def cited(protocol: dict, **options) -> dict:
+    """The citation of one protocol, with what its plug-ins say of themselves."""
+    return citation([protocol], plugins=introductions([protocol["recipe"]]), **options)
+
+
 def test_text_follows_the_steps_and_cites_them():
     steps = [
         {"step": "register", "atlas": "sri24", "transform": "syn", "spacing": None},
@@ -36,7 +47,7 @@ def test_text_follows_the_steps_and_cites_them():
         {"step": "denoise", "method": "curvature", "iterations": 5},
         {"step": "normalise", "method": "percentile", "percentile": 98},
     ]
-    made = citation([changed(steps=steps)])
+    made = cited(changed(steps=steps))
     order = ["SRI24", "ROBEX", "N4", "shrink 4", "curvature flow", "iterations 5", "98th"]
     order += ["side of a slice 64 px", "variational", "intensity baseline", "restoration"]
     order += ["eroded by 1 voxel", "3×3×3", "best Dice on validation", "1 % false positives"]
@@ -61,10 +72,15 @@ def test_text_follows_the_steps_and_cites_them():
 
 def test_numbers_and_references_fit():
     recipe = {
-        "models": {name: {"family": name, "network": "you2019"} for name in MODELS},
-        "approaches": [approach("vae", name) for name in DETECTORS],
+        "models": {
+            f"{family} {network}": {"family": family, "network": network}
+            for family in models.families()
+            for network in networks.names()
+        },
+        "approaches": [approach("vae", name) for name in detectors.names()],
     }
-    made = citation([changed(**recipe)], simulated=True)
+    made = cited(changed(**recipe), simulated=True)
+    assert "of family '" not in made["text"] and "the detector '" not in made["text"]
     numbers = [int(number) for number in re.findall(r"\[(\d+)\]", made["text"])]
     assert list(dict.fromkeys(numbers)) == list(range(1, len(made["references"]) + 1))
     assert "{" not in made["text"]
@@ -74,8 +90,8 @@ def test_models_are_described_by_their_settings_alone():
     """Nothing is dense unless a model's bottleneck is."""
     spatial = {"family": "ae", "network": "unified", "bottleneck": "spatial", "latent": 64}
     other = {"family": "vae", "network": "you2019", "bottleneck": "spatial", "latent": 64}
-    text = citation(
-        [changed(models={"a": spatial, "b": other}, approaches=[approach("a", "reconstruction")])]
+    text = cited(
+        changed(models={"a": spatial, "b": other}, approaches=[approach("a", "reconstruction")])
     )["text"]
     assert "dense" not in text
     assert "'a', autoencoder" in text and "network unified" in text and "network you2019" in text
@@ -169,14 +185,80 @@ def test_every_protocol_has_a_paragraph():
     assert "Snakemake" in parts[2]
 
 
+def every_introduction() -> dict:
+    return {
+        kind: {name: introduction(kind, name) for name in names()} for kind, names in LISTED.items()
+    }
+
+
 def test_references_are_complete():
-    for key, entry in read_json(REFERENCES).items():
+    for key, entry in all_references(every_introduction()).items():
         year = re.search(r"\d{4}$", key)[0]
         assert year in entry["text"] and entry["text"].endswith("."), key
-        assert entry.get("url", "https://").startswith("https://"), key
+        assert (entry.get("url") or "https://").startswith("https://"), key
 
 
 def test_every_model_network_and_detector_is_cited():
-    assert set(MODELS) == set(models.families())
-    assert set(NETWORKS) == set(networks.names())
-    assert set(DETECTORS) == set(detectors.names())
+    said = every_introduction()
+    known = all_references(said)
+    for kind, plugins in said.items():
+        for name, words in plugins.items():
+            assert words["cite"] and set(words["cite"]) <= set(known), f"{kind}/{name}"
+            assert words["title"] or kind == "networks", f"{kind}/{name}"
+
+
+def test_every_model_and_detector_says_how_it_is_drawn():
+    for family in models.families():
+        assert isinstance(literals(models.FOLDER / f"{family}.py").get("LOOK"), str), family
+    for detector in detectors.names():
+        said = literals(detectors.FOLDER / f"{detector}.py")
+        assert said.get("LINE", "solid") in LINES, detector
+        assert said.get("EXPECTED", "restored") in ("reconstruction", "restored"), detector
+        # What all others are to beat must not itself need a model.
+        assert not (said.get("BASELINE") and (said["NEEDS"] or said.get("USES"))), detector
+
+
+def test_an_approach_without_a_model_is_not_yet_a_baseline():
+    free = appearance("", "intensity")
+    assert free["training_free"] and free["baseline"] and free["look"] == "baseline"
+    trained = appearance("vae", "proximal_restoration")
+    assert not trained["training_free"] and not trained["baseline"]
+    assert (trained["look"], trained["line"]) == ("variational", "dashed")
+    assert trained["expected"] == "restored"
+
+
+REFERENCE = "Newcomer A. Something new. Journal of Newcomers 1:1, 2031."
+
+
+def test_a_newcomer_is_one_file(tmp_path, monkeypatch):
+    """In a copy of the library's folder: listed, described, cited; all of the above holds."""
+    folder = tmp_path / "models"
+    shutil.copytree(models.FOLDER, folder)
+    (folder / "newcomer.py").write_text(
+        '"""A new family."""\nTITLE = "newcomer"\n'
+        f'CITE = {{"kingma2014": "", "newcomer2031": "{REFERENCE} https://doi.org/1"}}\n'
+        'LOOK = "newcomers"\nCAPABILITIES = {"reconstruct"}\nSETTINGS = {"steps": 3}\n'
+    )
+    monkeypatch.setattr(models, "FOLDER", folder)
+    assert "newcomer" in models.families()
+    test_references_are_complete()
+    test_every_model_network_and_detector_is_cited()
+    test_every_model_and_detector_says_how_it_is_drawn()
+    test_numbers_and_references_fit()
+    protocol = changed(
+        models={"mine": {"family": "newcomer", "steps": 3}},
+        approaches=[approach("mine", "reconstruction")],
+    )
+    made = cited(protocol)
+    numbers = {one["key"]: place for place, one in enumerate(made["references"], start=1)}
+    own, old = numbers["newcomer2031"], numbers["kingma2014"]
+    assert f"'mine', newcomer [{old}] [{own}] (steps 3)" in made["text"]
+    reference = {"key": "newcomer2031", "text": REFERENCE, "url": "https://doi.org/1"}
+    assert made["references"][own - 1] == reference
+    assert appearance("newcomer", "gradient")["look"] == "newcomers"
+
+
+def test_a_key_without_a_reference_stays_in_the_text():
+    said = {"vae": {"title": "my VAE", "cite": ["nobody1900"], "references": {}}}
+    made = citation([made_content.protocol()], plugins={"models": said})
+    assert "my VAE (nobody1900)" in made["text"] and "nobody1900" not in keys(made)

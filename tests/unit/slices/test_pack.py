@@ -8,7 +8,15 @@ from made_scans import AFFINE, SHAPE, ellipsoid, manifest, write_scan
 
 from normscan.errors import ConfigError, NormscanError, ScanError
 from normscan.files import load_nifti, save_nifti
-from normscan.slices.index import differences, load_index, open_array, stack_volume
+from normscan.slices.grid import slice_grid
+from normscan.slices.index import (
+    differences,
+    layer_path,
+    load_index,
+    open_array,
+    open_layer,
+    stack_volume,
+)
 from normscan.slices.pack import SETTINGS, pack_shard
 
 
@@ -19,12 +27,26 @@ def pack(folder, scans, *, contrasts=("FLAIR",), name="00", **settings):
         manifest(scans, shard=name),
         index.with_suffix(".npy"),
         index,
-        folder / "slices",
         contrasts=list(contrasts),
-        fingerprint={"preprocessing": [{"step": "normalise", "percentile": 98}]},
+        fingerprint={
+            "preprocessing": [{"step": "normalise", "percentile": 98}],
+            "slices": settings,
+        },
         **settings,
     )
     return load_index(index), open_array(index)
+
+
+def layer(folder, name, entry):
+    """A layer of a scan as a volume."""
+    rows = open_layer(folder / "slices" / "00.json", name)
+    return stack_volume(rows[entry.rows], entry)
+
+
+def on_grid(scan, key, size=16):
+    """A mask or label map of a scan on the slice grid, computed from its file."""
+    volume, affine = load_nifti(scan[key], np.int16)
+    return slice_grid(volume.shape, affine, size).labels(volume)
 
 
 def test_all_slices_with_brain_are_packed_and_lie_where_the_index_says(tmp_path):
@@ -35,9 +57,11 @@ def test_all_slices_with_brain_are_packed_and_lie_where_the_index_says(tmp_path)
     assert array.shape == (sum(entry.count for entry in index.scans), 2, 40, 40)
     assert [entry.first for entry in index.scans] == [0, index.scans[0].count]
     for scan, entry in zip(scans, index.scans):
-        brain, affine = load_nifti(entry.brain, np.uint8)
-        np.testing.assert_array_equal(affine, np.asarray(entry.affine, np.float32))
+        brain = on_grid(scan, "brain", 40)
+        grid = slice_grid(SHAPE, AFFINE, 40)
+        np.testing.assert_array_equal(grid.affine, entry.affine)
         assert brain.shape == entry.shape
+        np.testing.assert_array_equal(layer(tmp_path, "brain", entry), brain)
         assert entry.z == np.flatnonzero(brain.any(axis=(0, 1))).tolist()
         own = array[entry.first : entry.first + entry.count]
         for channel, contrast in enumerate(contrasts):
@@ -71,20 +95,69 @@ def test_other_content_gives_another_index(tmp_path):
     assert first.digest != other.digest
 
 
-def test_lesion_labels_are_kept(tmp_path):
-    index, _ = pack(tmp_path, [write_scan(tmp_path, "sub-1", lesion=True)])
-    labels, _ = load_nifti(index.scans[0].lesions, np.int16)
-    assert set(np.unique(labels)) == {0, 1, 4}
-    assert labels.shape == (16, 16, SHAPE[2])
+def test_layers_are_the_masks_on_the_slice_grid(tmp_path):
+    scans = [write_scan(tmp_path, f"sub-{i}", seed=i, lesion=i == 1) for i in range(2)]
+    index, array = pack(tmp_path, scans)
+    rows = open_layer(tmp_path / "slices" / "00.json", "lesion")
+    assert rows.shape == (len(array), 16, 16) and rows.dtype == np.uint8
+    assert set(np.unique(rows)) == {0, 1, 4}
+    healthy, patient = index.scans
+    assert not rows[healthy.rows].any() and healthy.lesion_voxels == [0] * healthy.count
+    for name, scan, entry in (("brain", scans[0], healthy), ("brain", scans[1], patient)):
+        np.testing.assert_array_equal(layer(tmp_path, name, entry), on_grid(scan, name))
+    lesions = on_grid(scans[1], "lesions")
+    np.testing.assert_array_equal(layer(tmp_path, "lesion", patient), lesions)
+    assert patient.lesion_voxels == (lesions > 0).sum(axis=(0, 1))[patient.z].tolist()
+    assert set(index.layers) == {"brain", "lesion"}
+    # No volume is written beside the arrays.
+    assert not list((tmp_path / "slices").rglob("*.nii*"))
 
 
-def test_slices_with_little_brain_can_be_left_out(tmp_path):
+def test_large_labels_are_kept(tmp_path):
+    scan = write_scan(tmp_path, "sub-1", lesion=True)
+    labels, affine = load_nifti(scan["lesions"], np.int16)
+    save_nifti(scan["lesions"], np.where(labels == 4, 1004, labels), affine, np.int16)
+    pack(tmp_path, [scan])
+    rows = open_layer(tmp_path / "slices" / "00.json", "lesion")
+    assert rows.dtype == np.int16 and set(np.unique(rows)) == {0, 1, 1004}
+
+
+def test_other_masks_give_another_index(tmp_path):
+    first, _ = pack(tmp_path / "a", [write_scan(tmp_path / "a", "sub-1")])
+    other, _ = pack(tmp_path / "b", [write_scan(tmp_path / "b", "sub-1", lesion=True)])
+    assert first.digest == other.digest
+    assert first.layers["brain"] == other.layers["brain"]
+    assert first.layers["lesion"] != other.layers["lesion"]
+
+
+def test_slices_with_lesion_but_no_brain_are_packed(tmp_path):
+    scan = write_scan(tmp_path, "sub-1", lesion=True)
+    every, _ = pack(tmp_path / "a", [scan])
+    brain, affine = load_nifti(scan["brain"], np.uint8)
+    z = SHAPE[2] // 2
+    brain[:, :, z - 1 :] = 0
+    save_nifti(scan["brain"], brain, affine)
+    index, array = pack(tmp_path / "b", [scan])
+    entry = index.scans[0]
+    assert (
+        entry.z == [one for one in every.scans[0].z if one <= z + 1] and len(array) == entry.count
+    )
+    assert entry.brain_voxels[-3:] == [0, 0, 0] and min(entry.lesion_voxels[-3:]) > 0
+    assert entry.rows_with_brain().tolist() == list(range(entry.count - 3))
+
+
+def test_slices_with_little_brain_are_packed_but_not_chosen(tmp_path):
     scan = write_scan(tmp_path, "sub-1")
-    every, _ = pack(tmp_path, [scan])
-    some, _ = pack(tmp_path, [scan], min_brain_voxels=60)
-    assert 0 < some.scans[0].count < every.scans[0].count
-    brain, _ = load_nifti(some.scans[0].brain, np.uint8)
-    assert all(brain[:, :, z].sum() >= 60 for z in some.scans[0].z)
+    every, whole = pack(tmp_path, [scan])
+    some, array = pack(tmp_path, [scan], min_brain_voxels=60)
+    np.testing.assert_array_equal(array, whole)
+    assert (every.min_brain_voxels, some.min_brain_voxels) == (1, 60)
+    entry = some.scans[0]
+    counts = on_grid(scan, "brain").sum(axis=(0, 1))
+    assert entry.brain_voxels == counts[entry.z].tolist()
+    chosen = entry.rows_with_brain(some.min_brain_voxels)
+    assert [entry.z[row] for row in chosen] == np.flatnonzero(counts >= 60).tolist()
+    assert 0 < len(chosen) < len(entry.rows_with_brain()) == entry.count
 
 
 def test_axial_slices_are_packed_whatever_the_order_of_axes(tmp_path):
@@ -111,6 +184,7 @@ def test_axial_slices_are_packed_whatever_the_order_of_axes(tmp_path):
 def test_a_shard_whose_scans_were_all_excluded_is_empty(tmp_path):
     index, array = pack(tmp_path, [])
     assert index.scans == [] and array.shape == (0, 1, 16, 16)
+    assert open_layer(tmp_path / "slices" / "00.json", "brain").shape == (0, 16, 16)
     assert index.excluded[0]["scan"] == "sub-99"
 
 
@@ -171,6 +245,9 @@ def test_a_damaged_index_or_array_is_named(tmp_path):
     array.write_bytes(array.read_bytes()[:200])
     with pytest.raises(NormscanError, match="00.npy: cannot be read"):
         open_array(tmp_path / "slices" / "00.json")
+    layer_path(tmp_path / "slices" / "00.json", "brain").unlink()
+    with pytest.raises(NormscanError, match="00.brain.npy: cannot be read.*pack the scans again"):
+        open_layer(tmp_path / "slices" / "00.json", "brain")
     (tmp_path / "slices" / "00.json").write_text(json.dumps({"scans": []}))
     with pytest.raises(NormscanError, match="00.json: not an index"):
         load_index(tmp_path / "slices" / "00.json")

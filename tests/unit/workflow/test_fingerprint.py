@@ -50,6 +50,15 @@ def test_follows_imports_and_named_modules(tree):
         ("normscan/models/vae.py", "SIZE = 1", "SIZE  =  1", False),
         ("normscan/models/vae.py", "SIZE = 1", "SIZE = 3", True),
         ("normscan/models/ae.py", "SIZE = 2", "SIZE = 3", False),
+        # What a plug-in says of itself; the same name elsewhere is code.
+        (
+            "normscan/models/vae.py",
+            "SIZE = 1",
+            'SIZE = 1\nTITLE = "VAE"\nCITE: list = ["a"]',
+            False,
+        ),
+        ("normscan/models/vae.py", "SIZE = 1", 'SIZE = 1\nTITLE = NAME = "VAE"', True),
+        ("normscan/parts.py", "def layer", 'TITLE = "parts"\n\n\ndef layer', True),
         ("normscan/models/extra/page.html", "<p>", "<b>", True),
         # Another module's table; a template of a room that is not imported.
         ("normscan/models/ae/table.tsv", "a", "b", False),

@@ -9,12 +9,20 @@ import pandas
 
 from normscan.evaluation.curves import auprc, auroc, thinned
 from normscan.evaluation.froc import froc_curve
-from normscan.evaluation.metrics import marked, over_scans, over_subjects, score_metrics
+from normscan.evaluation.metrics import (
+    NO_THRESHOLD,
+    marked,
+    over_scans,
+    over_subjects,
+    score_metrics,
+)
 from normscan.evaluation.residuals import Residuals, chi_square, linear_histograms
 from normscan.postprocessing.histograms import ScoreHistogram
+from normscan.postprocessing.slice_scores import SliceScores
 
 ROW = ["level", "subject", "scan", "threshold_rule", "metric", "value"]
 _SCAN = ROW[1:]
+SLICE = "slice"
 
 
 def split_rows(
@@ -25,8 +33,12 @@ def split_rows(
     *,
     residual: bool,
     chosen_here: Iterable[str] = (),
+    slices: Mapping[str, SliceScores] | None = None,
 ) -> pandas.DataFrame:
     """Metrics of pooled voxels (level ``cohort``), of every subject and of every scan.
+
+    Of an approach that scores slices there are areas of pooled slices as well (level ``slice``); of
+    one that scores nothing else there are no others.
 
     Parameters
     ----------
@@ -36,12 +48,19 @@ def split_rows(
     scores : columns scan, threshold_rule, metric, value: detections at every operating point.
     residual : whether the map is a residual of a reconstruction.
     chosen_here : rules whose threshold was chosen on these scans; they are marked as oracles.
+    slices : scan -> scores of its slices, for approaches that score slices.
 
     Returns
     -------
     table : columns :data:`ROW`. A subject's value is the mean over its scans; means and standard
         deviations of the level ``cohort`` are over subjects.
     """
+    by_slice = _slice_rows(
+        [slices[scan] for scan in subject_of if scan in slices] if slices else []
+    )
+    subject_of = {scan: subject for scan, subject in subject_of.items() if scan in histograms}
+    if not subject_of:
+        return by_slice
     own = scores[scores["scan"].isin(list(subject_of))]
     rules = {rule: marked(rule, chosen_here) for rule in own["threshold_rule"].unique()}
     detected = own.assign(
@@ -63,7 +82,18 @@ def split_rows(
         "scan": scans,
     }
     tables = [table.assign(level=level) for level, table in levels.items()]
+    tables += [by_slice] if len(by_slice) else []
     return pandas.concat(tables, ignore_index=True).reindex(columns=ROW)
+
+
+def _slice_rows(scans: list[SliceScores]) -> pandas.DataFrame:
+    """Areas under curves of the slices of all scans together."""
+    if not scans:
+        return pandas.DataFrame(columns=ROW)
+    pooled = _total(scans).histogram()
+    rows = [[NO_THRESHOLD, "auroc", auroc(pooled)], [NO_THRESHOLD, "auprc", auprc(pooled)]]
+    table = pandas.DataFrame(rows, columns=["threshold_rule", "metric", "value"])
+    return table.assign(level=SLICE).reindex(columns=ROW)
 
 
 def split_curves(
@@ -79,7 +109,7 @@ def split_curves(
     scans, histograms, residuals : as for :func:`split_rows`.
     froc : columns of :mod:`normscan.evaluation.froc`; its curve pools the lesions of all scans.
     """
-    scans = list(scans)
+    scans = [scan for scan in scans if scan in histograms]
     pooled, normal, anomalous = _pooled(scans, histograms, residuals)
     edges, *bars = linear_histograms(normal, anomalous)
     return {

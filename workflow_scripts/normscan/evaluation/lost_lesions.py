@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from normscan.evaluation.region import lesion_and_ignored
-from normscan.files import load_nifti
 from normscan.postprocessing.components import label
 from normscan.preprocessing.grids import read_volume
 from normscan.slices.grid import slice_grid, upright
@@ -16,7 +15,7 @@ from normscan.slices.grid import slice_grid, upright
 
 def lost_lesions(
     before: str | Path,
-    after: str | Path,
+    after: np.ndarray,
     size: int,
     field_of_view: float | None,
     chosen: Collection[int],
@@ -28,7 +27,7 @@ def lost_lesions(
     Parameters
     ----------
     before : label map on the atlas's grid.
-    after : the same on the slice grid.
+    after : the same on the slice grid (``slices.index.layer_volume``).
     size, field_of_view : of the slices, as they were packed.
     chosen : labels that are sought; empty: all but 0.
 
@@ -40,7 +39,7 @@ def lost_lesions(
     labels, affine = upright(labels, grid.affine)
     slices = slice_grid(labels.shape, affine, size, field_of_view)
     parts, count = label(lesion_and_ignored(labels, chosen)[0])
-    kept = lesion_and_ignored(load_nifti(after, np.int32)[0], chosen)[0]
+    kept = lesion_and_ignored(after, chosen)[0]
     lost = np.bincount(parts.ravel(), minlength=count + 1)
     lost[np.unique(parts[slices.origins(kept)])] = 0
     lost[0] = 0

@@ -6,6 +6,8 @@ What is sampled are patients: every value here is one of a patient, not of a sca
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
+from itertools import combinations
 
 import numpy as np
 import pandas
@@ -13,6 +15,8 @@ from scipy import stats
 
 from normscan.errors import NormscanError
 
+# Patients up to which tests are exact; as in SciPy, which is exact there without ties.
+EXACT = 50
 COLUMNS = ["first", "second", "patients", "difference", "p", "p_holm"]
 
 
@@ -49,6 +53,7 @@ def paired_test(first: np.ndarray, second: np.ndarray) -> float:
 
     Patients with a missing value are left out; the ranks of patients without a difference are
     shared between both sides. 1 when no patient differs; NaN without patients.
+    The distribution is exact, with ties as well, up to :data:`EXACT` patients, beyond that normal.
     """
     first, second = np.asarray(first, float), np.asarray(second, float)
     if first.shape != second.shape:
@@ -58,7 +63,30 @@ def paired_test(first: np.ndarray, second: np.ndarray) -> float:
         return float("nan")
     if not difference.any():
         return 1.0
-    return float(stats.wilcoxon(difference, zero_method="zsplit").pvalue)
+    if len(difference) > EXACT:
+        found = stats.wilcoxon(difference, zero_method="zsplit", method="asymptotic")
+        return float(found.pvalue)
+    # Twice the ranks are whole numbers: ties share the mean of theirs.
+    ranks = np.rint(2 * stats.rankdata(np.abs(difference))).astype(int)
+    moved = difference != 0
+    counts = _signed_rank_counts(tuple(sorted(ranks[moved].tolist())))
+    positive = int(ranks[difference > 0].sum())
+    tail = min(counts[: positive + 1].sum(), counts[positive:].sum())
+    return float(min(1.0, 2 * tail / 2.0 ** moved.sum()))
+
+
+@lru_cache(maxsize=1024)
+def _signed_rank_counts(ranks: tuple[int, ...]) -> np.ndarray:
+    """Of how many choices of signs each sum of positive ranks is (0 to the sum of all).
+
+    Every rank is in or out: one after the other is added to all sums so far. Counts of up to 2^53
+    are whole in float64.
+    """
+    counts = np.zeros(sum(ranks) + 1)
+    counts[0] = 1
+    for rank in ranks:
+        counts[rank:] += counts[:-rank].copy()
+    return counts
 
 
 def holm(p: np.ndarray) -> np.ndarray:
@@ -99,14 +127,15 @@ def compare(values: Mapping[str, pandas.Series]) -> pandas.DataFrame:
     -------
     table : first, second, patients (common ones), difference (mean of first - second), p, p_holm.
     """
-    names = list(values)
+    # Patients by approaches; NaN where an approach has no value.
+    measured = {name: column.to_numpy(float) for name, column in pandas.DataFrame(values).items()}
     rows = []
-    for i, first in enumerate(names):
-        for second in names[i + 1 :]:
-            both = pandas.concat([values[first], values[second]], axis=1, join="inner").dropna()
-            one, other = both.iloc[:, 0].to_numpy(float), both.iloc[:, 1].to_numpy(float)
-            difference = float((one - other).mean()) if len(both) else float("nan")
-            rows.append([first, second, len(both), difference, paired_test(one, other), np.nan])
+    for first, second in combinations(values, 2):
+        difference = measured[first] - measured[second]
+        difference = difference[np.isfinite(difference)]
+        mean = float(difference.mean()) if len(difference) else float("nan")
+        p = paired_test(difference, np.zeros_like(difference))
+        rows.append([first, second, len(difference), mean, p, np.nan])
     table = pandas.DataFrame(rows, columns=COLUMNS)
     table["p_holm"] = holm(table["p"].to_numpy(float))
     return table

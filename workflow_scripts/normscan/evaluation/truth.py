@@ -1,25 +1,44 @@
 """Lesion masks as the cohort's classes define them."""
 
+from collections.abc import Collection
+from pathlib import Path
+
 import numpy as np
 
 from normscan.evaluation.region import lesion_and_ignored
-from normscan.files import load_nifti
+from normscan.slices.index import ScanEntry, layer_volume, open_layer
 
 
 def load_truth(
-    path: str, labels: list[int], shape: tuple[int, ...] = ()
+    index: str | Path, scan: ScanEntry, labels: Collection[int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Voxels that count as lesion, and voxels that count on neither side (bool).
+    """Voxels that count as lesion, and voxels that count on neither side (bool, (x, y, z)).
 
     Parameters
     ----------
-    path : label map on the slice grid, or empty: both are nowhere.
+    index : of the pack, in whose layer the label map is.
+    scan : its entry there; for one without a label map both are nowhere.
     labels : labels that are sought; empty: all but 0.
-    shape : of the slice grid, for scans without a label map.
     """
-    if not path:
-        return np.zeros(shape, bool), np.zeros(shape, bool)
-    return lesion_and_ignored(load_nifti(path, np.int32)[0], labels)
+    return lesion_and_ignored(layer_volume(index, "lesion", scan), labels)
+
+
+def load_brain(index: str | Path, scan: ScanEntry) -> np.ndarray:
+    """The brain mask of a scan (bool, (x, y, z)) from the layer of its pack."""
+    return layer_volume(index, "brain", scan) > 0
+
+
+def slice_truth(
+    index: str | Path, scan: ScanEntry, labels: Collection[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Whether each packed slice is anomalous, and whether it counts at all (bool, (n,)).
+
+    A slice is anomalous when it has a voxel that counts as lesion. One that has only voxels that
+    count on neither side is left out.
+    """
+    lesion, ignored = lesion_and_ignored(open_layer(index, "lesion")[scan.rows], labels)
+    anomalous = lesion.any(axis=(1, 2))
+    return anomalous, anomalous | ~ignored.any(axis=(1, 2))
 
 
 def fullest_slice(mask: np.ndarray) -> int:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from normscan.figures.style import GREY, looks, new_figure, styled
+from normscan.figures.looks import Look, Looks, with_plain
+from normscan.figures.style import GREY, new_figure, styled
 
 
 @styled
@@ -16,6 +17,7 @@ def metric_bars(
     *,
     label: str = "AUPRC",
     baselines: Mapping[str, str] | str = "",
+    looks: Looks | None = None,
 ) -> Figure:
     """Horizontal bars, best first, with the spread over seeds; the baseline as a line.
 
@@ -24,9 +26,10 @@ def metric_bars(
     values : cohort -> approach -> (mean, standard deviation over seeds; NaN with one seed).
     label : name of the metric.
     baselines : the training-free approach, for all cohorts or per cohort.
+    looks : of ``figures.looks``; approaches without one are plain.
     """
     cohorts = list(values)
-    look = looks(name for cohort in cohorts for name in values[cohort])
+    look = with_plain((name for cohort in cohorts for name in values[cohort]), looks)
     columns = min(2, max(1, len(cohorts)))
     rows = -(-max(1, len(cohorts)) // columns)
     longest = max((len(values[cohort]) for cohort in cohorts), default=1)
@@ -42,7 +45,9 @@ def metric_bars(
     return figure
 
 
-def _panel(axes, entries: Mapping[str, tuple[float, float]], look, baseline: str) -> None:
+def _panel(
+    axes, entries: Mapping[str, tuple[float, float]], look: Mapping[str, Look], baseline: str
+) -> None:
     known = [name for name in entries if np.isfinite(entries[name][0])]
     order = sorted(known, key=lambda name: (entries[name][0], name))
     means = [entries[name][0] for name in order]

@@ -10,14 +10,15 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from normscan.figures.labels import rule_label
-from normscan.figures.style import looks, new_figure, styled
+from normscan.figures.looks import Look, Looks, with_plain
+from normscan.figures.style import new_figure, styled
 
 _ROOM = 0.34
 
 
 @styled
 def dice_distributions(
-    values: Mapping[str, Mapping[str, np.ndarray]], *, title: str = ""
+    values: Mapping[str, Mapping[str, np.ndarray]], *, title: str = "", looks: Looks | None = None
 ) -> Figure:
     """A panel per threshold rule; per approach a box, a point per patient, and the mean.
 
@@ -25,10 +26,11 @@ def dice_distributions(
     ----------
     values : threshold rule -> approach -> Dice per patient, in [0, 1].
         The rule ``oracle`` is marked as not reachable in practice.
+    looks : of ``figures.looks``; approaches without one are plain.
     """
     rules = list(values)
     names = list(dict.fromkeys(name for rule in rules for name in values[rule]))
-    look = looks(names)
+    look = with_plain(names, looks)
     columns = 2 if len(rules) == 4 else min(len(rules), 3) or 1
     rows = -(-len(rules) // columns) or 1
     figure = new_figure(2.0 + 2.6 * columns, rows * (0.95 + 0.3 * max(1, len(names))))
@@ -49,7 +51,7 @@ def dice_distributions(
     return figure
 
 
-def _one(axes, place: int, scores: np.ndarray, look) -> None:
+def _one(axes, place: int, scores: np.ndarray, look: Look) -> None:
     if not scores.size:
         return
     axes.boxplot(

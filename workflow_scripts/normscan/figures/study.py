@@ -9,7 +9,8 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from normscan.figures.labels import metric_label
-from normscan.figures.style import GREY, looks, new_figure, styled
+from normscan.figures.looks import Looks, with_plain
+from normscan.figures.style import GREY, legend_height, new_figure, styled
 
 _SHADES = "RdBu_r"
 
@@ -48,15 +49,19 @@ def correlation_matrices(matrices: Mapping[str, tuple[Sequence[str], np.ndarray]
 
 @styled
 def training_shares(
-    values: Mapping[str, Mapping[str, Mapping[float, tuple[float, float]]]], *, label: str = "AUPRC"
+    values: Mapping[str, Mapping[str, Mapping[float, tuple[float, float]]]],
+    *,
+    label: str = "AUPRC",
+    looks: Looks | None = None,
 ) -> Figure:
     """A measure over the share of the healthy subjects trained on, a panel per cohort (Fig. 8).
 
     Parameters
     ----------
     values : cohort -> approach -> share in per cent -> (mean, spread over seeds).
+    looks : of ``figures.looks``; approaches without one are plain.
     """
-    return _lines(values, "training subjects (%)", label, logarithmic=True)
+    return _lines(values, "training subjects (%)", label, looks)
 
 
 @styled
@@ -92,18 +97,22 @@ def domain_shift(values: Mapping[str, Mapping[str, tuple[float, float]]]) -> Fig
 
 @styled
 def complexity(
-    values: Mapping[str, Mapping[str, tuple[int, float, float]]], *, label: str = "AUPRC"
+    values: Mapping[str, Mapping[str, tuple[int, float, float]]],
+    *,
+    label: str = "AUPRC",
+    looks: Looks | None = None,
 ) -> Figure:
     """A measure over the number of parameters: unified and published networks (Fig. 9).
 
     Parameters
     ----------
     values : cohort -> approach -> (parameters, mean, spread over seeds).
+    looks : of ``figures.looks``; approaches without one are plain.
     """
-    look = looks(name for one in values.values() for name in one)
+    look = with_plain((name for one in values.values() for name in one), looks)
     columns = min(2, max(1, len(values)))
     rows = -(-max(1, len(values)) // columns)
-    figure = new_figure(4.4 * columns + 2.2, 3.4 * rows)
+    figure = new_figure(4.4 * columns + 2.2, _with_legend(3.4 * rows, values))
     panels = figure.subplots(rows, columns, squeeze=False)
     for axes, (cohort, entries) in zip(panels.ravel(), values.items()):
         for name, (parameters, mean, spread) in entries.items():
@@ -155,6 +164,7 @@ def rank_scatter(
     *,
     across: str = "published AUPRC",
     up: str = "AUPRC of this run",
+    looks: Looks | None = None,
 ) -> Figure:
     """Published against measured values; axes of their own, since scans and training differ.
 
@@ -162,11 +172,12 @@ def rank_scatter(
     ----------
     pairs : panel -> approach -> (published, measured).
     notes : panel -> text below its title.
+    looks : of ``figures.looks``; approaches without one are plain.
     """
-    look = looks(name for one in pairs.values() for name in one)
+    look = with_plain((name for one in pairs.values() for name in one), looks)
     columns = min(4, max(1, len(pairs)))
     rows = -(-max(1, len(pairs)) // columns)
-    figure = new_figure(2.9 * columns + 2.2, 2.9 * rows)
+    figure = new_figure(2.9 * columns + 2.2, _with_legend(2.9 * rows, pairs))
     panels = figure.subplots(rows, columns, squeeze=False)
     for axes, (panel, entries) in zip(panels.ravel(), pairs.items()):
         for name, (x, y) in entries.items():
@@ -189,11 +200,11 @@ def rank_scatter(
     return figure
 
 
-def _lines(values, across: str, label: str, logarithmic: bool) -> Figure:
-    look = looks(name for one in values.values() for name in one)
+def _lines(values, across: str, label: str, looks: Looks | None) -> Figure:
+    look = with_plain((name for one in values.values() for name in one), looks)
     columns = min(2, max(1, len(values)))
     rows = -(-max(1, len(values)) // columns)
-    figure = new_figure(4.2 * columns + 2.4, 3.3 * rows)
+    figure = new_figure(4.2 * columns + 2.4, _with_legend(3.3 * rows, values))
     panels = figure.subplots(rows, columns, squeeze=False)
     for axes, (cohort, entries) in zip(panels.ravel(), values.items()):
         ticks = sorted({x for points in entries.values() for x in points})
@@ -205,8 +216,7 @@ def _lines(values, across: str, label: str, logarithmic: bool) -> Figure:
                 x, means, yerr=spread, color=look[name].colour, linestyle=look[name].line,
                 marker=look[name].marker, capsize=2, label=name,
             )  # fmt: skip
-        if logarithmic:
-            axes.set_xscale("log")
+        axes.set_xscale("log")
         axes.set_xticks(ticks, [f"{one:g}" for one in ticks])
         axes.minorticks_off()
         axes.set(xlabel=across, ylabel=label)
@@ -216,6 +226,11 @@ def _lines(values, across: str, label: str, logarithmic: bool) -> Figure:
         axes.set_visible(False)
     _legend_once(figure, panels)
     return figure
+
+
+def _with_legend(usual: float, panels: Mapping[str, Mapping]) -> float:
+    """Height in inches of a figure that has a legend of all that its panels show."""
+    return legend_height(usual, len({name for entries in panels.values() for name in entries}))
 
 
 def _legend_once(figure: Figure, panels) -> None:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +15,6 @@ matplotlib.use("Agg")
 
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -63,33 +59,6 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "normscan",
 }
 
-# Families by words in the name of a model or approach; the first match counts.
-_FAMILIES = (
-    (r"intensity", BLACK),
-    (r"gmvae", PURPLE),
-    (r"gan", VERMILLION),
-    (r"aae|constrained", ORANGE),
-    (r"context|cevae|cae\b", GREEN),
-    (r"vae", BLUE),
-    (r"ae", SKY),
-)
-_OTHERS = ("#332288", "#882255", "#44AA99", "#999933", "#AA4499", "#117733", "#661100", "#6699CC")
-_DETECTORS = (
-    (r"restor", "--", "s"),
-    (r"monte|bayes|\bmc\b", ":", "^"),
-    (r"gradient", "-.", "D"),
-)
-_VARIANT_LINES = ((0, (5, 1, 1, 1)), (0, (3, 2)), (0, (1, 1)))
-
-
-@dataclass(frozen=True)
-class Look:
-    """How one approach is drawn in every figure."""
-
-    colour: str
-    line: str | tuple
-    marker: str
-
 
 def styled(function: Callable[..., Figure]) -> Callable[..., Figure]:
     """Draw under the common style, without touching Matplotlib's global settings."""
@@ -107,6 +76,11 @@ def new_figure(width: float, height: float, **options) -> Figure:
     figure = Figure(figsize=(width, height), layout=options.pop("layout", "constrained"), **options)
     FigureCanvasAgg(figure)
     return figure
+
+
+def legend_height(usual: float, entries: int) -> float:
+    """Height in inches of a figure whose legend beside it must not be cut off."""
+    return max(usual, 0.6 + 0.175 * entries)
 
 
 def pack_tightly(figure: Figure, pad: float) -> None:
@@ -131,45 +105,3 @@ def save_figure(figure: Figure, stem: str | Path) -> tuple[Path, Path]:
         with atomic_path(paths[1]) as temporary:
             figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
     return paths
-
-
-def looks(names: Iterable[str]) -> dict[str, Look]:
-    """Colour by model family, line and marker by detector, for each approach.
-
-    The words of a name decide (``VAE (restoration)`` and ``vae_restoration`` look alike), so an
-    approach keeps its colour whichever others stand beside it. Approaches that would look the
-    same are told apart by shade and line, in the order of their names.
-    """
-    names = list(dict.fromkeys(names))
-    taken: dict[Look, int] = {}
-    chosen = {}
-    for name in sorted(names):
-        look = _look(name)
-        repeat = taken[look] = taken.get(look, -1) + 1
-        if repeat:
-            line = _VARIANT_LINES[(repeat - 1) % len(_VARIANT_LINES)]
-            marker = "vP*X<>"[(repeat - 1) % 6]
-            look = Look(_shade(look.colour, -0.3 * (1 + repeat // 3)), line, marker)
-        chosen[name] = look
-    return {name: chosen[name] for name in names}
-
-
-def _look(name: str) -> Look:
-    words = name.lower()
-    colour = next((colour for pattern, colour in _FAMILIES if re.search(pattern, words)), None)
-    if colour is None:
-        colour = _OTHERS[hashlib.sha256(words.encode()).digest()[0] % len(_OTHERS)]
-    if "spatial" in words:
-        colour = _shade(colour, 0.35)
-    line, marker = next(
-        ((line, marker) for pattern, line, marker in _DETECTORS if re.search(pattern, words)),
-        ("-", "o"),
-    )
-    return Look(colour, line, marker)
-
-
-def _shade(colour: str, amount: float) -> str:
-    """Lighter (amount > 0) or darker (< 0)."""
-    towards, share = (1.0, amount) if amount > 0 else (0.0, min(-amount, 0.8))
-    parts = [round(255 * (part + (towards - part) * share)) for part in to_rgb(colour)]
-    return "#" + "".join(f"{part:02x}" for part in parts)

@@ -2,12 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import pandas
 from matplotlib.figure import Figure
 
-from normscan.figures.style import BLUE, GREY, ORANGE, looks, new_figure, styled
+from normscan.figures.looks import with_plain
+from normscan.figures.style import BLUE, GREY, ORANGE, new_figure, styled
+from normscan.training.curve import ABOUT, best_epochs
+
+
+def training_history(
+    table: pandas.DataFrame, history: Sequence[Mapping[str, Any]], *, title: str = ""
+) -> Figure:
+    """The curve of a whole training; epochs of several phases are counted through.
+
+    Parameters
+    ----------
+    table : of ``training.curve.history_table``.
+    history : the rows that it was made of.
+    """
+    epochs = np.arange(1, len(table) + 1)
+    terms = [n for n in table.columns if n not in ABOUT]
+    error = "reconstruction" if "reconstruction" in terms else terms[0]
+    others = {name: table[name].to_numpy(float) for name in terms if name not in (error, "loss")}
+    last = history[-1]["phase"]
+    best = table.index[(table["phase"] == last) & (table["epoch"] == best_epochs(history)[last])]
+    return training_curve(
+        epochs,
+        table[error].to_numpy(float),
+        table["validation"].to_numpy(float),
+        best_epoch=int(epochs[best[0]]),
+        terms=others,
+        title=title,
+    )
 
 
 @styled
@@ -64,7 +94,7 @@ def _mark_best(axes, epochs: np.ndarray, validation: np.ndarray, best_epoch: int
 
 
 def _draw_terms(axes, epochs: np.ndarray, terms: Mapping[str, np.ndarray]) -> None:
-    look = looks(terms)
+    look = with_plain(terms)
     for name, values in terms.items():
         axes.plot(epochs, np.asarray(values, float), color=look[name].colour, label=name)
     axes.set(xlabel="epoch", ylabel="loss term")

@@ -15,8 +15,9 @@ from normscan.errors import ConfigError
 from normscan.networks.layers import full_precision, initialise
 from normscan.networks.normalisation import BatchNorm
 
+CITE = ["baur2018"]
 BOTTLENECKS = ["spatial"]
-CRITIC = True
+PARTS = {"encoder", "decoder", "critic"}
 FILTERS = (64, 128, 256, 512)
 SLOPE = 0.2
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from normscan.networks.residual import Critic, Decoder, Encoder
 
+CITE = ["schlegl2019"]
 BOTTLENECKS = ["dense"]
-CRITIC = True
+PARTS = {"encoder", "decoder", "critic"}
 
 
 def make_encoder(contrasts: int, size: int, latent: int, bottleneck: str, codes: int = 1):

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from normscan.errors import ConfigError
 from normscan.networks.layers import full_precision, initialise
 
+CITE = ["you2019"]
 BOTTLENECKS = ["spatial"]
-CRITIC = False
+PARTS = {"encoder", "decoder"}
 FILTERS = 64
 
 

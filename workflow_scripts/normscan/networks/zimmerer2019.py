@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from normscan.errors import ConfigError
 from normscan.networks.layers import full_precision, initialise
 
+CITE = ["zimmerer2018"]
 BOTTLENECKS = ["dense"]
-CRITIC = False
+PARTS = {"encoder", "decoder"}
 MAPS = (16, 64, 256, 1024)
 
 

@@ -3,28 +3,45 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas
 
-from normscan.files import save_nifti, write_tsv
+from normscan.files import save_nifti
 from normscan.postprocessing.components import component_table, drop_small, label
 from normscan.preprocessing.resample import to_native
 from normscan.slices.index import ScanEntry
 
 LOG = logging.getLogger("normscan")
+ATLAS, NATIVE = "atlas", "native"
+NAMES = {"detections": "label-anomaly_dseg", "maps": "desc-filtered_map"}
+NAMES["reconstructions"] = "desc-reconstruction"
 
 
-def write_detections(
-    filtered: np.ndarray,
-    affine: np.ndarray,
-    threshold: float,
-    minimum_voxels: int,
-    scan: ScanEntry,
-    contrast: str,
-    folder: Path,
-) -> tuple[np.ndarray, dict[str, str]]:
-    """Write a scan's detections in atlas and in native space and the table of its components.
+@dataclass(frozen=True)
+class Detections:
+    """Detections of one scan.
+
+    Attributes
+    ----------
+    atlas : bool (x, y, z) on the slice grid.
+    native, native_affine : bool on the grid of the scan as it came from the scanner.
+    components : one row per component (``components.COLUMNS``).
+    """
+
+    atlas: np.ndarray
+    native: np.ndarray
+    native_affine: np.ndarray
+    components: pandas.DataFrame
+
+
+def detect_components(
+    filtered: np.ndarray, threshold: float, minimum_voxels: int, scan: ScanEntry, contrast: str
+) -> Detections:
+    """A scan's detections in atlas and in native space and the table of its components.
 
     Components are found in atlas space, where small ones are dropped; their labels are brought to
     native space, and detections there are what has a label. So the table's native volumes are
@@ -33,36 +50,66 @@ def write_detections(
     Parameters
     ----------
     filtered : (x, y, z) non-negative anomaly map on the slice grid.
-    affine : (4, 4) of the slice grid.
     threshold : voxels above it are detected.
     minimum_voxels : smaller 3D components are dropped.
     scan : names the transforms and the native image.
     contrast : the contrast whose native grid the results are brought to.
-    folder : where the files go.
-
-    Returns
-    -------
-    detected, paths : the binary volume, and the files written.
     """
     detected = drop_small(filtered > threshold, minimum_voxels)
-    name = scan.scan
-    paths = {
-        "detection": folder / f"{name}_label-anomaly_dseg.nii.gz",
-        "components": folder / f"{name}_components.tsv",
-        "native_map": folder / f"{name}_space-{contrast}_desc-filtered_map.nii.gz",
-        "native_detection": folder / f"{name}_space-{contrast}_label-anomaly_dseg.nii.gz",
-    }
-    save_nifti(paths["detection"], detected, affine, np.uint8)
-    volume, grid = to_native(filtered, scan, contrast, affine, "linear")
-    save_nifti(paths["native_map"], volume, grid, np.float32)
+    affine = np.asarray(scan.affine)
     parts, _ = label(detected)
-    native = np.rint(to_native(parts, scan, contrast, affine, "nearest")[0])
-    save_nifti(paths["native_detection"], native > 0, grid, np.uint8)
+    native, grid = to_native(parts, scan, contrast, affine, "nearest")
+    native = np.rint(native)
     table = component_table(parts, filtered, affine, native, grid)
-    write_tsv(paths["components"], table)
     if unseen := int((table["voxels"] == 0).sum()):
         LOG.warning(
             "%s: %d of %d components have no voxel on the grid of its %s",
-            name, unseen, len(table), contrast,
+            scan.scan, unseen, len(table), contrast,
         )  # fmt: skip
-    return detected, {key: str(path) for key, path in paths.items()}
+    return Detections(detected, native > 0, grid, table)
+
+
+def write_volumes(
+    folder: Path,
+    scan: ScanEntry,
+    contrast: str,
+    wanted: Mapping[str, str],
+    *,
+    found: Detections | None,
+    filtered: np.ndarray,
+    expected: np.ndarray | None = None,
+) -> dict[str, str]:
+    """Write those volumes of a scan that are wanted as NIfTI; what others left there is removed.
+
+    Parameters
+    ----------
+    folder : where the files go.
+    wanted : ``detections``, ``maps`` (filtered), ``reconstructions`` -> none, native, atlas, both.
+    found : None: nothing was detected, for want of a threshold.
+    filtered, expected : (x, y, z) on the slice grid; None: there is no reconstruction.
+
+    Returns
+    -------
+    paths : ``detection``, ``map``, ``reconstruction`` (atlas space), ``native_detection``, ...
+    """
+    there = {
+        "detections": None if found is None else found.atlas,
+        "maps": filtered,
+        "reconstructions": expected,
+    }
+    written = {}
+    for kind, volume in there.items():
+        for space in (ATLAS, NATIVE):
+            entity, prefix = (f"_space-{contrast}", "native_") if space == NATIVE else ("", "")
+            path = folder / f"{scan.scan}{entity}_{NAMES[kind]}.nii.gz"
+            if volume is None or wanted[kind] not in (space, "both"):
+                path.unlink(missing_ok=True)
+                continue
+            own, affine = volume, np.asarray(scan.affine)
+            if space == NATIVE and kind == "detections" and found is not None:
+                own, affine = found.native, found.native_affine
+            elif space == NATIVE:
+                own, affine = to_native(volume, scan, contrast, affine, "linear")
+            save_nifti(path, own, affine, np.uint8 if kind == "detections" else np.float32)
+            written[prefix + kind.removesuffix("s")] = str(path)
+    return written

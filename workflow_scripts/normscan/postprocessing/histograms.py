@@ -78,8 +78,15 @@ def bin_edges() -> np.ndarray:
     return edges
 
 
-def save_histograms(path: str | Path, histograms: dict[str, ScoreHistogram]) -> None:
-    """Write the histograms of several scans, empty bins left out (NumPy, no objects)."""
+def save_histograms(
+    path: str | Path, histograms: dict[str, ScoreHistogram], **others: np.ndarray
+) -> None:
+    """Write the histograms of several scans, empty bins left out (NumPy, no objects).
+
+    Parameters
+    ----------
+    others : further arrays of the file, by name (:func:`load_arrays`).
+    """
     scans = sorted(histograms)
     rows, bins, normal, lesion = [], [], [], []
     for number, scan in enumerate(scans):
@@ -102,18 +109,13 @@ def save_histograms(path: str | Path, histograms: dict[str, ScoreHistogram]) -> 
                 bins=joined(bins),
                 normal=joined(normal),
                 lesion=joined(lesion),
+                **others,
             )
 
 
 def load_histograms(path: str | Path) -> dict[str, ScoreHistogram]:
     """Read what :func:`save_histograms` wrote. NormscanError when missing or broken."""
-    try:
-        with np.load(path, allow_pickle=False) as content:
-            scans, rows, bins, normal, lesion = (content[name] for name in _ARRAYS)
-    except FileNotFoundError:
-        raise NormscanError(f"{path}: no such file") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise NormscanError(f"{path}: not a file of score histograms ({error})") from None
+    scans, rows, bins, normal, lesion = load_arrays(path, *_ARRAYS)
     ends = np.searchsorted(rows, np.arange(len(scans) + 1))
     found = {}
     for number, scan in enumerate(scans):
@@ -123,3 +125,14 @@ def load_histograms(path: str | Path) -> dict[str, ScoreHistogram]:
             count[bins[own]] = values[own]
         found[str(scan)] = ScoreHistogram(*counts)
     return found
+
+
+def load_arrays(path: str | Path, *names: str) -> list[np.ndarray]:
+    """Some arrays of a file of histograms. NormscanError when missing or broken."""
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            return [content[name] for name in names]
+    except FileNotFoundError:
+        raise NormscanError(f"{path}: no such file") from None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise NormscanError(f"{path}: not a file of score histograms ({error})") from None

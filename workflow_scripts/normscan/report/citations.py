@@ -27,6 +27,7 @@ def citation(
     cohorts: Mapping[str, Mapping[str, Any]] | None = None,
     seeds: Sequence[int] = (0,),
     simulated: bool = False,
+    plugins: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Methods text and reference list of what was run.
 
@@ -37,20 +38,33 @@ def citation(
     cohorts : name -> ``skull_stripped``, ``space``.
     seeds : of the trainings.
     simulated : whether simulated cohorts took part.
+    plugins : what families, networks and detectors say of themselves
+        (``workflow.introductions``); those that are not there are named and not cited.
 
     Returns
     -------
     {"text": paragraphs with [numbers], "references": [{"key", "text", "url"}] in that order}.
-    A model, step or publication without a known reference is named and not cited.
+    A step or publication without a known reference is named and not cited; a key that no
+    reference has stays in the text.
     """
-    known, cohorts = read_json(REFERENCES), cohorts or {}
+    plugins = {"models": {}, "networks": {}, "detectors": {}, **(plugins or {})}
+    known, cohorts = all_references(plugins), cohorts or {}
     paragraphs = []
     for one in protocols:
         used = {name: cohorts[name] for name in one.get("used", ()) if name in cohorts}
-        said = [_relation(one, known), methods(one["recipe"], used, seeds)]
+        said = [_relation(one, known), methods(one["recipe"], used, seeds, plugins)]
         paragraphs.append(" ".join(filter(None, said)))
     paragraphs.append(" ".join(filter(None, [SIMULATED if simulated else "", SOFTWARE])))
     return _numbered("\n\n".join(paragraphs), known)
+
+
+def all_references(plugins: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str]]:
+    """Key -> ``text``, ``url``: the references known here, and those that plug-ins bring along."""
+    brought: dict[str, dict[str, str]] = {}
+    for kind in plugins.values():
+        for words in kind.values():
+            brought |= words["references"]
+    return brought | read_json(REFERENCES)
 
 
 def after(protocol: Mapping[str, Any]) -> tuple[str, list[str]]:
@@ -80,6 +94,8 @@ def _numbered(text: str, known: Mapping[str, Any]) -> dict[str, Any]:
     order: list[str] = []
 
     def place(match: re.Match) -> str:
+        if match[1] not in known:
+            return f"({match[1]})"
         if match[1] not in order:
             order.append(match[1])
         return f"[{order.index(match[1]) + 1}]"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from normscan.errors import NormscanError
-from normscan.files import read_json
+from normscan.files import map_array, read_json
 
 GRID = "grid"
 
@@ -22,10 +22,9 @@ class ScanEntry:
     Attributes
     ----------
     first, count : its slices are ``pack[first : first + count]``.
-    z : axial positions of these slices on the slice grid.
+    z : axial positions of these slices on the slice grid: all that have brain or lesion voxels.
     shape, affine : of the slice grid; all its slices stacked make this volume (x, y, z).
-    brain : brain mask on the slice grid (NIfTI).
-    lesions : lesion label map on the slice grid, "" when there is none.
+    brain_voxels, lesion_voxels : of each of these slices; lesion voxels of whatever label.
     transforms, native, quality, content : as preprocessing left them.
     """
 
@@ -37,8 +36,8 @@ class ScanEntry:
     z: list[int]
     shape: tuple[int, int, int]
     affine: list[list[float]]
-    brain: str
-    lesions: str = ""
+    brain_voxels: list[int]
+    lesion_voxels: list[int]
     transforms: dict[str, list[str]] = field(default_factory=dict)
     native: dict[str, str] = field(default_factory=dict)
     quality: dict[str, float] = field(default_factory=dict)
@@ -48,10 +47,21 @@ class ScanEntry:
         """This scan's packed positions (n, x, y) of a volume (x, y, z) on the slice grid."""
         return np.ascontiguousarray(np.moveaxis(volume[:, :, self.z], 2, 0))
 
+    @property
+    def rows(self) -> slice:
+        """Its rows in the pack and in everything that is aligned with it."""
+        return slice(self.first, self.first + self.count)
+
+    def rows_with_brain(self, least: int = 1) -> np.ndarray:
+        """Which of its own slices (0 .. count - 1) have at least so many voxels of brain."""
+        return np.flatnonzero(np.asarray(self.brain_voxels, int) >= least)
+
 
 @dataclass(frozen=True)
 class PackIndex:
     """Index of a pack; the array stands beside it under the same name with ``.npy``.
+
+    Layers are integer arrays (slices, x, y) with the same rows: ``{shard}.{layer}.npy``.
 
     Attributes
     ----------
@@ -59,6 +69,8 @@ class PackIndex:
     grid : shape and affine of the slice grid, the same for all scans.
     excluded : scans that were left out before, with reasons.
     digest : of the array's file, so that other content is another index.
+    layers : name -> digest of the layer's file: ``brain`` (0 or 1) and ``lesion`` (label map, 0
+        where a scan has none).
     """
 
     cohort: str
@@ -72,11 +84,17 @@ class PackIndex:
     scans: list[ScanEntry]
     excluded: list[dict[str, str]] = field(default_factory=list)
     digest: str = ""
+    layers: dict[str, str] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> dict[str, Any]:
         """What scans must have in common to be used with one model: settings and grid."""
         return {**self.settings, GRID: self.grid}
+
+    @property
+    def min_brain_voxels(self) -> int:
+        """Slices with fewer voxels of brain are neither trained on nor searched for anomalies."""
+        return self.settings.get("slices", {}).get("min_brain_voxels", 1)
 
     def scan(self, name: str) -> ScanEntry:
         """The entry of a scan. NormscanError when the pack has none of this name."""
@@ -120,19 +138,42 @@ def open_array(index: str | Path) -> np.ndarray:
     ------
     NormscanError : missing or truncated.
     """
-    path = array_path(index)
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise NormscanError(f"{path}: cannot be read ({error}); pack the scans again") from None
+    return map_array(array_path(index), "pack the scans again")
 
 
-def stack_volume(slices: np.ndarray, scan: ScanEntry) -> np.ndarray:
-    """A scan's packed slices (n, x, y) as a volume (x, y, z) on the slice grid, 0 elsewhere."""
+def layer_path(index: str | Path, name: str) -> Path:
+    """A layer that belongs to an index file."""
+    return Path(index).with_suffix(f".{name}.npy")
+
+
+def open_layer(index: str | Path, name: str) -> np.ndarray:
+    """The memory-mapped layer (slices, x, y) of a name beside an index file.
+
+    Raises
+    ------
+    NormscanError : missing or truncated.
+    """
+    return map_array(layer_path(index, name), "pack the scans again")
+
+
+def stack_volume(
+    slices: np.ndarray, scan: ScanEntry, rows: np.ndarray | slice = slice(None)
+) -> np.ndarray:
+    """A scan's packed slices (n, x, y) as a volume (x, y, z) on the slice grid, 0 elsewhere.
+
+    Parameters
+    ----------
+    rows : which of its packed slices these are; default: all.
+    """
     slices = np.asarray(slices)
     volume = np.zeros(scan.shape, dtype=slices.dtype)
-    volume[:, :, scan.z] = np.moveaxis(slices, 0, 2)
+    volume[:, :, np.asarray(scan.z, int)[rows]] = np.moveaxis(slices, 0, 2)
     return volume
+
+
+def layer_volume(index: str | Path, name: str, scan: ScanEntry) -> np.ndarray:
+    """A layer of a scan as a volume (x, y, z) on the slice grid; nothing of it is lost."""
+    return stack_volume(open_layer(index, name)[scan.rows], scan)
 
 
 def differences(expected: Any, found: Any, where: str = "") -> list[str]:

@@ -1,4 +1,9 @@
-"""Packing: the axial slices with brain of one shard in one memory-mapped array with an index."""
+"""Packing: axial slices of one shard in a memory-mapped array, with layers and an index.
+
+Every slice that has brain or lesion voxels is packed: what a skull stripping cut off of a lesion is
+part of the truth. Which slices are trained on or searched for anomalies is chosen later by the
+numbers of voxels that the index gives (``min_brain_voxels``).
+"""
 
 from __future__ import annotations
 
@@ -11,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from normscan.errors import ConfigError, ScanError
-from normscan.files import atomic_path, file_digest, save_nifti, write_json
+from normscan.files import file_digest, new_array, write_json
 from normscan.preprocessing.grids import Grid, read_mask, read_volume
 from normscan.preprocessing.volumes import Prepared
 from normscan.slices.grid import SliceGrid, slice_grid, upright
@@ -19,8 +24,10 @@ from normscan.slices.index import (
     PackIndex,
     ScanEntry,
     differences,
+    layer_path,
     load_index,
     open_array,
+    open_layer,
     stack_volume,
 )
 
@@ -30,13 +37,14 @@ __all__ = [
     "differences",
     "load_index",
     "open_array",
+    "open_layer",
     "pack_shard",
     "stack_volume",
 ]
 
 LOG = logging.getLogger("normscan")
 # field_of_view: mm of a slice's side, None = the larger side of the atlas's grid.
-# min_brain_voxels: axial slices with fewer are left out.
+# min_brain_voxels: axial slices with fewer are packed, but not used.
 SETTINGS = {"size": 128, "field_of_view": None, "min_brain_voxels": 1}
 ALLOWED = {
     "size": "8..",
@@ -57,7 +65,6 @@ def pack_shard(
     manifest: dict[str, Any],
     array_path: Path,
     index_path: Path,
-    folder: Path,
     *,
     contrasts: Sequence[str],
     fingerprint: dict[str, Any],
@@ -65,7 +72,7 @@ def pack_shard(
     field_of_view: float | None = None,
     min_brain_voxels: int = 1,
 ) -> PackIndex:
-    """Write ``{shard}.npy`` and ``{shard}.json``; brain masks and lesions on the slice grid.
+    """Write ``{shard}.npy``, the layers ``brain`` and ``lesion`` beside it, and ``{shard}.json``.
 
     One volume is in memory at a time. Neither crop nor size depends on the scans: a scan gives the
     same slices in whatever cohort it is.
@@ -75,8 +82,7 @@ def pack_shard(
     manifest : of the last preprocessing step.
     array_path : float32 array (slices, contrasts, x, y); ``plt.imshow(slice.T, origin="lower")``
         shows the patient's left on the left, the front at the top.
-    index_path : see :class:`~normscan.slices.index.PackIndex`.
-    folder : masks go to ``{folder}/{scan}/``.
+    index_path : see :class:`~normscan.slices.index.PackIndex`; layers get its name as well.
     contrasts : channels in order.
     fingerprint : how the scans were made; models refuse scans of another one.
     size, field_of_view, min_brain_voxels : see ``SETTINGS``.
@@ -91,6 +97,7 @@ def pack_shard(
     scans = [Prepared.from_json(entry) for entry in manifest["scans"]]
     entries: list[ScanEntry] = []
     common: _Common | None = None
+    labels: np.dtype = np.dtype(np.uint8)
     for scan in scans:
         source = _source_grid(scan)
         if common is None:
@@ -103,18 +110,20 @@ def pack_shard(
                 "register all scans to the same atlas",
             )
         first = entries[-1].first + entries[-1].count if entries else 0
-        entries.append(_masks(scan, common, folder, first, min_brain_voxels))
+        entry, largest = _entry(scan, common, first, min_brain_voxels)
+        entries.append(entry)
+        labels = np.promote_types(labels, largest)
+    both = list(zip(scans, entries))
     total = sum(entry.count for entry in entries)
-    with atomic_path(array_path) as temporary:
-        array = _new_array(temporary, (total, len(contrasts), size, size))
-        for scan, entry in zip(scans, entries):
-            assert common is not None
+    with new_array(array_path, (total, len(contrasts), size, size), np.float32) as array:
+        for scan, entry in both:
             for channel, contrast in enumerate(contrasts):
-                volume = _image(scan, contrast, common)
-                array[entry.first : entry.first + entry.count, channel] = entry.slices_of(volume)
-        if isinstance(array, np.memmap):
-            array.flush()
-        del array
+                array[entry.rows, channel] = entry.slices_of(_image(scan, contrast, common))
+    layers = {"brain": (_brain, np.uint8), "lesion": (_lesions, labels)}
+    for name, (volume, dtype) in layers.items():
+        with new_array(layer_path(index_path, name), (total, size, size), dtype) as array:
+            for scan, entry in both:
+                array[entry.rows] = entry.slices_of(volume(scan, common))
     index = PackIndex(
         cohort=manifest["cohort"],
         shard=manifest["shard"],
@@ -127,6 +136,7 @@ def pack_shard(
         scans=entries,
         excluded=list(manifest.get("excluded", [])),
         digest=file_digest(array_path),
+        layers={name: file_digest(layer_path(index_path, name)) for name in layers},
     )
     write_json(index_path, index.to_json())
     return index
@@ -139,14 +149,6 @@ def _check_settings(size: int, field_of_view: float | None, min_brain_voxels: in
         raise ConfigError(f"slices.field_of_view: found {field_of_view}; must be above 0 mm")
     if min_brain_voxels < 1:
         raise ConfigError(f"slices.min_brain_voxels: found {min_brain_voxels}; must be at least 1")
-
-
-def _new_array(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    if shape[0]:
-        return np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
-    # An empty file cannot be mapped; every scan of the shard may have been excluded.
-    np.save(path, np.empty(shape, np.float32), allow_pickle=False)
-    return np.empty(shape, np.float32)
 
 
 def _grid_facts(common: _Common | None) -> dict[str, Any]:
@@ -172,26 +174,21 @@ def _upright_grid(grid: Grid) -> tuple[tuple[int, int, int], np.ndarray]:
     return turned.shape, affine
 
 
-def _masks(
-    scan: Prepared, common: _Common, folder: Path, first: int, min_brain_voxels: int
-) -> ScanEntry:
-    """Write a scan's masks on the slice grid, and say which slices are packed."""
-    brain = common.slices.labels(_upright(read_mask(scan.brain)[0], common))
-    z = np.flatnonzero(brain.sum(axis=(0, 1)) >= min_brain_voxels)
-    if not len(z):
+def _entry(
+    scan: Prepared, common: _Common, first: int, min_brain_voxels: int
+) -> tuple[ScanEntry, np.dtype]:
+    """Which slices of a scan are packed, and the integers that its lesion labels need."""
+    brain, lesions = _brain(scan, common), _lesions(scan, common, warn=True)
+    counts = [np.count_nonzero(one > 0, axis=(0, 1)) for one in (brain, lesions)]
+    if not (counts[0] >= min_brain_voxels).any():
         raise ScanError(
             scan.scan,
             scan.brain,
             f"no axial slice has {min_brain_voxels} voxels of brain or more",
             "check the skull stripping of this scan, or exclude it",
         )
-    own, space = Path(folder, scan.scan), f"{scan.scan}_space-slices"
-    paths = {"brain": own / f"{space}_desc-brain_mask.nii.gz"}
-    save_nifti(paths["brain"], brain, common.slices.affine, np.uint8)
-    if scan.lesions:
-        paths["lesions"] = own / f"{space}_label-lesion_dseg.nii.gz"
-        save_nifti(paths["lesions"], _lesions(scan, common), common.slices.affine)
-    return ScanEntry(
+    z = np.flatnonzero(counts[0] + counts[1])
+    entry = ScanEntry(
         scan=scan.scan,
         subject=scan.subject,
         session=scan.session,
@@ -200,19 +197,29 @@ def _masks(
         z=z.tolist(),
         shape=common.slices.shape,
         affine=common.slices.affine.tolist(),
-        **{name: str(path.absolute()) for name, path in paths.items()},
+        brain_voxels=counts[0][z].tolist(),
+        lesion_voxels=counts[1][z].tolist(),
         transforms=scan.transforms,
         native=scan.native,
         quality=scan.quality,
         content=scan.content,
     )
+    small = lesions.min() >= 0 and lesions.max() < 256
+    return entry, np.dtype(np.uint8 if small else np.int16)
 
 
-def _lesions(scan: Prepared, common: _Common) -> np.ndarray:
+def _brain(scan: Prepared, common: _Common) -> np.ndarray:
+    return common.slices.labels(_upright(read_mask(scan.brain)[0], common))
+
+
+def _lesions(scan: Prepared, common: _Common, *, warn: bool = False) -> np.ndarray:
+    """Lesion labels on the slice grid; zeros for a scan without a label map."""
+    if not scan.lesions:
+        return np.zeros(common.slices.shape, np.int16)
     labels, grid = read_volume(scan.lesions, np.int16)
     _same_grid(scan, scan.lesions, grid, common)
     resized = common.slices.labels(_upright(labels, common))
-    lost = set(np.unique(labels)) - set(np.unique(resized))
+    lost = set(np.unique(labels)) - set(np.unique(resized)) if warn else set()
     if lost:
         LOG.warning(
             "%s: %s: lesion labels %s have no voxel left on the slice grid",
@@ -220,7 +227,7 @@ def _lesions(scan: Prepared, common: _Common) -> np.ndarray:
             scan.lesions,
             ", ".join(str(label) for label in sorted(lost)),
         )
-    return resized.astype(np.uint8 if resized.min() >= 0 and resized.max() < 256 else np.int16)
+    return resized
 
 
 def _image(scan: Prepared, contrast: str, common: _Common) -> np.ndarray:

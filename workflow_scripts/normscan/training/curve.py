@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas
@@ -21,7 +22,7 @@ def history_table(history: list[dict[str, Any]]) -> pandas.DataFrame:
     return table[[*first, *sorted(name for name in table.columns if name not in first)]]
 
 
-def best_epochs(history: list[dict[str, Any]]) -> dict[str, int]:
+def best_epochs(history: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     """Epoch whose weights each phase was left with."""
     kept: dict[str, int] = {}
     for row in history:

@@ -36,6 +36,8 @@ SPLIT = {
     "patients_training": 0.5,
 }
 SCREENING = {"bundles": "", "approaches": []}
+# NIfTI volumes written beside arrays and tables: none | native | atlas | both, of each kind.
+VOLUMES = {"detections": "none", "maps": "none", "reconstructions": "none"}
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Study:
     protocols: dict[str, Protocol]
     atlases: dict[str, dict[str, str]]
     screening: dict[str, Any]
+    volumes: dict[str, str]
     excluded: dict[str, dict[str, str]]
     source: dict[str, Any]
 
@@ -118,6 +121,7 @@ def load_study(config: dict[str, Any], base: Path, protocol_folder: Path) -> Stu
             for name, files in values["atlases"].items()
         },
         screening={**SCREENING, **config.get("screening", {})},
+        volumes={**VOLUMES, **config.get("volumes", {})},
         excluded=excluded,
         source=config,
     )

@@ -3,7 +3,8 @@
 Snakemake tracks the modification time of a script and nothing that it imports. Here a rule's
 ``params`` hold a digest of the syntax trees of its script and of all project modules that the
 script imports, directly or not. Comments, docstrings and formatting do not count; a ``git
-checkout`` that only refreshes times changes nothing.
+checkout`` that only refreshes times changes nothing. Nor does what a plug-in says of itself (its
+title, what it cites, how it is drawn): that is a parameter of the rules that show it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from pathlib import Path
 SCRIPTS = Path(__file__).resolve().parents[2]
 PACKAGE = "normscan"
 IMPORTS = (ast.Import, ast.ImportFrom)
+PLUGINS = {"models", "networks", "detectors"}
+# Literals that change no result (workflow/introductions.py), or only how long it takes.
+SAID = {"TITLE", "CITE", "LOOK", "LINE", "EXPECTED", "BASELINE", "COST"}
 OWNERS = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -93,8 +97,17 @@ def _parsed(path: Path, mtime: int, size: int) -> tuple[bytes, tuple[ast.AST, ..
     """Digest of a module's code and its import statements; time and size only key the cache."""
     words: list[str] = []
     imports: list[ast.AST] = []
-    _describe(ast.parse(path.read_text(encoding="utf-8")), words, imports)
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    if path.parent.name in PLUGINS:
+        tree.body = [node for node in tree.body if not _said(node)]
+    _describe(tree, words, imports)
     return hashlib.sha256(" ".join(words).encode()).digest(), tuple(imports)
+
+
+def _said(node: ast.stmt) -> bool:
+    """Whether a statement gives a name of :data:`SAID` its value."""
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    return all(isinstance(one, ast.Name) and one.id in SAID for one in targets)
 
 
 def _describe(node: object, words: list[str], imports: list[ast.AST]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from normscan import layout as places
 from normscan.layout import Layout
 from normscan.workflow.configuration import Study
+from normscan.workflow.introductions import appearance, introductions
 from normscan.workflow.plan.cohorts import Cohorts
 from normscan.workflow.plan.detection import Detection
 from normscan.workflow.plan.jobs import Job, variant_parts
@@ -39,16 +40,16 @@ class Report:
         approach = self.study.protocols[protocol].approaches[name]
         part = "" if share == 100 else f", {share:g} % of subjects"
         models = self.detection.training.models
-        settings = {} if approach.model == NO_MODEL else models[approach.model].settings
+        model = None if approach.model == NO_MODEL else models[approach.model]
         return {
             "variant": job.variant,
             "name": approach.title,
             "share": share,
             "title": approach.title + part,
             "model": approach.model,
-            "network": settings.get("network", ""),
+            "network": model.settings.get("network", "") if model else "",
             "detector": approach.detector,
-            "training_free": not approach.models,
+            **appearance(model.family if model else "", approach.detector),
             "seed": job.seed,
             "folder": places.JOB.format(**job.wildcards()),
         }
@@ -170,6 +171,7 @@ class Report:
                 for name, cohort in study.cohorts.items()
             },
             "protocols": {name: self._protocol_record(name) for name in study.protocols},
+            "plugins": introductions(recipe(spec) for spec in study.protocols.values()),
             "seeds": list(study.seeds),
             "tuned": self.tuned(),
             "device": study.device,

@@ -1,0 +1,94 @@
+"""What stands between a detector and the table of metrics, run on a made-up shard."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from snakemake.iocontainers import Wildcards
+
+import job
+from normscan.detectors.base import Detection
+from normscan.detectors.maps import write_maps
+from normscan.files import write_json
+from normscan.slices.index import load_index
+
+SCRIPTS = Path(job.__file__).parent
+WILDCARDS = {"cohort": "wmh", "shard": "00", "protocol": "p", "variant": "vae", "seed": "0"}
+
+
+def run(script: str, **given) -> None:
+    """Run a script as Snakemake would."""
+    wildcards = Wildcards(fromdict=given.pop("wildcards", {}))
+    values = {key: SimpleNamespace(**value) for key, value in given.items()}
+    snakemake = SimpleNamespace(
+        rule=Path(script).stem, wildcards=wildcards, log=[], threads=1, **values
+    )
+    runpy.run_path(str(SCRIPTS / script), init_globals={"snakemake": snakemake})
+
+
+def write_detections(
+    folder: Path,
+    pack: Path,
+    maps: dict[str, np.ndarray | None],
+    *,
+    expected: dict[str, np.ndarray] | None = None,
+    scores: dict[str, np.ndarray] | None = None,
+) -> None:
+    """``maps.json`` as detection leaves it: a volume of each scan, scores of its brain slices."""
+    index = load_index(pack)
+    scans = [index.scan(name) for name in maps]
+    detections = []
+    for scan in scans:
+        rows = scan.rows_with_brain(index.min_brain_voxels)
+        signed, found = maps[scan.scan], (expected or {}).get(scan.scan)
+        detections.append(
+            Detection(
+                None if signed is None else scan.slices_of(signed)[rows],
+                None if found is None else scan.slices_of(found)[rows][:, None],
+                (scores or {}).get(scan.scan),
+            )
+        )
+    write_maps(folder / "maps.json", {"cohort": index.cohort}, index, scans, detections)
+
+
+def filter_and_segment(
+    folder: Path,
+    pack: Path,
+    *,
+    threshold: float | None = 0.5,
+    prior: str = "none",
+    signed: bool = True,
+    volumes: dict[str, str] | None = None,
+    froc: tuple[float, ...] = (0.5,),
+    **given: Any,
+) -> None:
+    """``filtered.*`` and ``detected.*`` beside ``maps.json``."""
+    write_json(folder / "thresholds.json", {prior: {"fixed": {"threshold": threshold}}})
+    write_json(folder / "froc.json", {prior: list(froc)})
+    names = ("maps", "filtered", "thresholds", "froc")
+    inputs = {name: folder / f"{name}.json" for name in names} | {"index": pack}
+    params = {
+        "erosion": 0, "median": 1, "lesion_labels": [], "signed": signed, "prior": prior,
+        "minimum_voxels": 1, "primary": "fixed", "contrast": "FLAIR",
+        "folder": str(folder / "volumes"), **given,
+        "volumes": {"detections": "none", "maps": "none", "reconstructions": "none"}
+        | (volumes or {}),
+    }  # fmt: skip
+    suffixes = {"manifest": ".json", "histograms": ".npz", "residuals": "-residuals.json"}
+    outputs = {name: folder / f"filtered{suffix}" for name, suffix in suffixes.items()}
+    wildcards = {**WILDCARDS, "prior": prior}
+    run("filter_maps.py", input=inputs, params=params, output=outputs, wildcards=wildcards)
+    suffixes = {"manifest": ".json", "scores": ".tsv", "froc": "-froc.tsv"}
+    suffixes["components"] = "-components.tsv"
+    outputs = {name: folder / f"detected{suffix}" for name, suffix in suffixes.items()}
+    run("segment.py", input=inputs, params=params, output=outputs, wildcards=WILDCARDS)
+
+
+def detect_filter_segment(folder: Path, pack: Path, maps: dict[str, np.ndarray], **given) -> None:
+    """All of it, of maps given as volumes."""
+    write_detections(folder, pack, dict(maps))
+    filter_and_segment(folder, pack, **given)

@@ -1,0 +1,97 @@
+"""What was found in the scans of one shard, as figures and pages show it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from normscan.evaluation.truth import load_truth
+from normscan.files import read_json
+from normscan.postprocessing.components import drop_small
+from normscan.slices.index import PackIndex, ScanEntry, load_index, open_array, stack_volume
+from normscan.slices.rows import RowReader
+
+
+class Found:
+    """Volumes (x, y, z) on the slice grid, read from pack and arrays through a manifest.
+
+    Parameters
+    ----------
+    manifest : of the detections of a shard, or of a shard that was screened.
+
+    Attributes
+    ----------
+    content : the manifest: cohort, protocol, variant, seed, rule, ...
+    scans : names.
+    """
+
+    def __init__(self, manifest: str | Path):
+        self.path = Path(manifest)
+        self.content: dict[str, Any] = read_json(manifest)
+        self.scans: list[str] = list(self.content["scans"])
+
+    def is_of(self, approach: Mapping[str, Any]) -> bool:
+        """Whether this is what an approach (``variant``, ``seed``) found."""
+        return all(self.content[key] == approach[key] for key in ("variant", "seed"))
+
+    @property
+    def scores_voxels(self) -> bool:
+        """Whether there are maps; an approach may score slices only."""
+        return self._filtered.has("filtered")
+
+    def image(self, scan: str) -> np.ndarray:
+        """What the detector saw: the contrast that detections are brought back to."""
+        entry = self._entry(scan)
+        channel = self._index.contrasts.index(self.content["contrast"])
+        return stack_volume(open_array(self.content["index"])[entry.rows, channel], entry)
+
+    def filtered(self, scan: str) -> np.ndarray | None:
+        """The filtered map; None for an approach that scores slices only."""
+        return self._volume(self._filtered, "filtered", scan)
+
+    def expected(self, scan: str) -> np.ndarray | None:
+        """What a model expected; None where nothing is reconstructed."""
+        return self._volume(self._maps, "expected", scan)
+
+    def detected(self, scan: str) -> np.ndarray | None:
+        """Detections at the operating point (bool); None without a threshold or a map."""
+        filtered, threshold = self.filtered(scan), self.content["threshold"]
+        if filtered is None or threshold is None:
+            return None
+        return drop_small(filtered > threshold, self.content["minimum_voxels"])
+
+    def truth(self, scan: str, labels: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Voxels that count as lesion, and voxels that count on neither side."""
+        return load_truth(self.content["index"], self._entry(scan), labels)
+
+    def slices(self, scan: str, z: int) -> dict[str, np.ndarray]:
+        """What there is of ``image``, ``reconstruction``, ``map``, ``detection`` in one slice."""
+        volumes = {
+            "image": self.image(scan),
+            "reconstruction": self.expected(scan),
+            "map": self.filtered(scan),
+            "detection": self.detected(scan),
+        }
+        return {name: one[:, :, z] for name, one in volumes.items() if one is not None}
+
+    @cached_property
+    def _index(self) -> PackIndex:
+        return load_index(self.content["index"])
+
+    @cached_property
+    def _filtered(self) -> RowReader:
+        return RowReader(self.content.get("filtered", self.path))
+
+    @cached_property
+    def _maps(self) -> RowReader:
+        return RowReader(self.content.get("maps", self.path))
+
+    def _entry(self, scan: str) -> ScanEntry:
+        return self._index.scan(scan)
+
+    def _volume(self, rows: RowReader, kind: str, scan: str) -> np.ndarray | None:
+        return rows.volume(kind, self._entry(scan)) if rows.has(kind) else None

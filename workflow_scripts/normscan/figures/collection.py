@@ -1,0 +1,29 @@
+"""Figures of one page of a report: saved, and listed as the report shows them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from normscan.figures.looks import Looks
+from normscan.figures.style import save_figure
+
+
+class Figures:
+    """Figures saved so far (``done``), as the report lists them.
+
+    Parameters
+    ----------
+    looks : of the approaches that are drawn.
+    """
+
+    def __init__(self, folder: Path, looks: Looks | None = None):
+        self.folder, self.looks = folder, looks or {}
+        self.done: list[dict[str, str]] = []
+
+    def add(self, figure: Figure, name: str, section: str, title: str, caption: str) -> None:
+        """Save a figure under its name."""
+        png, svg = save_figure(figure, self.folder / name)
+        entry = {"section": section, "title": title, "caption": caption}
+        self.done.append({**entry, "png": str(png), "svg": str(svg)})

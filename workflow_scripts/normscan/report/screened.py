@@ -1,0 +1,184 @@
+"""What the pages of a screened cohort show, gathered from the manifests of its shards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas
+
+from normscan import __version__
+from normscan.evaluation.found import Found
+from normscan.figures.slices import slice_rows
+from normscan.figures.style import save_figure
+from normscan.files import read_tsv
+from normscan.report.screening import build_scan_page
+
+SHOWN_SLICES = 4
+
+
+@dataclass
+class Screened:
+    """What was found on the scans of a cohort.
+
+    Attributes
+    ----------
+    results : scan -> what its page shows of each approach.
+    tables : components of a scan under an approach, with both named.
+    overview : rows of the index.
+    excluded : scan -> why it was left out.
+    """
+
+    results: dict[str, list[dict]] = field(default_factory=dict)
+    tables: list[pandas.DataFrame] = field(default_factory=list)
+    overview: list[dict[str, Any]] = field(default_factory=list)
+    excluded: dict[str, list[str]] = field(default_factory=dict)
+
+    def index(self, cohort: str, prior: str) -> dict[str, Any]:
+        """What the page over all scans shows."""
+        return {
+            "cohort": cohort,
+            "scans": self.overview,
+            "excluded": [
+                {"scan": scan, "reason": "; ".join(reasons)}
+                for scan, reasons in self.excluded.items()
+            ],
+            "facts": {"prior": prior, "scans": len(self.results)},
+        }
+
+
+def read_screened(
+    manifests: Sequence[str], checked: Mapping[str, str], prior: str, folder: Path
+) -> Screened:
+    """Gather the shards of a cohort; figures are drawn beside the pages.
+
+    Parameters
+    ----------
+    manifests : of screened shards.
+    checked : scan -> why it must not be used; a check that came later than the screening has the
+        last word.
+    prior : sign of what is sought.
+    folder : of the pages.
+    """
+    found = Screened(excluded={scan: [reason] for scan, reason in checked.items()})
+    for path in manifests:
+        shard = Found(path)
+        content = shard.content
+        for scan, reason in content["excluded"].items():
+            if scan not in checked:
+                found.excluded.setdefault(scan, []).append(reason)
+        for scan, files in content["scans"].items():
+            if scan in checked:
+                continue
+            name = content["approach"]["protocol"] + "/" + content["approach"]["variant"]
+            components = read_tsv(files["components"])
+            found.tables.append(components.assign(scan=scan, approach=name))
+            found.results.setdefault(scan, []).append(
+                result(shard, files, components, prior, folder, scan)
+            )
+            found.overview.append(overview_row(scan, content["approach"]["title"], components))
+    return found
+
+
+def overview_row(scan: str, title: str, components: pandas.DataFrame) -> dict[str, Any]:
+    """A row of the index."""
+    return {
+        "scan": scan,
+        "page": f"{scan}.html",
+        "approach": title,
+        "components": len(components),
+        "volume_ml": float(components["volume_ml"].sum()),
+        "largest_ml": float(components["volume_ml"].max()) if len(components) else 0.0,
+        "max_score": float(components["max_score"].max()) if len(components) else None,
+    }
+
+
+def scan_pages(cohort: str, results: Mapping[str, list[dict]]) -> Iterator[tuple[str, str]]:
+    """Scan and its page (HTML), in order, each with links to its neighbours."""
+    scans = sorted(results)
+    for number, scan in enumerate(scans):
+        yield (
+            scan,
+            build_scan_page(
+                {
+                    "cohort": cohort,
+                    "scan": scan,
+                    "results": results[scan],
+                    "versions": {"normscan": __version__},
+                    "index": "index.html",
+                    "previous": f"{scans[number - 1]}.html" if number else "",
+                    "next": f"{scans[number + 1]}.html" if number + 1 < len(scans) else "",
+                }
+            ),
+        )
+
+
+def joined(tables: list[pandas.DataFrame]) -> pandas.DataFrame:
+    """Components of all scans; without columns when every scan was left out."""
+    first = ["scan", "approach"]
+    if not tables:
+        return pandas.DataFrame(columns=first)
+    table = pandas.concat(tables, ignore_index=True)
+    table = table[first + [name for name in table.columns if name not in first]]
+    return table.sort_values([*first, "component"])
+
+
+def result(shard: Found, files: dict, components, prior: str, folder: Path, scan: str) -> dict:
+    """What a scan's page shows of one approach."""
+    content = shard.content
+    approach = content["approach"]
+    figure = slice_rows(rows(shard, scan), title=approach["title"])
+    png, svg = save_figure(
+        figure, folder / "figures" / f"{scan}_{approach['protocol']}_{approach['variant']}"
+    )
+    used = content["rule"]
+    return {
+        **{key: approach[key] for key in ("title", "protocol", "model", "detector")},
+        "seed": content["seed"],
+        "contrast": content["contrast"],
+        "prior": prior,
+        "postprocessing": content["postprocessing"],
+        "picture": {
+            "png": str(png),
+            "svg": str(svg),
+            "caption": "The axial slices, in atlas space, with the highest total score inside "
+            "detections.",
+        },
+        "components": components,
+        "thresholds": [
+            {
+                "rule": rule,
+                "value": one["threshold"],
+                "false_positive_rate": one.get("healthy_false_positive_rate"),
+                "used": rule == used,
+            }
+            for rule, one in content["thresholds"].items()
+            if one["threshold"] is not None
+        ],
+        "files": [
+            {"title": title, "href": Path(files[key]).relative_to(folder).as_posix()}
+            for title, key in (
+                ("anomaly map in the scan's own space", "native_map"),
+                ("detections in the scan's own space", "native_detection"),
+                ("components", "components"),
+            )
+        ],
+    }
+
+
+def rows(shard: Found, scan: str) -> list[dict]:
+    """The axial slices that a reader should see first."""
+    filtered, detected = shard.filtered(scan), shard.detected(scan)
+    assert filtered is not None and detected is not None
+    weight = (filtered * detected).sum(axis=(0, 1))
+    if not weight.any():
+        weight = filtered.sum(axis=(0, 1))
+    chosen: list[int] = []
+    # Slices apart from each other, so that one lesion does not fill the picture.
+    for z in np.argsort(-weight, kind="stable"):
+        if len(chosen) < SHOWN_SLICES and all(abs(z - other) >= 4 for other in chosen):
+            chosen.append(int(z))
+    return [{"label": f"z = {z}", **shard.slices(scan, z)} for z in sorted(chosen)]
