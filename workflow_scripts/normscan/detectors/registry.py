@@ -28,8 +28,9 @@ def describe(name: str) -> dict[str, Any]:
     -------
     description : ``needs`` (set of capabilities of a model), ``needed_for`` (setting -> capability
         that a model needs for it), ``settings`` (name -> default), ``signed`` (whether the map's
-        sign says brighter or darker than expected) and ``residual`` (whether the map is a residual
-        of a reconstruction, in units of intensity).
+        sign says brighter or darker than expected), ``residual`` (whether the map is a residual
+        of a reconstruction, in units of intensity) and ``levels`` (what is scored: ``voxel``,
+        ``slice``).
 
     Raises
     ------
@@ -42,6 +43,7 @@ def describe(name: str) -> dict[str, Any]:
         "settings": dict(found["SETTINGS"]),
         "signed": found["SIGNED"],
         "residual": found["RESIDUAL"],
+        "levels": set(found.get("LEVELS", {"voxel"})),
     }
 
 

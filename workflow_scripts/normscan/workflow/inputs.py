@@ -185,6 +185,11 @@ class Inputs(Plan):
         approach, _ = variant_parts(variant)
         return describe(self.approach(approach).detector)["signed"]
 
+    def scores_voxels(self, variant: str) -> bool:
+        """Whether a variant makes maps; a detector may score slices only."""
+        approach, _ = variant_parts(variant)
+        return "voxel" in describe(self.approach(approach).detector)["levels"]
+
     def detected_scores(self, w, suffix: str = ".tsv") -> list[str]:
         """Segmentation scores of a patient cohort, or what else stands beside them."""
         folder = Job(w.protocol, w.variant, w.seed).folder
@@ -254,16 +259,16 @@ class Inputs(Plan):
         ]
 
     def screening_jobs(self) -> list[Job]:
-        """Approaches that unlabelled cohorts are screened with: all, by their first seed."""
+        """Approaches that unlabelled cohorts are screened with: those with maps, by first seed."""
         first = self.study.seeds[0]
         jobs = [job for name in self.study.protocols for job in self.jobs(name)]
-        jobs = [job for job in jobs if job.seed == first]
+        jobs = [job for job in jobs if job.seed == first and self.scores_voxels(job.variant)]
         wanted = self.study.screening["approaches"]
         known = {f"{job.protocol}/{job.variant}": job for job in jobs}
         for name in wanted:
             if name not in known:
                 raise NormscanError(
-                    f"config.screening.approaches: no approach '{name}'; there are: "
+                    f"config.screening.approaches: no approach '{name}' with maps; there are: "
                     + ", ".join(known)
                 )
         return [known[name] for name in wanted] if wanted else jobs

@@ -31,6 +31,7 @@ class ReportInputs(Inputs):
             "network": settings.get("network", ""),
             "detector": approach.detector,
             "training_free": approach.model == NO_MODEL,
+            "signed": self.is_signed(job.variant),
             "seed": job.seed,
             "folder": job.folder,
         }
