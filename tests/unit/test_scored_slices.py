@@ -23,7 +23,8 @@ from normscan.figures.comparison import (
 )
 from normscan.figures.side_by_side import add_examples
 from normscan.files import read_tsv
-from normscan.postprocessing.pooling import ONLY_SLICES, operating_points, scores_only_slices
+from normscan.postprocessing.pooling import operating_points, scores_only_slices
+from normscan.postprocessing.thresholds import ONLY_SLICES
 from normscan.report.leaderboard import leaderboard
 
 SHAPE = (8, 8, 14)

@@ -7,10 +7,7 @@ from typing import Any
 
 from normscan.files import read_tsv
 from normscan.postprocessing.histograms import ScoreHistogram, load_arrays, load_histograms
-from normscan.postprocessing.thresholds import find_threshold, why_none
-
-# Why an approach that has no maps has no operating point; not a failure.
-ONLY_SLICES = "only slices are scored"
+from normscan.postprocessing.thresholds import ONLY_SLICES, find_threshold, why_none
 
 
 def scores_only_slices(paths: Sequence[str]) -> bool:

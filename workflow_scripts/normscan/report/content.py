@@ -14,7 +14,7 @@ from normscan.evaluation import study
 from normscan.evaluation.published import load_published
 from normscan.files import read_json, read_tsv
 from normscan.housekeeping import stage_sizes
-from normscan.postprocessing.pooling import ONLY_SLICES
+from normscan.postprocessing.thresholds import ONLY_SLICES
 from normscan.report.citations import after, citation
 from normscan.report.report import leaderboard_sections
 from normscan.report.sections import lost_lesions, undetermined_weights

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from normscan.errors import NormscanError
-from normscan.evaluation.cohort import SLICE
-from normscan.evaluation.metrics import COLUMNS, ORACLE, is_oracle
+from normscan.evaluation.metrics import COLUMNS, ORACLE, SLICE, is_oracle
 from normscan.figures.labels import rule_label
 from normscan.report.numbers import count, listing
 from normscan.report.verdicts import ONLY_SLICES, Tested, judge, sentences

@@ -6,6 +6,7 @@ what follows it stale.
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +17,9 @@ from normscan.errors import NormscanError
 from normscan.files import file_digest
 from normscan.workflow.plan import RAW, Job, Plan, variant_parts
 from normscan.workflow.protocols import NO_MODEL
+
+# Every job of some rules asks, and a folder would be looked through each time.
+described = cache(describe)
 
 
 class Inputs(Plan):
@@ -177,18 +181,20 @@ class Inputs(Plan):
 
     def is_residual(self, variant: str) -> bool:
         """Whether a variant's maps are residuals of a reconstruction, as its detector says."""
+        return self._detector(variant)["residual"]
+
+    def _detector(self, variant: str) -> dict[str, Any]:
+        """What a variant's detector says of itself."""
         approach, _ = variant_parts(variant)
-        return describe(self.approach(approach).detector)["residual"]
+        return described(self.approach(approach).detector)
 
     def is_signed(self, variant: str) -> bool:
         """Whether the sign of a variant's maps says brighter or darker, as its detector says."""
-        approach, _ = variant_parts(variant)
-        return describe(self.approach(approach).detector)["signed"]
+        return self._detector(variant)["signed"]
 
     def scores_voxels(self, variant: str) -> bool:
         """Whether a variant makes maps; a detector may score slices only."""
-        approach, _ = variant_parts(variant)
-        return "voxel" in describe(self.approach(approach).detector)["levels"]
+        return "voxel" in self._detector(variant)["levels"]
 
     def detected_scores(self, w, suffix: str = ".tsv") -> list[str]:
         """Segmentation scores of a patient cohort, or what else stands beside them."""
