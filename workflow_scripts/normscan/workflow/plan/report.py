@@ -51,6 +51,7 @@ class Report:
             "network": model.settings.get("network", "") if model else "",
             "detector": approach.detector,
             **appearance(model.family if model else "", approach.detector),
+            "signed": self.detection.described(job.variant)["signed"],
             "seed": job.seed,
             "folder": places.JOB.format(**job.wildcards()),
         }
