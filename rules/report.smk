@@ -78,7 +78,8 @@ rule compare_approaches:
         lesion_labels=lambda w: PLAN.report.lesion_labels(w),
         approaches=lambda w: PLAN.report.approaches(w.protocol),
         rule=lambda w: PLAN.scoring.primary_rule(w.protocol),
-        published=lambda w: STUDY.protocols[w.protocol].citation == "baur2021",
+        models=lambda w: PLAN.report.compared_names(w),
+        published=lambda w: STUDY.protocols[w.protocol].citation,
         code=code("compare_approaches.py"),
     script:
         "../workflow_scripts/compare_approaches.py"

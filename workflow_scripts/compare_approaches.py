@@ -7,7 +7,7 @@ import pandas
 from job import run
 from normscan.evaluation import study
 from normscan.evaluation.compared import Compared
-from normscan.figures.against_published import nothing_published, published
+from normscan.figures.against_published import published
 from normscan.figures.collection import Figures
 from normscan.figures.comparison import (
     add_bars,
@@ -35,13 +35,14 @@ def main(snakemake) -> None:
     add_bars(figures, of)
     add_shares(figures, of)
     add_shift(figures, of)
-    add_networks(figures, of, {Path(p).parent.parent.name: read_json(p) for p in files.models})
+    described = {name: read_json(path) for name, path in zip(params.models, files.models)}
+    add_networks(figures, of, described)
     write_tsv(out.correlations, add_correlations(figures, of))
     for cohort, table in zip(of.cohorts, tests):
         add_significance(figures, cohort, table[table["metric"] == "auprc"])
     for cohort in of.cohorts:
         add_examples(figures, cohort, of, files.maps, params.lesion_labels[cohort])
-    ranks, beside = published(figures, of) if params.published else nothing_published()
+    ranks, beside = published(figures, of, params.published)
     write_tsv(out.ranks, ranks)
     write_tsv(out.beside, beside)
     write_json(out.figures, {"figures": figures.done})

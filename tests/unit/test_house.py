@@ -199,6 +199,14 @@ def test_names_are_found_where_they_are_told_apart(code, found):
     assert bool(told_apart(ast.parse(code))) is found
 
 
+@pytest.mark.parametrize("room", ["postprocessing", "evaluation", "figures", "report"])
+def test_results_say_what_they_are_of(room):
+    """Cohort, scan, protocol, model: from manifests and tables, never from where a file stands."""
+    for path in [*(LIBRARY / room).rglob("*.py"), *(ROOT / "workflow_scripts").glob("*.py")]:
+        found = re.search(r"parent\.(name|parent)|\.parts\b|\.split\(.\/.\)", path.read_text())
+        assert not found, f"{path.relative_to(ROOT)}: {found and found[0]}"
+
+
 def test_files_stay_small():
     for path in [*LIBRARY.rglob("*.py"), *(ROOT / "workflow_scripts").glob("*.py")]:
         assert len(path.read_text().splitlines()) <= 400, path

@@ -182,7 +182,9 @@ def content(made=None) -> dict:
             {
                 "title": "Baur et al. 2021, MSLUB",
                 "note": "Table V, unified network, 128×128 FLAIR slices.",
-                "table": load_published(dataset="MSLUB").drop(columns=["dataset", "source"]),
+                "table": load_published("baur2021", dataset="MSLUB").drop(
+                    columns=["dataset", "source"]
+                ),
             }
         ],
         "figures": figures(made) if made else [],

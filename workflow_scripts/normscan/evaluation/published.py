@@ -5,18 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 
 from normscan.errors import NormscanError
-from normscan.files import read_tsv
+from normscan.files import read_json, read_tsv
 
 FOLDER = Path(__file__).parent / "published"
 
 
-def load_published(study: str = "baur2021", dataset: str | None = None):
+def published_studies() -> list[str]:
+    """Keys of the publications whose numbers are shipped: names of files of this folder."""
+    return sorted(path.stem for path in FOLDER.glob("*.tsv"))
+
+
+def about_published(study: str) -> dict[str, str]:
+    """``name`` of a study as figures call it, and which of its ``tables`` are shipped."""
+    return read_json(FOLDER / f"{study}.json")
+
+
+def load_published(study: str, dataset: str | None = None):
     """Published numbers as a pandas table.
 
     Parameters
     ----------
-    study : name of a file of ``evaluation/published``. ``baur2021``: Tables III to VI of Baur et
-        al., Autoencoders for unsupervised anomaly segmentation in brain MR images, 2021.
+    study : one of :func:`published_studies`. ``baur2021``: Tables III to VI of Baur et al.,
+        Autoencoders for unsupervised anomaly segmentation in brain MR images, 2021.
     dataset : one of the study's data sets (``MS``, ``GB``, ``MSLUB``, ``MSSEG2015``); None: all.
 
     Returns
@@ -32,7 +42,7 @@ def load_published(study: str = "baur2021", dataset: str | None = None):
     """
     path = FOLDER / f"{study}.tsv"
     if not path.exists():
-        known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.tsv")))
+        known = ", ".join(published_studies())
         raise NormscanError(f"no published numbers of '{study}'; there are: {known}")
     table = read_tsv(path)
     if dataset is None:

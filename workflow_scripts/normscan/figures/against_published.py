@@ -7,16 +7,25 @@ import pandas
 
 from normscan.evaluation import study
 from normscan.evaluation.compared import Compared
-from normscan.evaluation.published import load_published
+from normscan.evaluation.published import about_published, load_published, published_studies
 from normscan.figures.collection import Figures
 from normscan.figures.study import rank_scatter
 
 RANKS = ["cohort", "published data set", "approaches", "rank correlation", "p"]
 
 
-def published(figures: Figures, of: Compared) -> tuple[pandas.DataFrame, pandas.DataFrame]:
-    """Rank correlations with published tables, and published beside measured values."""
-    table = load_published("baur2021")
+def published(
+    figures: Figures, of: Compared, study_name: str
+) -> tuple[pandas.DataFrame, pandas.DataFrame]:
+    """Rank correlations with published tables, and published beside measured values.
+
+    Parameters
+    ----------
+    study_name : key of a publication; two tables without rows where none of it are shipped.
+    """
+    if study_name not in published_studies():
+        return pandas.DataFrame(columns=RANKS), pandas.DataFrame(columns=["approach"])
+    table = load_published(study_name)
     ranks, pairs, notes = [], {}, {}
     beside = {"approach": of.whole}
     for cohort in of.cohorts:
@@ -39,12 +48,7 @@ def published(figures: Figures, of: Compared) -> tuple[pandas.DataFrame, pandas.
             rank_scatter(pairs, notes, looks=figures.looks),
             "published",
             "Published and measured",
-            "Published AUPRC (Baur et al. 2021) against this run's",
+            f"Published AUPRC ({about_published(study_name)['name']}) against this run's",
             "Other scans and other training: the order of approaches may be compared, values not.",
         )
     return pandas.DataFrame(ranks, columns=RANKS), pandas.DataFrame(beside)
-
-
-def nothing_published() -> tuple[pandas.DataFrame, pandas.DataFrame]:
-    """Tables without rows, for protocols that follow no study with published tables."""
-    return pandas.DataFrame(columns=RANKS), pandas.DataFrame(columns=["approach"])

@@ -11,9 +11,10 @@ import pandas as pd
 
 from normscan import __version__
 from normscan.evaluation import study
-from normscan.evaluation.published import load_published
+from normscan.evaluation.published import about_published, load_published, published_studies
 from normscan.files import read_json, read_tsv
 from normscan.housekeeping import stage_sizes
+from normscan.postprocessing.thresholds import ONLY_SLICES
 from normscan.report.citations import after, citation
 from normscan.report.report import leaderboard_sections
 from normscan.report.sections import lost_lesions, undetermined_weights
@@ -37,7 +38,9 @@ def content(files: Any, record: Mapping[str, Any], *, results: str, code: str) -
     """
     checked = read_json(files.checks)
     metrics = read_tsv(files.metrics, dtype={"subject": str, "scan": str})
-    splits = {Path(path).parent.name: read_tsv(path, dtype=str) for path in files.subjects}
+    splits = {}
+    for table in (read_tsv(path, dtype=str) for path in files.subjects):
+        splits |= dict.fromkeys(table["cohort"].unique(), table)
     protocols = record["protocols"]
     return {
         "title": record["title"],
@@ -64,8 +67,17 @@ def content(files: Any, record: Mapping[str, Any], *, results: str, code: str) -
                 name: [one["variant"] for one in protocol["approaches"] if one["baseline"]]
                 for name, protocol in protocols.items()
             },
-            tests={Path(path).parent.name: read_tsv(path) for path in files.tests},
+            tests={
+                name: read_tsv(path)
+                for name, path in zip(compared(protocols), files.tests, strict=True)
+            },
             priors={name: one["prior"] for name, one in record["cohorts"].items()},
+            unsigned={
+                f"{name}/{one['variant']}": one["title"]
+                for name, protocol in protocols.items()
+                for one in protocol["approaches"]
+                if not one.get("signed", True)
+            },
             postprocessing={name: one["postprocessing"] for name, one in protocols.items()},
         ),
         "statistics": statistics(files, protocols, metrics),
@@ -73,7 +85,10 @@ def content(files: Any, record: Mapping[str, Any], *, results: str, code: str) -
         "figures": [
             one for path in [*files.studies, *files.figures] for one in read_json(path)["figures"]
         ]
-        + [training_figure(path) for path in files.curves],
+        + [
+            training_figure(one, path, read_json(bundle))
+            for one, path, bundle in zip(record["trained"], files.curves, files.models, strict=True)
+        ],
         "storage": storage(results),
         "failures": failures(files, checked, record),
     }
@@ -117,7 +132,12 @@ def cited(record: Mapping[str, Any]) -> dict:
 
 
 def cohort(name: str, one: dict, splits: dict, checked: dict) -> dict:
-    """A row of the cohort table."""
+    """A row of the cohort table.
+
+    Parameters
+    ----------
+    splits : cohort -> its table of subjects.
+    """
     excluded = {**checked["excluded"].get(name, {})}
     table = splits.get(name)
     if table is not None:
@@ -147,18 +167,27 @@ def quality(path: str) -> dict:
     }
 
 
-def training_figure(path: str) -> dict:
-    """The training curve of a model."""
-    folder = Path(path).parent
-    model, seed = folder.parent.name, folder.name
-    facts = read_json(folder / "bundle.json")
+def compared(protocols: Mapping[str, Any]) -> list[str]:
+    """Protocols whose approaches are compared: those that evaluate any cohort."""
+    return [name for name, one in protocols.items() if one["cohorts"]]
+
+
+def training_figure(one: Mapping[str, Any], curve: str, facts: Mapping[str, Any]) -> dict:
+    """The training curve of a model.
+
+    Parameters
+    ----------
+    one : ``model`` and ``seed``.
+    curve : its table, which the pictures stand beside.
+    facts : the description of its bundle.
+    """
     return {
         "section": "Training",
-        "title": f"{model}, {seed}",
+        "title": f"{one['model']}, seed-{one['seed']}",
         "caption": f"{facts['epochs']} epochs, {facts['parameters']:,} parameters, trained on "
         f"{len(facts['scans']['train'])} scans.",
-        "png": str(folder / "curve.png"),
-        "svg": str(folder / "curve.svg"),
+        "png": str(Path(curve).with_suffix(".png")),
+        "svg": str(Path(curve).with_suffix(".svg")),
     }
 
 
@@ -166,8 +195,9 @@ def statistics(files, protocols: dict, metrics: pd.DataFrame) -> list[dict]:
     """Tables of what was measured per patient, one per cohort and protocol."""
     found = []
     areas = study.summary(metrics[metrics["metric"] == "auprc"])
-    for patients_path, tests_path in zip(files.patients, files.tests):
-        protocol = Path(patients_path).parent.name
+    for protocol, patients_path, tests_path in zip(
+        compared(protocols), files.patients, files.tests, strict=True
+    ):
         patients, tests = read_tsv(patients_path), read_tsv(tests_path)
         approaches = protocols[protocol]["approaches"]
         free = {
@@ -190,16 +220,17 @@ def published(files, protocols: dict) -> list[dict]:
     """Published tables of the studies that protocols cite; shown beside, never mixed."""
     apart = "Other scans, other training: to be read beside this run's numbers, not mixed."
     found = []
-    for ranks, beside in zip(files.ranks, files.beside):
-        protocol = Path(ranks).parent.name
+    for protocol, ranks, beside in zip(compared(protocols), files.ranks, files.beside, strict=True):
         entries = {"Order of approaches": ranks, "AUPRC of this run, and published": beside}
         for title, path in entries.items():
             table = read_tsv(path)
             if len(table):
                 found.append({"title": f"{title} ({protocol})", "table": table, "note": apart})
-    if any(one["citation"] == "baur2021" for one in protocols.values()):
-        title = "Baur et al. 2021, Tables III to VI"
-        found.append({"title": title, "table": load_published("baur2021"), "note": apart})
+    cited_studies = {one["citation"] for one in protocols.values()}
+    for name in [one for one in published_studies() if one in cited_studies]:
+        about = about_published(name)
+        title = f"{about['name']}, {about['tables']}"
+        found.append({"title": title, "table": load_published(name), "note": apart})
     return found
 
 
@@ -223,6 +254,6 @@ def failures(files, checked: dict, record: Mapping[str, Any]) -> list[dict]:
     for path in files.thresholds:
         for prior, rules in read_json(path).items():
             for rule, one in rules.items():
-                if one["threshold"] is None:
+                if one["threshold"] is None and one["reason"] != ONLY_SLICES:
                     missing[f"threshold rule {rule} (prior {prior})"] = one["reason"]
     return found + [{"what": what, "why": why} for what, why in missing.items()]
