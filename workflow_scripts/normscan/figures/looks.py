@@ -30,9 +30,9 @@ GROUPS = {
     "baseline": BLACK,
     "denoising": "#44AA99",
     "diffusion": "#882255",
-    "segmentation": "#117733",
+    "supervised": "#117733",
     "density": "#999933",
-    "translation": "#332288",
+    "synthesis": "#332288",
     "features": "#AA4499",
 }
 # For any other group, by its name.

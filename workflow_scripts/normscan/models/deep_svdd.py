@@ -17,7 +17,7 @@ supplement III-C); this one scores slices.
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from normscan.models.base import BaseModel, Batches
 from normscan.models.parts.biases import without_biases
@@ -26,7 +26,7 @@ from normscan.slices.batch import Batch, SliceShape
 
 TITLE = "deep SVDD"
 CITE = ["ruff2018"]
-LOOK = "one-class"
+LOOK = "density"
 COST = 0.5
 CAPABILITIES = {"score_slices"}
 PARTS = {"encoder"}
@@ -57,6 +57,9 @@ AWAY = 0.1
 
 class Model(BaseModel):
     """An encoder without biases, and the centre (latent,)."""
+
+    encoder: nn.Module
+    centre: Tensor
 
     def __init__(
         self,

@@ -27,7 +27,7 @@ from normscan.slices.batch import SliceShape
 
 TITLE = "feature bank"
 CITE = ["roth2022"]
-LOOK = "bank"
+LOOK = "features"
 COST = 0.1
 CAPABILITIES = {"energy"}
 USES = {"features": {"embed"}}
@@ -86,7 +86,7 @@ class Model(BaseModel):
 
     def _features(self, slices: Tensor) -> Tensor:
         """Features of neighbourhoods (n, features, rows, columns)."""
-        found = self.uses["features"].embed(slices)
+        found = self.used("features").embed(slices)
         reach = self.patch // 2
         return functional.avg_pool2d(found, self.patch, 1, reach, count_include_pad=False)
 
