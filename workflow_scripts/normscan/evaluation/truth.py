@@ -37,8 +37,8 @@ def slice_truth(
     count on neither side is left out.
     """
     lesion, ignored = lesion_and_ignored(open_layer(index, "lesion")[scan.rows], labels)
-    anomalous = lesion.any(axis=(1, 2))
-    return anomalous, anomalous | ~ignored.any(axis=(1, 2))
+    anomalous, doubtful = (np.asarray(one.any(axis=(1, 2))) for one in (lesion, ignored))
+    return anomalous, anomalous | ~doubtful
 
 
 def fullest_slice(mask: np.ndarray) -> int:

@@ -124,6 +124,10 @@ class BaseModel(nn.Module):
         self.uses.train(False)
         return self
 
+    def used(self, role: str) -> Any:
+        """The trained model in a role."""
+        return self.uses[role]
+
     def trainable(self) -> list[nn.Parameter]:
         """Parameters of the model itself."""
         return [one for one in self.parameters() if one.requires_grad]

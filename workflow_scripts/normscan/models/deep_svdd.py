@@ -17,7 +17,7 @@ supplement III-C); this one scores slices.
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from normscan.models.base import BaseModel, Batches
 from normscan.models.parts.biases import without_biases
@@ -58,6 +58,7 @@ AWAY = 0.1
 class Model(BaseModel):
     """An encoder without biases, and the centre (latent,)."""
 
+    encoder: nn.Module
     centre: Tensor
 
     def __init__(

@@ -14,7 +14,7 @@ scores of whole slices reweighted.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,7 +22,6 @@ from torch.nn import functional
 
 from normscan.errors import ConfigError
 from normscan.models.base import BaseModel, Batches
-from normscan.models.capabilities import Embeds
 from normscan.models.parts.bank import cover, draw_vectors, nearest_distance, project
 from normscan.slices.batch import SliceShape
 
@@ -53,7 +52,6 @@ class Model(BaseModel):
 
     phases = ("fit",)
     FITTED = frozenset({"bank"})
-    bank: Tensor
 
     def __init__(
         self,
@@ -88,7 +86,7 @@ class Model(BaseModel):
 
     def _features(self, slices: Tensor) -> Tensor:
         """Features of neighbourhoods (n, features, rows, columns)."""
-        found = cast(Embeds, self.uses["features"]).embed(slices)
+        found = self.used("features").embed(slices)
         reach = self.patch // 2
         return functional.avg_pool2d(found, self.patch, 1, reach, count_include_pad=False)
 

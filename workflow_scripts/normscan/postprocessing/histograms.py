@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -102,15 +103,15 @@ def save_histograms(
 
     with atomic_path(path) as temporary:
         with temporary.open("wb") as stream:
-            np.savez_compressed(
-                stream,
-                scans=np.array(scans, dtype=np.str_),
-                rows=joined(rows),
-                bins=joined(bins),
-                normal=joined(normal),
-                lesion=joined(lesion),
+            arrays: dict[str, Any] = {
+                "scans": np.array(scans, dtype=np.str_),
+                "rows": joined(rows),
+                "bins": joined(bins),
+                "normal": joined(normal),
+                "lesion": joined(lesion),
                 **others,
-            )
+            }
+            np.savez_compressed(stream, **arrays)
 
 
 def load_histograms(path: str | Path) -> dict[str, ScoreHistogram]:

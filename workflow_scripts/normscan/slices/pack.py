@@ -113,17 +113,19 @@ def pack_shard(
         entry, largest = _entry(scan, common, first, min_brain_voxels)
         entries.append(entry)
         labels = np.promote_types(labels, largest)
+    # (Without any scan there is no grid, and nothing is asked of it.)
+    made: Any = common
     both = list(zip(scans, entries))
     total = sum(entry.count for entry in entries)
     with new_array(array_path, (total, len(contrasts), size, size), np.float32) as array:
         for scan, entry in both:
             for channel, contrast in enumerate(contrasts):
-                array[entry.rows, channel] = entry.slices_of(_image(scan, contrast, common))
+                array[entry.rows, channel] = entry.slices_of(_image(scan, contrast, made))
     layers = {"brain": (_brain, np.uint8), "lesion": (_lesions, labels)}
     for name, (volume, dtype) in layers.items():
         with new_array(layer_path(index_path, name), (total, size, size), dtype) as array:
             for scan, entry in both:
-                array[entry.rows] = entry.slices_of(volume(scan, common))
+                array[entry.rows] = entry.slices_of(volume(scan, made))
     index = PackIndex(
         cohort=manifest["cohort"],
         shard=manifest["shard"],

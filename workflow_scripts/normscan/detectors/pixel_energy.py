@@ -23,7 +23,7 @@ SIGNED = False
 RESIDUAL = False
 
 
-class PerPixel(Scored):
+class Energy(Scored):
     """``model.energy(slices)``."""
 
     def detect(self, scan: Batch[np.ndarray], seed: int) -> Detection:
@@ -42,4 +42,4 @@ class PerPixel(Scored):
         return Detection(found)
 
 
-prepare = PerPixel
+prepare = Energy
