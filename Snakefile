@@ -7,8 +7,9 @@ from snakemake.utils import min_version
 
 min_version("9.0")
 
-# The library; scripts find it on their own, since a script's folder is on Python's path.
-sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
+# The library, and what mends Snakemake; scripts find the library on their own, since a script's
+# folder is on Python's path.
+sys.path[:0] = [str(Path(workflow.basedir) / name) for name in ("workflow_scripts", "rules")]
 
 # A configuration given with --configfile stands alone instead of being laid over config.yaml.
 if not workflow.overwrite_configfiles:
@@ -39,16 +40,16 @@ localrules:
 rule all:
     default_target: True
     input:
-        PLAN.path("report.html"),
-        PLAN.path("metrics.tsv"),
+        PLAN.path(layout.REPORT),
+        PLAN.path(layout.METRICS),
 
 
 # Preprocessing of every cohort, the unlabelled ones as well: what needs no model.
 rule prepare:
     input:
-        PLAN.all_packs(),
+        PLAN.preprocessing.all_packs(),
 
 
 rule screen:
     input:
-        screening_pages(),
+        PLAN.screening.pages(),

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from common import default_allocator, flops, options, paired_with_peak, setup, table
 
-from normscan.detectors import montecarlo
-from normscan.models import vae
+from normscan.detectors.registry import prepare
+from normscan.models import registry
+from normscan.slices.batch import Batch
 
 
 def plain(
@@ -18,7 +19,9 @@ def plain(
     residuals = []
     with torch.no_grad():
         for own in torch.from_numpy(slices).to(device).split(1):
-            drawn = [own - model.sample_reconstructions(own, generator) for _ in range(samples)]
+            drawn = [
+                own - model.decode_sample(model.encode(own), generator) for _ in range(samples)
+            ]
             residuals.append(torch.cat(drawn).abs().mean(dim=(0, 1)).cpu())
     return torch.stack(residuals).numpy()
 
@@ -26,20 +29,18 @@ def plain(
 def main() -> None:
     arguments = options(__doc__.splitlines()[0], slices=16, samples=100, size=128)
     device = setup(arguments)
-    model = vae.build(1, arguments.size).to(device).eval()
+    model = registry.build("vae", (1, 1, arguments.size)).to(device).eval()
     shape = (arguments.slices, 1, arguments.size, arguments.size)
     slices = np.random.default_rng(0).random(shape, dtype=np.float32)
-    brain = np.ones((arguments.slices, *shape[2:]), bool)
 
     def naive() -> np.ndarray:
         with default_allocator():
             return plain(model, slices, arguments.samples, device)
 
     def ours() -> np.ndarray:
-        found = montecarlo.detect(
-            model, slices, brain, seed=0, device=device, samples=arguments.samples
-        )
-        return np.abs(found.map)
+        settings = {"contrasts": ["FLAIR"], "samples": arguments.samples}
+        ready = prepare("montecarlo", model, device=device, **settings)
+        return np.abs(ready.detect(Batch.of(slices), 0).map)
 
     difference = float(np.abs(naive() - ours()).mean() / naive().mean())
     runs = {"one by one": naive, "ours": ours}

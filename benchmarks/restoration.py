@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from common import default_allocator, flops, options, paired_with_peak, setup, table
 
-from normscan.detectors import restoration
 from normscan.detectors.inference import for_inference
+from normscan.detectors.registry import prepare
 from normscan.detectors.restoration import objective
-from normscan.models import vae
+from normscan.models import registry
+from normscan.slices.batch import Batch
 
 TV_WEIGHT = 1.8
 STEP_SIZE = 1e-3
@@ -44,10 +45,9 @@ def one_gradient(model: torch.nn.Module, images: torch.Tensor) -> None:
 def main() -> None:
     arguments = options(__doc__.splitlines()[0], slices=64, plain=8, steps=20, size=128)
     device = setup(arguments)
-    model = vae.build(1, arguments.size).to(device).eval()
+    model = registry.build("vae", (1, 1, arguments.size)).to(device).eval()
     shape = (arguments.slices, 1, arguments.size, arguments.size)
     values = np.random.default_rng(0).random(shape, dtype=np.float32)
-    brain = np.ones((arguments.slices, arguments.size, arguments.size), bool)
     # The plain loop takes as long for every slice: a few of them say it.
     few = torch.from_numpy(values[: arguments.plain]).to(device)
 
@@ -57,8 +57,8 @@ def main() -> None:
 
     def ours(tv_weight: float = TV_WEIGHT) -> np.ndarray:
         settings = {"steps": arguments.steps, "step_size": STEP_SIZE, "tv_weight": tv_weight}
-        found = restoration.detect(model, values, brain, seed=0, device=device, **settings)
-        return found.reconstruction
+        ready = prepare("restoration", model, device=device, contrasts=["FLAIR"], **settings)
+        return ready.detect(Batch.of(values), 0).reconstruction
 
     # Without the TV, whose sub-gradient jitters with rounding.
     expected, found = naive(0), ours(0)[: len(few)]

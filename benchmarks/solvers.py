@@ -34,6 +34,7 @@ from normscan.detectors.inference import batches, each_batch, elbo_and_gradient,
 from normscan.detectors.restoration import objective
 from normscan.detectors.variation import variation_gradient
 from normscan.figures.style import new_figure, save_figure, styled
+from normscan.slices.batch import Batch
 from normscan.slices.index import load_index, open_array, open_layer
 from normscan.training.bundle import load_bundle
 
@@ -98,7 +99,10 @@ def auprc(inputs, restored, brain, lesion, positive: bool) -> float:
 def solve_all(solve, inputs: np.ndarray, device: torch.device) -> tuple[list, float]:
     """``solve(batch)`` of every batch, as the detectors compute them, and the seconds it took."""
     start = time.perf_counter()
-    found = [own for _, own in each_batch(lambda _, own: solve(own), inputs, BATCH, device)]
+    found = [
+        own
+        for _, own in each_batch(lambda _, own: solve(own.slices), Batch.of(inputs), BATCH, device)
+    ]
     return found, time.perf_counter() - start
 
 
@@ -178,9 +182,9 @@ def mean_objective(
 ) -> float:
     values = []
     with torch.no_grad():
-        for where, own in batches(inputs, BATCH, device):
+        for where, own in batches(Batch.of(inputs), BATCH, device):
             images = torch.from_numpy(restored[where]).to(device)
-            values.append(objective(model, images, own, weight))
+            values.append(objective(model, images, own.slices, weight))
     return float(torch.cat(values).mean())
 
 

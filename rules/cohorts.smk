@@ -3,7 +3,7 @@
 
 rule simulate:
     output:
-        PLAN.path("simulated/{cohort}/{shard}.json"),
+        PLAN.path(layout.SIMULATED),
     log:
         log_file("simulate", "{cohort}", "{shard}"),
     benchmark:
@@ -14,9 +14,9 @@ rule simulate:
         mem_mb=memory(3000),
         runtime=minutes(20, per_scan=1),
     params:
-        scans=lambda w: [scan.subject for scan in PLAN.shards[w.cohort][w.shard]],
-        settings=lambda w: PLAN.simulation_settings(w.cohort),
-        folder=PLAN.path("simulated/{cohort}"),
+        scans=lambda w: PLAN.cohorts.subjects(w),
+        settings=lambda w: PLAN.cohorts.simulation(w.cohort),
+        folder=PLAN.path(layout.SIMULATED_FOLDER),
         code=code("simulate.py"),
     script:
         "../workflow_scripts/simulate.py"
@@ -24,10 +24,10 @@ rule simulate:
 
 rule check_scans:
     input:
-        scan_files,
+        lambda w: PLAN.cohorts.scan_files(w),
     output:
-        manifest=PLAN.path("preprocessed/raw/{cohort}/{shard}.json"),
-        report=PLAN.path("checks/{cohort}/{shard}.json"),
+        manifest=PLAN.path(layout.RAW_SCANS),
+        report=PLAN.path(layout.CHECK),
     log:
         log_file("check_scans", "{cohort}", "{shard}"),
     benchmark:
@@ -38,10 +38,10 @@ rule check_scans:
         mem_mb=memory(1000, per_file_mb=30),
         runtime=minutes(10, per_scan=0.2),
     params:
-        scans=lambda w: PLAN.scan_records(w.cohort, w.shard),
-        role=lambda w: STUDY.cohorts[w.cohort].role,
+        scans=lambda w: PLAN.cohorts.scan_records(w),
+        role=lambda w: PLAN.cohorts.roles[w.cohort],
         lesion_classes=lambda w: STUDY.cohorts[w.cohort].lesion_classes,
-        contrasts=lambda w: PLAN.needed_contrasts(w.cohort),
+        contrasts=lambda w: PLAN.cohorts.needed_contrasts(w.cohort),
         code=code("check_scans.py"),
     script:
         "../workflow_scripts/check_scans.py"
@@ -51,9 +51,9 @@ rule check_scans:
 # cohorts together, and a new cohort must not make the others stale.
 rule check_cohorts:
     input:
-        reports=check_reports(PLAN.cohorts("healthy", "patients")),
+        reports=PLAN.cohorts.checks(PLAN.cohorts.named("healthy", "patients")),
     output:
-        PLAN.path("cohorts/checked.json"),
+        PLAN.path(layout.CHECKED),
     log:
         log_file("check_cohorts", "all"),
     benchmark:
@@ -65,7 +65,7 @@ rule check_cohorts:
         runtime=minutes(10),
     params:
         on_bad_scan=STUDY.on_bad_scan,
-        excluded={name: STUDY.excluded[name] for name in PLAN.cohorts("healthy", "patients")},
+        excluded={name: STUDY.excluded[name] for name in PLAN.cohorts.named("healthy", "patients")},
         code=code("check_cohorts.py"),
     script:
         "../workflow_scripts/check_cohorts.py"
@@ -74,10 +74,10 @@ rule check_cohorts:
 # The other way round it looks at the study's cohorts: none of their scans may be screened.
 rule check_screened_cohort:
     input:
-        reports=lambda w: check_reports([w.cohort]),
-        others=check_reports(PLAN.cohorts("healthy", "patients")),
+        reports=lambda w: PLAN.cohorts.checks([w.cohort]),
+        others=PLAN.cohorts.checks(PLAN.cohorts.named("healthy", "patients")),
     output:
-        PLAN.path("cohorts/{cohort}/checked.json"),
+        PLAN.path(layout.CHECKED_SCREENED),
     log:
         log_file("check_screened_cohort", "{cohort}"),
     benchmark:
@@ -97,9 +97,9 @@ rule check_screened_cohort:
 
 rule split_subjects:
     input:
-        manifests=lambda w: PLAN.prepared("raw", w.cohort),
+        manifests=lambda w: PLAN.preprocessing.prepared(layout.RAW, w.cohort),
     output:
-        PLAN.path("cohorts/{cohort}/subjects.tsv"),
+        PLAN.path(layout.SUBJECTS),
     log:
         log_file("split_subjects", "{cohort}"),
     benchmark:
@@ -110,10 +110,11 @@ rule split_subjects:
         mem_mb=memory(1000),
         runtime=minutes(10),
     params:
-        role=lambda w: STUDY.cohorts[w.cohort].role,
+        role=lambda w: PLAN.cohorts.roles[w.cohort],
         seed=STUDY.split["seed"],
         validation=lambda w: STUDY.validation[w.cohort],
-        previous=PLAN.path("cohorts/{cohort}/splits.json"),
+        training=lambda w: STUDY.training[w.cohort],
+        previous=PLAN.path(layout.SPLITS),
         code=code("split_subjects.py"),
     script:
         "../workflow_scripts/split_subjects.py"

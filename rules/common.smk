@@ -5,12 +5,13 @@ from snakemake.logging import logger
 from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
+from mended_snakemake import look_as_often_as_told, respect_ancient, wait_once
+from normscan import layout
 from normscan.errors import NormscanError
 from normscan.housekeeping import remove_intermediates
 from normscan.workflow.configuration import load_study
 from normscan.workflow.fingerprint import Code
-from normscan.workflow.mended_snakemake import look_as_often_as_told, respect_ancient, wait_once
-from normscan.workflow.report_inputs import ReportInputs
+from normscan.workflow.plan import Plan
 from normscan.workflow.sizes import Sizes
 from normscan.workflow.terminal import Stages, result_lines, show_stages
 
@@ -20,20 +21,13 @@ look_as_often_as_told(RemoteExecutor)
 
 try:
     STUDY = load_study(config, Path.cwd(), Path(workflow.basedir) / "protocols")
-    PLAN = ReportInputs(STUDY)
+    PLAN = Plan(STUDY)
     SIZES = Sizes(PLAN)
 except NormscanError as error:
     raise WorkflowError(str(error)) from None
 
 # Thousands of jobs share a few fingerprints.
 fingerprint = Code().fingerprint
-
-# Folders by what determines their content.
-MODEL = "models/{chain}/{pack}/{training}/{model}/seed-{seed}"
-MAPS = "maps/{chain}/{pack}/{training}/{approach}/seed-{seed}"
-DETECTIONS = "detections/{protocol}/{variant}/seed-{seed}"
-BUNDLE = "bundles/{protocol}/{variant}/seed-{seed}"
-SCREENING = "screening/{cohort}/{protocol}/{variant}/seed-{seed}"
 
 
 def results(log=()):
@@ -44,8 +38,8 @@ def results(log=()):
     asked = set()
     if not workflow.dag_settings.until:
         asked = {str(path) for job in workflow.dag.jobs for path in job.output}
-    pages = [page for page in screening_pages() if page in asked]
-    metrics, report = PLAN.path("metrics.tsv"), PLAN.path("report.html")
+    pages = [page for page in PLAN.screening.pages() if page in asked]
+    metrics, report = PLAN.path(layout.METRICS), PLAN.path(layout.REPORT)
     found = [("Log", path) for path in log]
     found += [("Metrics", metrics)] if pages or metrics in asked else []
     found += [("Screening", page) for page in pages]
@@ -57,7 +51,9 @@ def results(log=()):
 # whose words are for SLURM's log.
 SAID = workflow.output_settings
 if workflow.exec_mode.name == "DEFAULT" and "RULES" in {one.name for one in SAID.quiet or ()}:
-    stages = Stages(STUDY.title, PLAN.path("logs"), SAID.dryrun, results, bar=sys.stderr.isatty())
+    stages = Stages(
+        STUDY.title, PLAN.path(layout.LOGS), SAID.dryrun, results, bar=sys.stderr.isatty()
+    )
     show_stages(logger.handlers, stages)
 
 
@@ -79,12 +75,12 @@ wildcard_constraints:
 
 def log_file(rule, *parts):
     """Log of a job, named after its rule and wildcards."""
-    return PLAN.path("logs", rule, *parts) + ".log"
+    return PLAN.path(layout.LOG.format(rule=rule, job="/".join(parts)))
 
 
 def benchmark_file(rule, *parts):
     """Benchmark (time, memory) of a job, named after its rule and wildcards."""
-    return PLAN.path("benchmarks", rule, *parts) + ".tsv"
+    return PLAN.path(layout.BENCHMARK.format(rule=rule, job="/".join(parts)))
 
 
 # Most clusters have a day for one job. What takes longer goes on at its checkpoint when retried.
@@ -137,101 +133,11 @@ def code(script):
     return lambda wildcards: fingerprint(script)
 
 
-def scan_files(wildcards):
-    """The files of a shard's scans; a simulated cohort's come from its own rule."""
-    if wildcards.cohort in STUDY.simulation:
-        return PLAN.path("simulated", wildcards.cohort, f"{wildcards.shard}.json")
-    return PLAN.scan_files(wildcards.cohort, wildcards.shard)
-
-
-def check_reports(cohorts):
-    """What was found in the scans of cohorts."""
-    return [
-        PLAN.path("checks", cohort, f"{shard}.json")
-        for cohort in cohorts
-        for shard in PLAN.shards[cohort]
-    ]
-
-
-def checked(wildcards):
-    """The gate before anything long: all problems of all cohorts are known and accepted."""
-    if STUDY.cohorts[wildcards.cohort].role == "unlabelled":
-        return ancient(PLAN.path("cohorts", wildcards.cohort, "checked.json"))
-    return ancient(PLAN.path("cohorts/checked.json"))
-
-
-def step_settings(wildcards):
-    """The settings of the step that a label stands for."""
-    return PLAN.steps[wildcards.step].settings
-
-
-def step_contrasts(wildcards):
-    """Contrasts that any protocol needs after this chain."""
-    return PLAN.chain_contrasts(f"{wildcards.parent}+{wildcards.step}", wildcards.cohort)
-
-
-def histogram_reference(wildcards):
-    """Manifest of the shard that holds the scan to whose histogram others are matched."""
-    return PLAN.reference_manifest(wildcards.parent, step_settings(wildcards)["reference"])
-
-
-def training_packs(wildcards):
-    """Slice packs of the healthy cohorts in a training set."""
-    cohorts, _ = PLAN.training_members(wildcards.training)
-    return PLAN.packed(wildcards.chain, wildcards.pack, cohorts)
-
-
-def training_subjects(wildcards):
-    """Splits of the healthy cohorts in a training set."""
-    cohorts, _ = PLAN.training_members(wildcards.training)
-    return [PLAN.path("cohorts", cohort, "subjects.tsv") for cohort in cohorts]
-
-
-def approach_model(wildcards):
-    """Weights and description of an approach's model; nothing for a model-free approach."""
-    model = PLAN.approach(wildcards.approach).model
-    if model == "none":
-        return {}
-    folder = PLAN.path(MODEL.format(**{**dict(wildcards.items()), "model": model}))
-    return {"weights": f"{folder}/weights.safetensors", "bundle": f"{folder}/bundle.json"}
-
-
-def tuned_settings(wildcards):
-    """Detector settings that are found on healthy scans first, when any is ``auto``."""
-    if "auto" in PLAN.approach(wildcards.approach).settings.values():
-        return {"tuned": PLAN.path(MAPS.format(**dict(wildcards.items())), "tuned.json")}
-    return {}
-
-
-def model_modules(model):
-    """What a model's code is made of besides what its training or detection script imports."""
-    if model == "none":
-        return []
-    found = PLAN.model(model)
-    network = found.settings.get("network")
-    parts = [f"normscan.networks.{network}"] if network else []
-    return [f"normscan.models.{found.family}", *parts]
+def gate(wildcards):
+    """The check of all problems that anything long waits for, but does not run again after."""
+    return ancient(PLAN.cohorts.gate(wildcards.cohort))
 
 
 def detector_code(script):
-    """Fingerprint of a detection script with the model's and the detector's own modules."""
-
-    def of(wildcards):
-        approach = PLAN.approach(wildcards.approach)
-        detector = f"normscan.detectors.{approach.detector}"
-        return fingerprint(script, detector, *model_modules(approach.model))
-
-    return of
-
-
-def chosen_scans(wildcards):
-    """Splits of a healthy cohort, of which only validation subjects get maps."""
-    if STUDY.cohorts[wildcards.cohort].role == "healthy":
-        return {"subjects": PLAN.path("cohorts", wildcards.cohort, "subjects.tsv")}
-    return {}
-
-
-def screening_pages():
-    """Index pages of all unlabelled cohorts."""
-    cohorts = PLAN.cohorts("unlabelled")
-    return [PLAN.path("screening", cohort, "index.html") for cohort in cohorts]
+    """Fingerprint of a detection script with the detector's and all models' own modules."""
+    return lambda wildcards: fingerprint(script, *PLAN.detection.modules(wildcards.approach))

@@ -3,11 +3,11 @@
 
 rule tune_detector:
     input:
-        unpack(approach_model),
-        packs=training_packs,
-        subjects=training_subjects,
+        unpack(lambda w: PLAN.detection.model(w)),
+        packs=lambda w: PLAN.training.tuning_packs(w),
+        subjects=lambda w: PLAN.training.tuning_subjects(w),
     output:
-        tuned=PLAN.path(MAPS, "tuned.json"),
+        tuned=PLAN.path(layout.TUNED),
     log:
         log_file("tune_detector", "{chain}", "{pack}", "{training}", "{approach}", "seed-{seed}"),
     benchmark:
@@ -22,8 +22,9 @@ rule tune_detector:
         mem_mb=detection_memory(),
         runtime=minutes(120, per_scan=0.1),
     params:
-        detector=lambda w: PLAN.approach(w.approach).detector,
-        settings=lambda w: PLAN.approach(w.approach).settings,
+        detector=lambda w: PLAN.detection.detector(w),
+        settings=lambda w: PLAN.detection.settings(w),
+        uses=lambda w: PLAN.detection.uses(w),
         device=STUDY.device,
         code=detector_code("tune_detector.py"),
     script:
@@ -32,13 +33,13 @@ rule tune_detector:
 
 rule detect:
     input:
-        unpack(approach_model),
-        unpack(tuned_settings),
-        unpack(chosen_scans),
-        slices=PLAN.path("slices/{chain}/{pack}/{cohort}/{shard}.npy"),
-        index=PLAN.path("slices/{chain}/{pack}/{cohort}/{shard}.json"),
+        unpack(lambda w: PLAN.detection.model(w)),
+        unpack(lambda w: PLAN.detection.tuned(w)),
+        unpack(lambda w: PLAN.detection.chosen(w)),
+        slices=PLAN.path(layout.SLICES),
+        index=PLAN.path(layout.INDEX),
     output:
-        PLAN.path(MAPS, "{cohort}/{shard}.json"),
+        PLAN.path(layout.MAP_MANIFEST),
     log:
         log_file(
             "detect",
@@ -65,12 +66,13 @@ rule detect:
         "../envs/learning.yaml"
     threads: STUDY.threads
     resources:
-        gpu=lambda w: 0 if PLAN.approach(w.approach).model == "none" else GPU,
+        gpu=lambda w: 0 if PLAN.detection.is_free(w.approach) else GPU,
         mem_mb=detection_memory(packs=True),
         runtime=minutes(60, per_scan=5),
     params:
-        detector=lambda w: PLAN.approach(w.approach).detector,
-        settings=lambda w: PLAN.approach(w.approach).settings,
+        detector=lambda w: PLAN.detection.detector(w),
+        settings=lambda w: PLAN.detection.settings(w),
+        uses=lambda w: PLAN.detection.uses(w),
         device=STUDY.device,
         code=detector_code("detect.py"),
     script:

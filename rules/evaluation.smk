@@ -3,15 +3,15 @@
 
 rule evaluate:
     input:
-        histograms=lambda w: PLAN.evaluated_histograms(w),
-        residuals=lambda w: PLAN.evaluated_histograms(w, "-residuals.json"),
-        scores=lambda w: PLAN.detected_scores(w),
-        froc=lambda w: PLAN.detected_scores(w, "-froc.tsv"),
-        thresholds=PLAN.path(DETECTIONS, "thresholds.json"),
-        subjects=PLAN.path("cohorts/{cohort}/subjects.tsv"),
+        histograms=lambda w: PLAN.scoring.evaluated(w),
+        residuals=lambda w: PLAN.scoring.evaluated(w, layout.RESIDUALS),
+        scores=lambda w: PLAN.scoring.scores(w),
+        froc=lambda w: PLAN.scoring.scores(w, layout.FROC_SCORES),
+        thresholds=PLAN.path(layout.THRESHOLDS),
+        subjects=PLAN.path(layout.SUBJECTS),
     output:
-        rows=PLAN.path("evaluation/{protocol}/{variant}/seed-{seed}/{cohort}.tsv"),
-        curves=PLAN.path("evaluation/{protocol}/{variant}/seed-{seed}/{cohort}.json"),
+        rows=PLAN.path(layout.EVALUATION),
+        curves=PLAN.path(layout.CURVES),
     log:
         log_file("evaluate", "{protocol}", "{variant}", "seed-{seed}", "{cohort}"),
     benchmark:
@@ -22,8 +22,8 @@ rule evaluate:
         mem_mb=memory(2000),
         runtime=minutes(30),
     params:
-        prior=lambda w: STUDY.cohorts[w.cohort].prior,
-        residual=lambda w: PLAN.is_residual(w.variant),
+        prior=lambda w: PLAN.cohorts.prior(w.cohort),
+        residual=lambda w: PLAN.scoring.is_residual(w.variant),
         code=code("evaluate.py"),
     script:
         "../workflow_scripts/evaluate.py"
@@ -31,9 +31,9 @@ rule evaluate:
 
 rule collect_metrics:
     input:
-        PLAN.evaluation_tables(),
+        PLAN.scoring.tables(),
     output:
-        PLAN.path("metrics.tsv"),
+        PLAN.path(layout.METRICS),
     log:
         log_file("collect_metrics", "all"),
     benchmark:

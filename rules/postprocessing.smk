@@ -3,12 +3,12 @@
 
 rule filter_maps:
     input:
-        maps=lambda w: PLAN.map_manifest(w),
-        index=lambda w: PLAN.pack_index(w),
+        maps=lambda w: PLAN.detection.map_manifest(w),
+        index=lambda w: PLAN.preprocessing.index(w),
     output:
-        manifest=PLAN.path(DETECTIONS, "filtered-{prior}/{cohort}/{shard}.json"),
-        histograms=PLAN.path(DETECTIONS, "filtered-{prior}/{cohort}/{shard}.npz"),
-        residuals=PLAN.path(DETECTIONS, "filtered-{prior}/{cohort}/{shard}-residuals.json"),
+        manifest=PLAN.path(layout.FILTERED),
+        histograms=PLAN.path(layout.HISTOGRAMS),
+        residuals=PLAN.path(layout.RESIDUALS),
     log:
         log_file(
             "filter_maps",
@@ -35,10 +35,10 @@ rule filter_maps:
         mem_mb=memory(1500),
         runtime=minutes(20, per_scan=0.5),
     params:
-        erosion=lambda w: STUDY.protocols[w.protocol].postprocessing["erosion"],
-        median=lambda w: STUDY.protocols[w.protocol].postprocessing["median"],
-        lesion_labels=lambda w: PLAN.lesion_labels(w.cohort),
-        signed=lambda w: PLAN.is_signed(w.variant),
+        erosion=lambda w: PLAN.scoring.postprocessing(w)["erosion"],
+        median=lambda w: PLAN.scoring.postprocessing(w)["median"],
+        lesion_labels=lambda w: PLAN.cohorts.lesion_labels(w.cohort),
+        signed=lambda w: PLAN.scoring.is_signed(w.variant),
         code=code("filter_maps.py"),
     script:
         "../workflow_scripts/filter_maps.py"
@@ -46,12 +46,12 @@ rule filter_maps:
 
 rule find_thresholds:
     input:
-        healthy=lambda w: PLAN.healthy_histograms(w),
-        patients=lambda w: PLAN.validation_histograms(w),
-        subjects=lambda w: PLAN.calibration_subjects(w),
+        healthy=lambda w: PLAN.scoring.healthy_histograms(w),
+        patients=lambda w: PLAN.scoring.validation_histograms(w),
+        subjects=lambda w: PLAN.scoring.calibration_subjects(w),
     output:
-        rules=PLAN.path(DETECTIONS, "thresholds.json"),
-        froc=PLAN.path(DETECTIONS, "froc_thresholds.json"),
+        rules=PLAN.path(layout.THRESHOLDS),
+        froc=PLAN.path(layout.FROC_THRESHOLDS),
     log:
         log_file("find_thresholds", "{protocol}", "{variant}", "seed-{seed}"),
     benchmark:
@@ -62,10 +62,10 @@ rule find_thresholds:
         mem_mb=memory(2000),
         runtime=minutes(30),
     params:
-        rules=lambda w: PLAN.rule_records(w.protocol),
-        priors=lambda w: PLAN.priors(w.protocol),
-        healthy_cohorts=lambda w: PLAN.training_cohorts(w.protocol),
-        patient_priors=lambda w: PLAN.calibration_priors(w.protocol),
+        rules=lambda w: PLAN.scoring.rule_records(w.protocol),
+        priors=lambda w: PLAN.cohorts.priors(w.protocol),
+        healthy_cohorts=lambda w: PLAN.cohorts.healthy(w.protocol),
+        patient_priors=lambda w: PLAN.scoring.calibration_priors(w.protocol),
         code=code("find_thresholds.py"),
     script:
         "../workflow_scripts/find_thresholds.py"
@@ -73,15 +73,15 @@ rule find_thresholds:
 
 rule segment:
     input:
-        filtered=lambda w: PLAN.filtered_manifest(w),
-        index=lambda w: PLAN.pack_index(w),
-        thresholds=PLAN.path(DETECTIONS, "thresholds.json"),
-        froc=PLAN.path(DETECTIONS, "froc_thresholds.json"),
+        filtered=lambda w: PLAN.scoring.filtered(w),
+        index=lambda w: PLAN.preprocessing.index(w),
+        thresholds=PLAN.path(layout.THRESHOLDS),
+        froc=PLAN.path(layout.FROC_THRESHOLDS),
     output:
-        manifest=PLAN.path(DETECTIONS, "detected/{cohort}/{shard}.json"),
-        scores=PLAN.path(DETECTIONS, "detected/{cohort}/{shard}.tsv"),
-        froc=PLAN.path(DETECTIONS, "detected/{cohort}/{shard}-froc.tsv"),
-        components=PLAN.path(DETECTIONS, "detected/{cohort}/{shard}-components.tsv"),
+        manifest=PLAN.path(layout.DETECTED),
+        scores=PLAN.path(layout.SCORES),
+        froc=PLAN.path(layout.FROC_SCORES),
+        components=PLAN.path(layout.COMPONENTS),
     log:
         log_file("segment", "{protocol}", "{variant}", "seed-{seed}", "{cohort}", "{shard}"),
     benchmark:
@@ -92,13 +92,13 @@ rule segment:
         mem_mb=memory(3000),
         runtime=minutes(20, per_scan=1),
     params:
-        prior=lambda w: STUDY.cohorts[w.cohort].prior,
-        minimum_voxels=lambda w: STUDY.protocols[w.protocol].postprocessing["minimum_voxels"],
-        primary=lambda w: STUDY.protocols[w.protocol].rules[0].label,
+        prior=lambda w: PLAN.cohorts.prior(w.cohort),
+        minimum_voxels=lambda w: PLAN.scoring.postprocessing(w)["minimum_voxels"],
+        primary=lambda w: PLAN.scoring.primary_rule(w.protocol),
         contrast=lambda w: STUDY.protocols[w.protocol].contrasts[0],
-        lesion_labels=lambda w: PLAN.lesion_labels(w.cohort),
+        lesion_labels=lambda w: PLAN.cohorts.lesion_labels(w.cohort),
         volumes=STUDY.volumes,
-        folder=PLAN.path(DETECTIONS, "detected/{cohort}"),
+        folder=PLAN.path(layout.DETECTED_FOLDER),
         code=code("segment.py"),
     script:
         "../workflow_scripts/segment.py"

@@ -8,10 +8,10 @@ at the start of their chains is done once.
 
 rule register:
     input:
-        manifest=PLAN.path("preprocessed/{parent}/{cohort}/{shard}.json"),
-        checked=checked,
+        manifest=PLAN.path(layout.BEFORE_STEP),
+        checked=gate,
     output:
-        PLAN.path("preprocessed/{parent}+{step}/{cohort}/{shard}.json"),
+        PLAN.path(layout.AFTER_STEP),
     log:
         log_file("register", "{parent}+{step}", "{cohort}", "{shard}"),
     benchmark:
@@ -24,9 +24,9 @@ rule register:
         mem_mb=memory(2000, per_file_mb=100),
         runtime=minutes(60, per_scan=5),
     params:
-        settings=step_settings,
-        contrasts=step_contrasts,
-        context=lambda w: PLAN.cohort_context(w.cohort),
+        settings=lambda w: PLAN.preprocessing.settings(w),
+        contrasts=lambda w: PLAN.preprocessing.contrasts(w),
+        context=lambda w: PLAN.preprocessing.context(w.cohort),
         atlases=STUDY.atlases,
         on_bad_scan=STUDY.on_bad_scan,
         code=code("register.py"),
@@ -36,9 +36,9 @@ rule register:
 
 rule strip_skull:
     input:
-        manifest=PLAN.path("preprocessed/{parent}/{cohort}/{shard}.json"),
+        manifest=PLAN.path(layout.BEFORE_STEP),
     output:
-        PLAN.path("preprocessed/{parent}+{step}/{cohort}/{shard}.json"),
+        PLAN.path(layout.AFTER_STEP),
     log:
         log_file("strip_skull", "{parent}+{step}", "{cohort}", "{shard}"),
     benchmark:
@@ -51,9 +51,9 @@ rule strip_skull:
         mem_mb=memory(2000, per_file_mb=100),
         runtime=minutes(60, per_scan=5),
     params:
-        settings=step_settings,
-        contrasts=step_contrasts,
-        context=lambda w: PLAN.cohort_context(w.cohort),
+        settings=lambda w: PLAN.preprocessing.settings(w),
+        contrasts=lambda w: PLAN.preprocessing.contrasts(w),
+        context=lambda w: PLAN.preprocessing.context(w.cohort),
         atlases=STUDY.atlases,
         on_bad_scan=STUDY.on_bad_scan,
         code=code("strip_skull.py"),
@@ -63,9 +63,9 @@ rule strip_skull:
 
 rule correct_bias:
     input:
-        manifest=PLAN.path("preprocessed/{parent}/{cohort}/{shard}.json"),
+        manifest=PLAN.path(layout.BEFORE_STEP),
     output:
-        PLAN.path("preprocessed/{parent}+{step}/{cohort}/{shard}.json"),
+        PLAN.path(layout.AFTER_STEP),
     log:
         log_file("correct_bias", "{parent}+{step}", "{cohort}", "{shard}"),
     benchmark:
@@ -78,8 +78,8 @@ rule correct_bias:
         mem_mb=memory(1500, per_file_mb=50),
         runtime=minutes(30, per_scan=2),
     params:
-        settings=step_settings,
-        contrasts=step_contrasts,
+        settings=lambda w: PLAN.preprocessing.settings(w),
+        contrasts=lambda w: PLAN.preprocessing.contrasts(w),
         on_bad_scan=STUDY.on_bad_scan,
         code=code("correct_bias.py"),
     script:
@@ -88,9 +88,9 @@ rule correct_bias:
 
 rule denoise:
     input:
-        manifest=PLAN.path("preprocessed/{parent}/{cohort}/{shard}.json"),
+        manifest=PLAN.path(layout.BEFORE_STEP),
     output:
-        PLAN.path("preprocessed/{parent}+{step}/{cohort}/{shard}.json"),
+        PLAN.path(layout.AFTER_STEP),
     log:
         log_file("denoise", "{parent}+{step}", "{cohort}", "{shard}"),
     benchmark:
@@ -103,8 +103,8 @@ rule denoise:
         mem_mb=memory(1500, per_file_mb=50),
         runtime=minutes(20, per_scan=0.5),
     params:
-        settings=step_settings,
-        contrasts=step_contrasts,
+        settings=lambda w: PLAN.preprocessing.settings(w),
+        contrasts=lambda w: PLAN.preprocessing.contrasts(w),
         on_bad_scan=STUDY.on_bad_scan,
         code=code("denoise.py"),
     script:
@@ -113,9 +113,9 @@ rule denoise:
 
 rule normalise:
     input:
-        manifest=PLAN.path("preprocessed/{parent}/{cohort}/{shard}.json"),
+        manifest=PLAN.path(layout.BEFORE_STEP),
     output:
-        PLAN.path("preprocessed/{parent}+{step}/{cohort}/{shard}.json"),
+        PLAN.path(layout.AFTER_STEP),
     log:
         log_file("normalise", "{parent}+{step}", "{cohort}", "{shard}"),
     benchmark:
@@ -128,8 +128,8 @@ rule normalise:
         mem_mb=memory(1500, per_file_mb=50),
         runtime=minutes(20, per_scan=0.5),
     params:
-        settings=step_settings,
-        contrasts=step_contrasts,
+        settings=lambda w: PLAN.preprocessing.settings(w),
+        contrasts=lambda w: PLAN.preprocessing.contrasts(w),
         on_bad_scan=STUDY.on_bad_scan,
         code=code("normalise.py"),
     script:
@@ -138,10 +138,10 @@ rule normalise:
 
 rule match_histogram:
     input:
-        manifest=PLAN.path("preprocessed/{parent}/{cohort}/{shard}.json"),
-        reference=histogram_reference,
+        manifest=PLAN.path(layout.BEFORE_STEP),
+        reference=lambda w: PLAN.preprocessing.histogram_reference(w),
     output:
-        PLAN.path("preprocessed/{parent}+{step}/{cohort}/{shard}.json"),
+        PLAN.path(layout.AFTER_STEP),
     log:
         log_file("match_histogram", "{parent}+{step}", "{cohort}", "{shard}"),
     benchmark:
@@ -154,8 +154,8 @@ rule match_histogram:
         mem_mb=memory(1500, per_file_mb=50),
         runtime=minutes(20, per_scan=0.5),
     params:
-        settings=step_settings,
-        contrasts=step_contrasts,
+        settings=lambda w: PLAN.preprocessing.settings(w),
+        contrasts=lambda w: PLAN.preprocessing.contrasts(w),
         on_bad_scan=STUDY.on_bad_scan,
         code=code("match_histogram.py"),
     script:

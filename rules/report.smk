@@ -3,12 +3,11 @@
 
 rule check_quality:
     input:
-        manifests=lambda w: PLAN.prepared(PLAN.chain[w.protocol], w.cohort),
-        packs=lambda w: PLAN.packed(PLAN.chain[w.protocol], PLAN.pack[w.protocol], [w.cohort]),
-        checked=lambda w: checked(w),
+        unpack(lambda w: PLAN.preprocessing.of_protocol(w)),
+        checked=gate,
     output:
-        table=PLAN.path("quality/{protocol}/{cohort}.tsv"),
-        flagged=PLAN.path("quality/{protocol}/{cohort}.json"),
+        table=PLAN.path(layout.QUALITY_TABLE),
+        flagged=PLAN.path(layout.QUALITY),
     log:
         log_file("check_quality", "{protocol}", "{cohort}"),
     benchmark:
@@ -19,9 +18,9 @@ rule check_quality:
         mem_mb=memory(2000),
         runtime=minutes(60),
     params:
-        folder=PLAN.path("quality/{protocol}/{cohort}"),
+        folder=PLAN.path(layout.QUALITY_FOLDER),
         reference=lambda w: STUDY.protocols[w.protocol].contrasts[0],
-        lesion_labels=lambda w: PLAN.lesion_labels(w.cohort),
+        lesion_labels=lambda w: PLAN.cohorts.lesion_labels(w.cohort),
         atlases=STUDY.atlases,
         code=code("check_quality.py"),
     script:
@@ -30,11 +29,11 @@ rule check_quality:
 
 rule draw_figures:
     input:
-        metrics=PLAN.path("metrics.tsv"),
-        curves=lambda w: PLAN.curve_files(w.protocol, w.cohort),
-        filtered=lambda w: PLAN.figure_maps(w.protocol, w.cohort),
+        metrics=PLAN.path(layout.METRICS),
+        curves=lambda w: PLAN.report.curves(w),
+        filtered=lambda w: PLAN.report.maps(w),
     output:
-        PLAN.path("figures/{protocol}/{cohort}/figures.json"),
+        PLAN.path(layout.FIGURES),
     log:
         log_file("draw_figures", "{protocol}", "{cohort}"),
     benchmark:
@@ -45,9 +44,9 @@ rule draw_figures:
         mem_mb=memory(3000),
         runtime=minutes(60),
     params:
-        folder=PLAN.path("figures/{protocol}/{cohort}"),
-        lesion_labels=lambda w: PLAN.lesion_labels(w.cohort),
-        approaches=lambda w: PLAN.figure_approaches(w.protocol),
+        folder=PLAN.path(layout.FIGURES_FOLDER),
+        lesion_labels=lambda w: PLAN.cohorts.lesion_labels(w.cohort),
+        approaches=lambda w: PLAN.report.approaches(w.protocol),
         code=code("draw_figures.py"),
     script:
         "../workflow_scripts/draw_figures.py"
@@ -55,16 +54,16 @@ rule draw_figures:
 
 rule compare_approaches:
     input:
-        metrics=PLAN.path("metrics.tsv"),
-        maps=lambda w: PLAN.compared_maps(w.protocol),
-        models=lambda w: list(PLAN.compared_models(w.protocol)),
+        metrics=PLAN.path(layout.METRICS),
+        maps=lambda w: PLAN.report.compared_maps(w),
+        models=lambda w: list(PLAN.report.compared_models(w)),
     output:
-        figures=PLAN.path("study/{protocol}/figures.json"),
-        patients=PLAN.path("study/{protocol}/patients.tsv"),
-        tests=PLAN.path("study/{protocol}/tests.tsv"),
-        correlations=PLAN.path("study/{protocol}/correlations.tsv"),
-        ranks=PLAN.path("study/{protocol}/published_ranks.tsv"),
-        beside=PLAN.path("study/{protocol}/published_beside.tsv"),
+        figures=PLAN.path(layout.STUDY_FIGURES),
+        patients=PLAN.path(layout.STUDY_PATIENTS),
+        tests=PLAN.path(layout.STUDY_TESTS),
+        correlations=PLAN.path(layout.STUDY_CORRELATIONS),
+        ranks=PLAN.path(layout.STUDY_RANKS),
+        beside=PLAN.path(layout.STUDY_BESIDE),
     log:
         log_file("compare_approaches", "{protocol}"),
     benchmark:
@@ -75,13 +74,11 @@ rule compare_approaches:
         mem_mb=memory(3000),
         runtime=minutes(60),
     params:
-        folder=PLAN.path("study/{protocol}"),
-        lesion_labels=lambda w: {
-            cohort: PLAN.lesion_labels(cohort) for cohort in PLAN.evaluation_cohorts(w.protocol)
-        },
-        approaches=lambda w: PLAN.figure_approaches(w.protocol),
-        rule=lambda w: STUDY.protocols[w.protocol].rules[0].label,
-        models=lambda w: list(PLAN.compared_models(w.protocol).values()),
+        folder=PLAN.path(layout.STUDY_FOLDER),
+        lesion_labels=lambda w: PLAN.report.lesion_labels(w),
+        approaches=lambda w: PLAN.report.approaches(w.protocol),
+        rule=lambda w: PLAN.scoring.primary_rule(w.protocol),
+        models=lambda w: list(PLAN.report.compared_models(w).values()),
         published=lambda w: STUDY.protocols[w.protocol].citation,
         code=code("compare_approaches.py"),
     script:
@@ -90,9 +87,9 @@ rule compare_approaches:
 
 rule report:
     input:
-        unpack(lambda w: PLAN.report_inputs()),
+        unpack(lambda w: PLAN.report.inputs()),
     output:
-        PLAN.path("report.html"),
+        PLAN.path(layout.REPORT),
     log:
         log_file("report", "all"),
     benchmark:
@@ -103,7 +100,7 @@ rule report:
         mem_mb=memory(3000),
         runtime=minutes(30),
     params:
-        run=lambda w: PLAN.run_record(config),
+        run=lambda w: PLAN.report.run_record(config),
         results=lambda w, output: str(Path(output[0]).parent),
         code=code("report.py"),
     script:

@@ -3,10 +3,10 @@
 
 rule export_bundle:
     input:
-        unpack(lambda w: PLAN.bundle_parts(w)),
-        thresholds=PLAN.path(DETECTIONS, "thresholds.json"),
+        unpack(lambda w: PLAN.screening.parts(w)),
+        thresholds=PLAN.path(layout.THRESHOLDS),
     output:
-        PLAN.path(BUNDLE, "approach.json"),
+        PLAN.path(layout.EXPORTED),
     log:
         log_file("export_bundle", "{protocol}", "{variant}", "seed-{seed}"),
     benchmark:
@@ -17,9 +17,10 @@ rule export_bundle:
         mem_mb=memory(1000),
         runtime=minutes(10),
     params:
-        approach=lambda w: PLAN.approach_record(w.protocol, w.variant),
-        fingerprint=lambda w: PLAN.pack_fingerprint(w.protocol),
-        folder=PLAN.path(BUNDLE),
+        approach=lambda w: PLAN.screening.approach_record(w),
+        uses=lambda w: PLAN.screening.uses(w),
+        fingerprint=lambda w: PLAN.preprocessing.pack_fingerprint(w.protocol),
+        folder=PLAN.path(layout.EXPORTED_FOLDER),
         code=code("export_bundle.py"),
     script:
         "../workflow_scripts/export_bundle.py"
@@ -29,11 +30,11 @@ rule export_bundle:
 # retrain. Its digest is a parameter too, so that a new bundle screens anew.
 rule screen_scans:
     input:
-        slices=lambda w: PLAN.pack_array(w),
-        index=lambda w: PLAN.pack_index(w),
-        checked=lambda w: ancient(PLAN.path("cohorts", w.cohort, "checked.json")),
+        slices=lambda w: PLAN.preprocessing.slices(w),
+        index=lambda w: PLAN.preprocessing.index(w),
+        checked=gate,
     output:
-        PLAN.path(SCREENING, "{shard}.json"),
+        PLAN.path(layout.SCREENED),
     log:
         log_file("screen_scans", "{cohort}", "{protocol}", "{variant}", "seed-{seed}", "{shard}"),
     benchmark:
@@ -48,25 +49,25 @@ rule screen_scans:
         mem_mb=detection_memory(),
         runtime=minutes(60, per_scan=5),
     params:
-        bundle=lambda w: PLAN.screening_bundle(w),
-        bundle_digest=lambda w: PLAN.screening_bundle_digest(w),
-        prior=lambda w: STUDY.cohorts[w.cohort].prior,
+        bundle=lambda w: PLAN.screening.bundle(w),
+        bundle_digest=lambda w: PLAN.screening.bundle_digest(w),
+        prior=lambda w: PLAN.cohorts.prior(w.cohort),
         contrast=lambda w: STUDY.protocols[w.protocol].contrasts[0],
         on_bad_scan=STUDY.on_bad_scan,
-        folder=PLAN.path(SCREENING),
+        folder=PLAN.path(layout.SCREENING_FOLDER),
         device=STUDY.device,
-        code=lambda w: detector_code("screen_scans.py")(PLAN.screening_wildcards(w)),
+        code=lambda w: fingerprint("screen_scans.py", *PLAN.screening.modules(w)),
     script:
         "../workflow_scripts/screen_scans.py"
 
 
 rule screen_index:
     input:
-        results=lambda w: PLAN.screened(w.cohort),
-        checked=PLAN.path("cohorts/{cohort}/checked.json"),
+        results=lambda w: PLAN.screening.screened(w),
+        checked=PLAN.path(layout.CHECKED_SCREENED),
     output:
-        page=PLAN.path("screening/{cohort}/index.html"),
-        table=PLAN.path("screening/{cohort}/components.tsv"),
+        page=PLAN.path(layout.SCREENING_PAGE),
+        table=PLAN.path(layout.SCREENING_COMPONENTS),
     log:
         log_file("screen_index", "{cohort}"),
     benchmark:
@@ -77,7 +78,7 @@ rule screen_index:
         mem_mb=memory(1000),
         runtime=minutes(10),
     params:
-        prior=lambda w: STUDY.cohorts[w.cohort].prior,
+        prior=lambda w: PLAN.cohorts.prior(w.cohort),
         code=code("screen_index.py"),
     script:
         "../workflow_scripts/screen_index.py"

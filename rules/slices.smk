@@ -3,12 +3,12 @@
 
 rule pack_slices:
     input:
-        manifest=PLAN.path("preprocessed/{chain}/{cohort}/{shard}.json"),
+        manifest=PLAN.path(layout.PREPARED),
     output:
-        slices=PLAN.path("slices/{chain}/{pack}/{cohort}/{shard}.npy"),
-        brain=PLAN.path("slices/{chain}/{pack}/{cohort}/{shard}.brain.npy"),
-        lesion=PLAN.path("slices/{chain}/{pack}/{cohort}/{shard}.lesion.npy"),
-        index=PLAN.path("slices/{chain}/{pack}/{cohort}/{shard}.json"),
+        slices=PLAN.path(layout.SLICES),
+        brain=PLAN.path(layout.BRAIN),
+        lesion=PLAN.path(layout.LESION),
+        index=PLAN.path(layout.INDEX),
     log:
         log_file("pack_slices", "{chain}", "{pack}", "{cohort}", "{shard}"),
     benchmark:
@@ -19,9 +19,9 @@ rule pack_slices:
         mem_mb=memory(1500),
         runtime=minutes(20, per_scan=0.2),
     params:
-        contrasts=lambda w: list(PLAN.packs[w.chain, w.pack].contrasts),
-        settings=lambda w: PLAN.packs[w.chain, w.pack].slices,
-        fingerprint=lambda w: PLAN.preprocessing_fingerprint(w.chain),
+        contrasts=lambda w: PLAN.preprocessing.pack_contrasts(w),
+        settings=lambda w: PLAN.preprocessing.pack_settings(w),
+        fingerprint=lambda w: PLAN.preprocessing.fingerprint(w.chain),
         code=code("pack_slices.py"),
     script:
         "../workflow_scripts/pack_slices.py"

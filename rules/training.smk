@@ -5,13 +5,14 @@
 # that was killed is to go on where it stopped.
 rule train:
     input:
-        packs=training_packs,
-        subjects=training_subjects,
+        unpack(lambda w: PLAN.training.used_by_model(w)),
+        packs=lambda w: PLAN.training.packs(w),
+        subjects=lambda w: PLAN.training.subjects(w),
     output:
-        weights=PLAN.path(MODEL, "weights.safetensors"),
-        bundle=PLAN.path(MODEL, "bundle.json"),
-        curve=PLAN.path(MODEL, "curve.tsv"),
-        figure=multiext(PLAN.path(MODEL, "curve"), ".png", ".svg"),
+        weights=PLAN.path(layout.WEIGHTS),
+        bundle=PLAN.path(layout.BUNDLE),
+        curve=PLAN.path(layout.CURVE),
+        figure=multiext(PLAN.path(layout.CURVE_FIGURE), ".png", ".svg"),
     log:
         log_file("train", "{chain}", "{pack}", "{training}", "{model}", "seed-{seed}"),
     benchmark:
@@ -24,13 +25,17 @@ rule train:
         mem_mb=memory(4000, packs=True),
         runtime=minutes(240, per_scan=1),
     params:
-        cohorts=lambda w: PLAN.training_members(w.training)[0],
-        share=lambda w: PLAN.training_members(w.training)[1],
+        streams=lambda w: PLAN.training.streams(w),
+        share=lambda w: PLAN.training.sets[w.training].share,
         split_seed=STUDY.split["seed"],
-        family=lambda w: PLAN.model(w.model).family,
-        settings=lambda w: PLAN.model(w.model).settings,
+        inputs=lambda w: PLAN.training.inputs(w),
+        targets=lambda w: PLAN.training.targets(w),
+        neighbours=lambda w: PLAN.training.models[w.model].neighbours,
+        uses=lambda w: list(PLAN.training.models[w.model].uses),
+        family=lambda w: PLAN.training.models[w.model].family,
+        settings=lambda w: PLAN.training.models[w.model].settings,
         device=STUDY.device,
-        checkpoints=PLAN.path("checkpoints"),
-        code=lambda w: fingerprint("train.py", *model_modules(w.model)),
+        checkpoints=PLAN.path(layout.CHECKPOINTS),
+        code=lambda w: fingerprint("train.py", *PLAN.training.modules(w.model)),
     script:
         "../workflow_scripts/train.py"

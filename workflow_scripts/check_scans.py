@@ -23,7 +23,8 @@ def main(snakemake) -> None:
     manifest["excluded"] = [
         {"scan": scan, "reason": "; ".join(problems)} for scan, problems in bad.items()
     ]
-    write_json(snakemake.output.report, {"role": params.role, "reports": reports})
+    about = {"cohort": cohort, "role": params.role}
+    write_json(snakemake.output.report, {**about, "reports": reports})
     write_json(snakemake.output.manifest, manifest)
 
 

@@ -17,13 +17,23 @@ def main(snakemake) -> None:
     record["files"] = {}
     if files.get("tuned"):
         record["settings"] |= read_json(files.tuned)["settings"]
-    copies = {"weights.safetensors": "weights", "bundle.json": "model"}
-    for name, key in copies.items():
-        if files.get(key):
-            with atomic_path(folder / name) as temporary:
-                temporary.write_bytes(Path(files[key]).read_bytes())
-            record["files"][name] = file_digest(folder / name)
+    for name, source in copies(files, params.uses).items():
+        with atomic_path(folder / name) as temporary:
+            temporary.write_bytes(Path(source).read_bytes())
+        record["files"][name] = file_digest(folder / name)
     write_json(snakemake.output[0], record)
+
+
+def copies(files: Any, roles: list[str]) -> dict[str, str]:
+    """Name in the bundle -> file: the model's, and those of the models that a detector uses."""
+    found = {}
+    if files.get("weights"):
+        found = {"weights.safetensors": files.weights, "bundle.json": files.model}
+    used = files.get("used_weights", []), files.get("used_bundles", [])
+    for role, weights, bundle in zip(roles, *used):
+        found[f"uses/{role}/weights.safetensors"] = weights
+        found[f"uses/{role}/bundle.json"] = bundle
+    return found
 
 
 run(snakemake, main)

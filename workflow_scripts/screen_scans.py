@@ -14,7 +14,7 @@ from normscan.files import file_digest, read_json, write_json, write_tsv
 from normscan.postprocessing.detections import detect_components, write_volumes
 from normscan.postprocessing.filter import filter_map
 from normscan.progress import progress
-from normscan.slices.index import PackIndex, differences, load_index, open_array, stack_volume
+from normscan.slices.index import PackIndex, differences, load_index, stack_volume
 from normscan.slices.rows import RowWriter
 from normscan.training.bundle import scans_seen
 
@@ -38,22 +38,31 @@ def main(snakemake) -> None:
         )
     device = prepare_torch(params.device, snakemake.threads)
     applied = Applied(
-        record["detector"], record["settings"], record["seed"], device, index.contrasts
+        record["detector"],
+        record["settings"],
+        device,
+        **(model_files(bundle) if "bundle.json" in record["files"] else {}),
+        used={role: used_files(bundle, role) for role in record["uses"]},
     )
-    if record["files"]:
-        applied.load_model(bundle / "weights.safetensors", bundle / "bundle.json")
-        applied.refuse_other_scans(index)
+    applied.refuse_other_scans(index)
     rule, threshold = operating_point(record, params.prior, bundle)
-    excluded = left_out(snakemake, index, applied.bundle)
+    excluded = left_out(snakemake, index, applied.bundles)
     scans = [one for one in index.scans if one.scan not in excluded]
     output, post = Path(snakemake.output[0]), record["postprocessing"]
-    prior = params.prior if applied.detector.SIGNED else "none"
-    slices, volumes = open_array(files.index), {}
+    prior = params.prior if applied.signed else "none"
+    detector, volumes = applied.prepare(index.contrasts), {}
+    store = applied.store([files.index], index.contrasts) if scans else None
     with RowWriter(output, scans, index.size) as writer:
         for scan in progress(scans, "screening"):
             brain = load_brain(files.index, scan)
             rows = scan.rows_with_brain(index.min_brain_voxels)
-            found = applied.detect(slices[scan.first + rows], scan.slices_of(brain)[rows])
+            assert store is not None
+            found = detector.detect(store.scan(f"{index.cohort}/{scan.scan}"), record["seed"])
+            if found.map is None:
+                raise BundleError(
+                    f"{bundle}: scores whole slices, so that there is nothing to be marked; name "
+                    "other approaches in config.screening.approaches"
+                )
             put_detection(writer, scan, rows, replace(found, map=None))
             filtered = filter_map(
                 stack_volume(found.map, scan, rows),
@@ -98,7 +107,7 @@ def main(snakemake) -> None:
     )
 
 
-def left_out(snakemake, index: PackIndex, bundle: dict | None) -> dict[str, str]:
+def left_out(snakemake, index: PackIndex, bundles: list[dict]) -> dict[str, str]:
     """Scans not to be screened, with reasons: bad ones, and those the model was trained on.
 
     Raises
@@ -108,7 +117,9 @@ def left_out(snakemake, index: PackIndex, bundle: dict | None) -> dict[str, str]
     params, w = snakemake.params, snakemake.wildcards
     checked = read_json(snakemake.input.checked)["excluded"].get(w.cohort, {})
     contents = {one.scan: one.content for one in index.scans if one.scan not in checked}
-    seen = {} if bundle is None else scans_seen(bundle, contents)
+    seen: dict[str, str] = {}
+    for bundle in bundles:
+        seen = scans_seen(bundle, contents) | seen
     lines = [f"{scan}: {what}" for scan, what in seen.items()]
     if lines and params.on_bad_scan == "stop":
         raise BundleError(
@@ -121,6 +132,17 @@ def left_out(snakemake, index: PackIndex, bundle: dict | None) -> dict[str, str]
         LOG.warning("left out: %s", line)
     trained = f"{w.protocol}/{w.variant} was trained on it"
     return {**checked, **{scan: f"{trained}: {what}" for scan, what in seen.items()}}
+
+
+def model_files(folder: Path) -> dict[str, Path]:
+    """Weights and description of a model in a folder."""
+    return {"weights": folder / "weights.safetensors", "bundle": folder / "bundle.json"}
+
+
+def used_files(bundle: Path, role: str) -> tuple[Path, Path]:
+    """Weights and description of a further model that the detector uses."""
+    files = model_files(bundle / "uses" / role)
+    return files["weights"], files["bundle"]
 
 
 def check_bundle(folder: Path, record: dict) -> None:

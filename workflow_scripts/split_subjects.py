@@ -25,6 +25,7 @@ def main(snakemake) -> None:
         seed=params.seed,
         cohort=cohort,
         validation=params.validation,
+        training=params.training,
     )
     write_json(stored, {"seed": params.seed, "splits": {**usable, **splits}})
     rows = [

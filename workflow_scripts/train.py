@@ -1,4 +1,4 @@
-"""Train one model on the slices of healthy subjects."""
+"""Train one model on the slices of its streams."""
 
 from pathlib import Path
 
@@ -9,52 +9,64 @@ from normscan.figures.style import save_figure
 from normscan.figures.training import training_history
 from normscan.files import file_digest, value_digest, write_tsv
 from normscan.models import registry
+from normscan.models.base import TRAINING
+from normscan.models.registry import MAIN
 from normscan.slices.store import SliceStore
-from normscan.training.bundle import save_bundle
+from normscan.training.bundle import ModelFacts, load_bundle, save_bundle
 from normscan.training.checkpoint import remove_checkpoints
 from normscan.training.curve import history_table
 from normscan.training.loop import train
 
-TRAINING = ("batch_size", "max_epochs", "patience", "precision")
+VALIDATION = "validation"
 
 
 def main(snakemake) -> None:
-    params, seed = snakemake.params, int(snakemake.wildcards.seed)
+    params, files, seed = snakemake.params, snakemake.input, int(snakemake.wildcards.seed)
     device = prepare_torch(params.device, snakemake.threads)
-    tables = snakemake.input.subjects
-    scans = {
-        "train": chosen_scans(tables, "train", params.share, params.split_seed),
-        "validation": chosen_scans(tables, "validation"),
-    }
-    indices = [Path(path) for path in snakemake.input.packs]
-    stores = {split: SliceStore(indices, names) for split, names in scans.items()}
-    store = stores["train"]
-    # Checkpoints are found again by what determines this training, and by nothing else.
-    data = [scans, [file_digest(path) for path in indices]]
-    key = value_digest([params.code, params.family, params.settings, seed, data, str(device)])
-    checkpoints = Path(params.checkpoints, key)
-    model = registry.load(params.family).build(
-        contrasts=len(store.contrasts), size=store.size, seed=seed, **params.settings
+    chosen = scans_of_streams(files.subjects, params)
+    stores = slices_of_streams(files.packs, chosen, params)
+    used_weights = files.get("used_weights", [])
+    pairs = zip(params.uses, used_weights, files.get("used_bundles", []))
+    used = {role: load_bundle(Path(one), Path(other), device) for role, one, other in pairs}
+    store, validation = stores.pop(MAIN), stores.pop(VALIDATION)
+    facts = ModelFacts(
+        params.family,
+        params.settings,
+        store.view.inputs,
+        store.view.targets,
+        store.size,
+        store.view.neighbours,
+        {role: ModelFacts.from_json(description) for role, (_, description) in used.items()},
     )
+    # Checkpoints are found again by what determines this training, and by nothing else.
+    read = [file_digest(path) for path in [*files.packs, *used_weights]]
+    key = value_digest(
+        [params.code, facts.to_json(), seed, chosen, params.streams, read, str(device)]
+    )
+    checkpoints = Path(params.checkpoints, key)
+    model = facts.build(seed, {role: one for role, (one, _) in used.items()})
     history = train(
         model,
         store,
-        stores["validation"],
+        validation,
+        others=stores,
         seed=seed,
         device=device,
         checkpoint=checkpoints,
         **{name: params.settings[name] for name in TRAINING if name in params.settings},
     )
+    scans = {"train": dict(store.contents), VALIDATION: validation.contents}
+    for other in stores.values():
+        scans["train"] |= other.contents
+    for role, (_, description) in used.items():
+        scans |= {f"{split}, {role}": one for split, one in description["scans"].items()}
     save_bundle(
         Path(snakemake.output.weights),
         Path(snakemake.output.bundle),
         model,
-        family=params.family,
-        settings=params.settings,
-        contrasts=store.contrasts,
-        size=store.size,
+        facts,
         fingerprint=store.fingerprint,
-        scans={split: one.contents for split, one in stores.items()},
+        scans=scans,
         seed=seed,
         history=history,
     )
@@ -63,6 +75,41 @@ def main(snakemake) -> None:
     stem = Path(snakemake.output.figure[0]).with_suffix("")
     save_figure(training_history(table, history, title=params.family.upper()), stem)
     remove_checkpoints(checkpoints)
+
+
+def scans_of_streams(subjects: list[str], params) -> dict[str, list[str]]:
+    """Scans of each stream, of the main one a share of the subjects; and the held-out ones."""
+    found = {
+        name: chosen_scans(
+            subjects,
+            "train",
+            stream["cohorts"],
+            share=params.share if name == MAIN else 100,
+            seed=params.split_seed,
+        )
+        for name, stream in params.streams.items()
+    }
+    held_out = chosen_scans(subjects, VALIDATION, params.streams[MAIN]["cohorts"])
+    return found | {VALIDATION: held_out}
+
+
+def slices_of_streams(
+    packs: list[str], chosen: dict[str, list[str]], params
+) -> dict[str, SliceStore]:
+    """Slices of each stream and of the held-out scans, as the model sees them."""
+    layers = registry.describe(params.family)["layers"]
+    return {
+        name: SliceStore(
+            packs,
+            scans,
+            slices=params.streams[MAIN if name == VALIDATION else name]["slices"],
+            inputs=params.inputs,
+            targets=params.targets,
+            neighbours=params.neighbours,
+            layers=layers,
+        )
+        for name, scans in chosen.items()
+    }
 
 
 run(snakemake, main)

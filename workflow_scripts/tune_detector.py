@@ -1,28 +1,30 @@
 """Find the detector settings that are ``auto`` on healthy validation scans (no labels used)."""
 
-from pathlib import Path
-
 from job import run
 from normscan.cohorts.subjects import chosen_scans
 from normscan.compute.devices import prepare_torch
-from normscan.detectors.applied import Applied
+from normscan.detectors.applied import Applied, used_files
+from normscan.detectors.base import Tunes
 from normscan.files import write_json
-from normscan.slices.store import SliceStore
+from normscan.slices.index import load_index
 
 
 def main(snakemake) -> None:
-    params = snakemake.params
+    params, files = snakemake.params, snakemake.input
     device = prepare_torch(params.device, snakemake.threads)
-    seed = int(snakemake.wildcards.seed)
-    applied = Applied(params.detector, params.settings, seed, device)
-    applied.load_model(Path(snakemake.input.weights), Path(snakemake.input.bundle))
-    healthy = SliceStore(
-        [Path(path) for path in snakemake.input.packs],
-        chosen_scans(snakemake.input.subjects, "validation"),
+    applied = Applied(
+        params.detector,
+        params.settings,
+        device,
+        weights=files.weights,
+        bundle=files.bundle,
+        used=used_files(files, params.uses),
     )
-    settings, record = applied.detector.tune(
-        applied.model, healthy, seed=seed, device=device, **params.settings
-    )
+    contrasts = load_index(files.packs[0]).contrasts
+    healthy = applied.store(files.packs, contrasts, chosen_scans(files.subjects, "validation"))
+    detector = applied.prepare(contrasts)
+    assert isinstance(detector, Tunes)
+    settings, record = detector.tune(healthy)
     write_json(snakemake.output.tuned, {"settings": settings, **record})
 
 

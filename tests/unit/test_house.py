@@ -80,7 +80,7 @@ def test_the_library_knows_nothing_of_snakemake():
 
 def test_planning_imports_nothing_heavy():
     code = (
-        "import sys; import normscan.workflow.inputs; "
+        "import sys; import normscan.workflow.plan; "
         "heavy = {'torch', 'ants', 'scipy', 'SimpleITK', 'matplotlib', 'pandas', 'nibabel'}; "
         "print(sorted(heavy & set(sys.modules)))"
     )

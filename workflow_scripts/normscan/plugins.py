@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from normscan.allowed import in_words, is_allowed
 from normscan.errors import ConfigError
 
 
@@ -47,14 +48,16 @@ def _literals(path: Path, mtime: int, size: int) -> dict[str, Any]:
 
 
 def complete_settings(
-    given: dict[str, Any], defaults: dict[str, Any], where: str
+    given: dict[str, Any], defaults: dict[str, Any], allowed: dict[str, Any], where: str
 ) -> tuple[dict[str, Any], list[str]]:
-    """``defaults`` overwritten by ``given``, and the problems of what was given.
+    """``defaults`` overwritten by ``given``, and every problem of the result.
 
     Parameters
     ----------
     given : settings as written by the user.
-    defaults : every known setting with its default; a default of None accepts any type.
+    defaults : every known setting with its default; a default of None accepts None.
+    allowed : setting -> words and ranges as of :mod:`normscan.allowed`; what has no entry is
+        checked for its type only.
     where : the configuration key that problems are reported under.
 
     Returns
@@ -62,19 +65,29 @@ def complete_settings(
     settings, problems : problems name the key, what was found and what is allowed.
     """
     problems = []
-    for key, value in given.items():
+    for key in given:
         if key not in defaults:
             hint = _nearest(key, defaults)
-            allowed = ", ".join(sorted(defaults)) or "no settings"
-            problems.append(f"{where}.{key}: unknown key{hint}; allowed: {allowed}")
-        elif not _same_kind(value, defaults[key]):
-            kind = type(defaults[key]).__name__
-            problems.append(
-                f"{where}.{key}: found {value!r}; must be of type {kind} like the default "
-                f"{defaults[key]!r}"
-            )
-    known = {key: value for key, value in given.items() if key in defaults}
-    return {**defaults, **known}, problems
+            names = ", ".join(sorted(defaults)) or "no settings"
+            problems.append(f"{where}.{key}: unknown key{hint}; allowed: {names}")
+    settings = {**defaults, **{key: given[key] for key in given if key in defaults}}
+    for key, value in settings.items():
+        problem = _problem(value, defaults[key], allowed.get(key))
+        if problem:
+            default = "" if key in given else " (the default)"
+            problems.append(f"{where}.{key}: found {value!r}{default}{problem}")
+    return settings, problems
+
+
+def _problem(value: Any, default: Any, allowed: str | list | None) -> str:
+    """What is wrong with a value of a setting, to go after "found"; empty when nothing is."""
+    if value is None and default is None:
+        return ""
+    if allowed is not None and not is_allowed(value, allowed):
+        return in_words(value, allowed)
+    if not _same_kind(value, default):
+        return f"; must be of type {type(default).__name__} like the default {default!r}"
+    return ""
 
 
 def require_known(name: str, known: Iterable[str], what: str, where: str) -> None:

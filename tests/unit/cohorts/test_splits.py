@@ -10,10 +10,20 @@ from normscan.errors import CohortError, ConfigError
 LABELS = [f"{number:03d}" for number in range(60)]
 
 
-def split(subjects, role="healthy", previous=None, seed=0, cohort="c", validation=0.2):
+def split(subjects, role="healthy", previous=None, seed=0, cohort="c", validation=0.2, training=0):
     return assign_splits(
-        subjects, role, previous or {}, seed=seed, cohort=cohort, validation=validation
+        subjects,
+        role,
+        previous or {},
+        seed=seed,
+        cohort=cohort,
+        validation=validation,
+        training=training,
     )
+
+
+def patients(subjects, previous=None, **settings):
+    return split(subjects, "patients", previous, **{"validation": 3, "training": 0.5, **settings})
 
 
 def count(splits, name):
@@ -143,6 +153,67 @@ def test_a_side_that_stored_splits_left_empty(gone, needed):
 def test_neither_share_nor_number(validation):
     with pytest.raises(ConfigError, match=f"validation: found {validation:g}"):
         split(LABELS, validation=validation)
+
+
+@pytest.mark.parametrize(
+    ("subjects", "validation", "training", "expected"),
+    [(23, 3, 0.5, 10), (24, 3, 0.5, 11), (10, 0.2, 0.25, 2), (10, 0, 4, 4), (10, 3, 0.01, 1)],
+)
+def test_patients_train_by_share_of_what_validation_leaves_or_by_number(
+    subjects, validation, training, expected
+):
+    found = patients(LABELS[:subjects], validation=validation, training=training)
+    assert count(found, "train") == expected
+    plain = patients(LABELS[:subjects], validation=validation, training=0)
+    assert count(found, "validation") == count(plain, "validation")
+    assert count(found, "test") == count(plain, "test") - expected
+
+
+def test_asking_patients_to_train_moves_them_only_from_test_to_train():
+    before = patients(LABELS, training=0)
+    for stored in ({}, before):
+        after = patients(LABELS, stored)
+        moved = {(before[one], after[one]) for one in LABELS if before[one] != after[one]}
+        assert moved == {("test", "train")}
+    # And back when no protocol asks any more; the same are drawn when one does again.
+    again = patients(LABELS, after, training=0)
+    assert again == before
+    assert patients(LABELS, again) == after
+
+
+@pytest.mark.parametrize("trial", range(10))
+def test_no_patient_changes_sides_when_patients_come_and_go(trial):
+    rng = random.Random(trial)
+    present = set(rng.sample(LABELS, 30))
+    stored = patients(sorted(present))
+    for _ in range(30):
+        moving = rng.choice(LABELS)
+        present = (
+            present - {moving} if moving in present and len(present) > 25 else {*present, moving}
+        )
+        found = patients(sorted(present), stored)
+        assert all(found[label] == stored[label] for label in found if label in stored)
+        stored |= found
+
+
+def test_new_patients_fill_training_only_below_its_number():
+    stored = patients(LABELS[:20], training=5)
+    assert count(patients(LABELS[:30], stored, training=5), "train") == 5
+    more = patients(LABELS[:30], stored, training=8)
+    assert sum(more[one] == "train" for one in LABELS[20:30]) == 3
+    assert all(more[one] == stored[one] for one in LABELS[:20])
+
+
+def test_only_patients_are_asked_to_train():
+    assert split(LABELS, training=0.5) == split(LABELS)
+    assert set(split(LABELS, "unlabelled", training=0.5).values()) == {"screen"}
+
+
+def test_one_patient_is_left_to_test():
+    with pytest.raises(CohortError, match="5 usable .* 3 training subject.* 'test'"):
+        patients(LABELS[:5], validation=2, training=3)
+    with pytest.raises(ConfigError, match="training: found 1.5"):
+        patients(LABELS, training=1.5)
 
 
 def test_smaller_subsets_are_contained_in_larger_ones():

@@ -1,9 +1,19 @@
 """Small models with what detectors need, simple enough to know the right answer."""
 
+import numpy as np
 import torch
 from torch import nn
 
+from normscan.detectors import registry
+from normscan.slices.batch import Batch
+
 CPU = torch.device("cpu")
+
+
+def detect(name, model, slices, brain, *, seed=0, contrasts=("FLAIR",), **settings):
+    """What a detector, prepared with these settings, says of one scan."""
+    ready = registry.prepare(name, model, device=CPU, contrasts=contrasts, **settings)
+    return ready.detect(Batch.of(slices, layers={"brain": brain.astype(np.int16)}), seed)
 
 
 class Linear(nn.Module):
@@ -71,11 +81,10 @@ class Convolutional(nn.Module):
         return self.layers(slices)
 
     def encode(self, slices):
-        raise NotImplementedError
+        return slices
 
-    def sample_reconstructions(self, slices, generator):
-        shift = torch.randn(len(slices), 1, 1, 1, generator=generator)
-        return self.layers(slices) + shift
+    def decode_sample(self, code, generator):
+        return self.layers(code) + torch.randn(len(code), 1, 1, 1, generator=generator)
 
     def elbo_loss(self, slices):
         return (slices - self.layers(slices)).abs().flatten(1).sum(dim=1)

@@ -5,10 +5,10 @@ import copy
 import numpy as np
 import pytest
 import torch
-from fake_models import CPU, Convolutional, Linear
+from fake_models import Convolutional, Linear, detect
 
 from normscan.detectors import registry
-from normscan.models import ae, vae
+from normscan.models import registry as models
 
 SETTINGS = {
     "restoration": {"steps": 4, "tv_weight": 0.7},
@@ -19,9 +19,9 @@ BATCHED = [name for name in registry.names() if "batch_size" in registry.describ
 MODELS = {
     "linear": Linear,
     "convolutional": Convolutional,
-    "ae": lambda: ae.build(1, 16),
-    "vae": lambda: vae.build(1, 16),
-    "vae_spatial": lambda: vae.build(1, 16, bottleneck="spatial", latent=4),
+    "ae": lambda: models.build("ae", (1, 1, 16)),
+    "vae": lambda: models.build("vae", (1, 1, 16)),
+    "vae_spatial": lambda: models.build("vae", (1, 1, 16), bottleneck="spatial", latent=4),
 }
 SIZES = {"linear": 4}
 PAIRS = [
@@ -38,16 +38,8 @@ def scan(model: str, count: int = 7):
     return slices, slices[:, 0] > 0.1
 
 
-def run(detector, model, slices, brain, seed=0, **settings):
-    return registry.load(detector).detect(
-        model,
-        slices,
-        brain,
-        seed=seed,
-        device=CPU,
-        contrasts=["FLAIR"],
-        **{**SETTINGS.get(detector, {}), **settings},
-    )
+def run(detector, model, slices, brain, **settings):
+    return detect(detector, model, slices, brain, **{**SETTINGS.get(detector, {}), **settings})
 
 
 def assert_equal_but_for_rounding(found, expected):
@@ -186,11 +178,10 @@ class Twice(torch.nn.Module):
         return torch.cat([self.model.reconstruct(one) for one in self.apart(slices)], dim=1)
 
     def encode(self, slices):
-        raise NotImplementedError
+        return self.model.encode(slices[:, :1])
 
-    def sample_reconstructions(self, slices, generator):
-        sampled = self.model.sample_reconstructions(slices[:, :1], generator)
-        return torch.cat([sampled, sampled], dim=1)
+    def decode_sample(self, code, generator):
+        return self.model.decode_sample(code, generator).repeat(1, 2, 1, 1)
 
     def elbo_loss(self, slices):
         return sum(self.model.elbo_loss(one) for one in self.apart(slices))

@@ -22,7 +22,7 @@ def test_description_agrees_with_the_module(name):
     assert described["settings"] == module.SETTINGS
     assert described["signed"] is module.SIGNED
     assert described["residual"] is module.RESIDUAL
-    assert callable(module.detect)
+    assert callable(module.prepare)
 
 
 def test_describing_imports_no_torch():

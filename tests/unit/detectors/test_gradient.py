@@ -3,15 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from fake_models import CPU
+from fake_models import detect
 
-from normscan.detectors import gradient
-from normscan.models import context_vae
+from normscan.models import registry
 
 
 @pytest.fixture
 def model():
-    return context_vae.build(1, 16, latent=8, seed=3).eval()
+    return registry.build("context_vae", (1, 1, 16), latent=8, seed=3).eval()
 
 
 @pytest.fixture
@@ -32,7 +31,7 @@ def by_hand(model, inputs):
 
 def run(model, inputs, **settings):
     brain = np.ones(inputs[:, 0].shape, bool)
-    return gradient.detect(model, inputs, brain, seed=0, device=CPU, **settings)
+    return detect("gradient", model, inputs, brain, **settings)
 
 
 def test_the_magnitude_weights_the_residual(model, inputs):

@@ -5,9 +5,8 @@ import threading
 import numpy as np
 import pytest
 import torch
-from fake_models import CPU
+from fake_models import CPU, detect
 
-from normscan.detectors import reconstruction
 from normscan.detectors.inference import (
     batches,
     count_batches,
@@ -15,6 +14,7 @@ from normscan.detectors.inference import (
     for_inference,
     signed_score,
 )
+from normscan.slices.batch import Batch
 
 
 def test_score_is_the_mean_absolute_residual_with_the_sign_of_the_mean():
@@ -25,7 +25,7 @@ def test_score_is_the_mean_absolute_residual_with_the_sign_of_the_mean():
 
 
 def test_reconstruction_is_the_posterior_mean(linear, slices, brain):
-    found = reconstruction.detect(linear, slices, brain, seed=0, device=CPU)
+    found = detect("reconstruction", linear, slices, brain)
     weight = linear.weight.detach().double().numpy()
     flat = slices.reshape(len(slices), -1).astype(float)
     code = np.linalg.solve(weight.T @ weight + np.eye(3), weight.T @ flat.T)
@@ -35,9 +35,14 @@ def test_reconstruction_is_the_posterior_mean(linear, slices, brain):
 
 
 def test_every_slice_is_in_one_batch(slices):
-    parts = list(batches(slices, 3, CPU))
-    assert len(parts) == count_batches(slices, 3) == 3
-    np.testing.assert_array_equal(np.concatenate([part.numpy() for _, part in parts]), slices)
+    scan = Batch.of(slices, layers={"brain": slices[:, 0] > 0})
+    parts = list(batches(scan, 3, CPU))
+    assert len(parts) == count_batches(scan, 3) == 3
+    assert all(part.targets is part.slices for _, part in parts)
+    for name, expected in (("slices", slices), ("layers", slices[:, 0] > 0)):
+        found = [getattr(part, name) for _, part in parts]
+        found = [one["brain"] if name == "layers" else one for one in found]
+        np.testing.assert_array_equal(torch.cat(found), expected)
     assert [(where.start, where.stop) for where, _ in parts] == [(0, 3), (3, 6), (6, 7)]
 
 
@@ -66,9 +71,9 @@ def test_batches_are_computed_in_order_whatever_the_number_of_threads(
 
     def compute(where, batch):
         seen.add((threading.get_ident(), torch.get_num_threads()))
-        return where.start, batch.sum(dim=(1, 2, 3)).numpy()
+        return where.start, batch.slices.sum(dim=(1, 2, 3)).numpy()
 
-    found = list(each_batch(compute, slices, 2, CPU))
+    found = list(each_batch(compute, Batch.of(slices), 2, CPU))
     assert [(where.start, result[0]) for where, result in found] == [(n, n) for n in (0, 2, 4, 6)]
     sums = np.concatenate([result[1] for _, result in found])
     np.testing.assert_allclose(sums, slices.sum(axis=(1, 2, 3)), rtol=1e-5)
@@ -86,5 +91,5 @@ def test_a_fault_in_one_of_the_batches_is_told(slices, with_threads):
             raise ValueError("slice 4")
 
     with pytest.raises(ValueError, match="slice 4"):
-        list(each_batch(compute, slices, 2, CPU))
+        list(each_batch(compute, Batch.of(slices), 2, CPU))
     assert torch.get_num_threads() == 2

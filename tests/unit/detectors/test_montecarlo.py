@@ -5,16 +5,16 @@ import copy
 import numpy as np
 import pytest
 import torch
-from fake_models import CPU
+from fake_models import detect
 from scipy.stats import foldnorm
 
-from normscan.detectors import montecarlo, reconstruction
+from normscan.detectors import montecarlo
 from normscan.errors import ConfigError
-from normscan.models import ae
+from normscan.models import registry
 
 
-def run(model, slices, brain, seed=0, **settings):
-    return montecarlo.detect(model, slices, brain, seed=seed, device=CPU, **settings)
+def run(model, slices, brain, **settings):
+    return detect("montecarlo", model, slices, brain, **settings)
 
 
 def test_means_converge_to_their_expectations(linear, slices, brain):
@@ -66,7 +66,7 @@ def test_seeds_and_slices_have_their_own_numbers(linear, brain):
 def autoencoder():
     """An AE, slices and their brain."""
     slices = np.random.default_rng(0).random((2, 1, 16, 16), dtype=np.float32)
-    return ae.build(1, 16, latent=8), slices, np.ones((2, 16, 16), bool)
+    return registry.build("ae", (1, 1, 16), latent=8), slices, np.ones((2, 16, 16), bool)
 
 
 def test_an_ae_is_sampled_about_its_own_reconstruction(autoencoder):
@@ -85,7 +85,7 @@ def test_an_ae_is_sampled_about_its_own_reconstruction(autoencoder):
 
 
 def test_with_hardly_any_dropout_a_bayesian_ae_is_the_ae(autoencoder):
-    plain = reconstruction.detect(*autoencoder, seed=0, device=CPU)
+    plain = detect("reconstruction", *autoencoder)
     found = run(*autoencoder, samples=3, dropout=1e-9)
     np.testing.assert_allclose(found.map, plain.map, atol=1e-6)
     assert np.abs(run(*autoencoder, samples=3).map - plain.map).max() > 1e-4
@@ -102,7 +102,7 @@ def test_the_rate_is_the_trained_one_unless_given(autoencoder):
 @pytest.mark.parametrize("settings", [{"dropout": 0.0}, {"bottleneck": "spatial"}])
 def test_model_without_anything_random_is_refused(autoencoder, settings):
     with pytest.raises(ConfigError, match="dropout"):
-        run(ae.build(1, 16, **settings), *autoencoder[1:])
+        run(registry.build("ae", (1, 1, 16), **settings), *autoencoder[1:])
 
 
 @pytest.mark.parametrize("rate", [0, 1.0, -0.1, True, "some"])

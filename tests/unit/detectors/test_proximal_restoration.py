@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from fake_models import CPU
+from fake_models import CPU, detect
 from torch import nn
 
-from normscan.detectors import proximal_restoration
 from normscan.detectors.inference import for_inference
-from normscan.detectors.proximal_restoration import SETTINGS, descend, tune
+from normscan.detectors.proximal_restoration import SETTINGS, descend
+from normscan.detectors.registry import prepare
 from normscan.detectors.restoration import descend as plain_descend
 from normscan.detectors.restoration import objective
 from normscan.detectors.variation import (
@@ -18,7 +18,8 @@ from normscan.detectors.variation import (
     total_variation,
 )
 from normscan.errors import ConfigError
-from normscan.models import vae
+from normscan.models import registry
+from normscan.slices.batch import Batch
 
 NAMES = ("time", "long_step", "short_step", "most_evaluations", "inner_steps")
 STEPS = {name: SETTINGS[name] for name in NAMES}
@@ -211,7 +212,7 @@ class Broken(Anchored):
 def test_what_cannot_be_descended_is_no_result(kind, slices, brain):
     model = kind(torch.zeros(1, *slices.shape[2:]))
     with pytest.raises(ConfigError, match="slices 0 to .* diverged; choose smaller steps"):
-        proximal_restoration.detect(model, slices, brain, seed=0, device=CPU, tv_weight=0)
+        detect("proximal_restoration", model, slices, brain, tv_weight=0)
     assert model.computed <= 14 * len(slices)
 
 
@@ -240,7 +241,7 @@ def test_momentum_goes_no_further_than_the_time(time):
 @pytest.mark.parametrize("weight", [0.0, 0.3, 1.8])
 def test_the_objective_is_not_above_that_of_the_published_loop(weight):
     torch.manual_seed(0)
-    model = for_inference(vae.build(1, 16, latent=8, seed=1), CPU)
+    model = for_inference(registry.build("vae", (1, 1, 16), latent=8, seed=1), CPU)
     inputs = torch.rand(4, 1, 16, 16)
     plain = plain_descend(model, inputs, tv_weight=weight, steps=500, step_size=1e-3)
     # Equal times; steps of noise under an untrained network hardly jitter.
@@ -254,7 +255,7 @@ def test_the_objective_is_not_above_that_of_the_published_loop(weight):
 
 def test_slices_do_not_influence_each_other():
     inputs = torch.rand(5, 1, 16, 16)
-    model = for_inference(vae.build(1, 16, latent=8, seed=1), CPU)
+    model = for_inference(registry.build("vae", (1, 1, 16), latent=8, seed=1), CPU)
     together = descend(model, inputs, tv_weight=0.2, **STEPS)
     alone = torch.cat([descend(model, one[None], tv_weight=0.2, **STEPS) for one in inputs])
     torch.testing.assert_close(together, alone, atol=1e-3, rtol=0)
@@ -268,12 +269,19 @@ class Store:
         return len(self.slices)
 
     def batch(self, numbers):
-        return self.slices[numbers]
+        return Batch.of(self.slices[numbers])
 
 
 def test_the_weight_is_tuned_with_this_solver(linear, slices):
     candidates = [0.0, 0.3, 5.0]
-    settings, record = tune(linear, Store(slices), seed=0, device=CPU, tv_candidates=candidates)
+    ready = prepare(
+        "proximal_restoration",
+        linear,
+        device=CPU,
+        contrasts=["FLAIR"],
+        tv_candidates=candidates,
+    )
+    settings, record = ready.tune(Store(slices))
     table, changes = record["table"][:3], []
     for weight in candidates:
         restored = descend(
@@ -297,6 +305,4 @@ def test_the_weight_is_tuned_with_this_solver(linear, slices):
 )
 def test_settings_are_checked(linear, slices, brain, settings, message):
     with pytest.raises(ConfigError, match=message):
-        proximal_restoration.detect(
-            linear, slices, brain, seed=0, device=CPU, **{"tv_weight": 1, **settings}
-        )
+        detect("proximal_restoration", linear, slices, brain, **{"tv_weight": 1, **settings})

@@ -5,19 +5,21 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from fake_models import CPU, Linear
+from fake_models import CPU, Linear, detect
 
 from normscan.detectors import restoration
 from normscan.detectors.inference import elbo_and_gradient, for_inference
-from normscan.detectors.restoration import descend, objective, tune
+from normscan.detectors.registry import prepare
+from normscan.detectors.restoration import descend, objective
 from normscan.detectors.restoring import PUBLISHED, Criterion, choose_tv_weight, published_weight
 from normscan.detectors.variation import total_variation, variation_gradient
 from normscan.errors import ConfigError
-from normscan.models import vae
+from normscan.models import registry
+from normscan.slices.batch import Batch
 
 
 def run(model, slices, brain, **settings):
-    return restoration.detect(model, slices, brain, seed=0, device=CPU, **settings)
+    return detect("restoration", model, slices, brain, **settings)
 
 
 def test_steps_on_a_quadratic_are_powers_of_a_matrix(linear, slices, brain):
@@ -44,7 +46,7 @@ def test_first_step_follows_the_published_defaults(linear, slices, brain):
     [
         (Linear(16), 1.3, 1e-6, 1e-6),
         # The real network's outputs are float32, and its loss has kinks.
-        (vae.build(1, 16), 0.0, 1e-4, 2e-2),
+        (registry.build("vae", (1, 1, 16)), 0.0, 1e-4, 2e-2),
     ],
     ids=["linear", "vae"],
 )
@@ -65,7 +67,7 @@ def test_gradient_agrees_with_finite_differences(model, weight, width, tolerance
 
 def test_batches_give_what_each_slice_gives_alone():
     """Against a loop over slices that keeps the parameters' gradients and the batch norms."""
-    model = vae.build(1, 16).eval()
+    model = registry.build("vae", (1, 1, 16)).eval()
     inputs = torch.from_numpy(np.random.default_rng(0).random((5, 1, 16, 16), np.float32))
     ready = for_inference(model, CPU)
     together = descend(ready, inputs, tv_weight=0.4, steps=10, step_size=2e-3)
@@ -124,7 +126,9 @@ def test_candidate_with_the_smallest_change_is_chosen(linear, slices, brain):
     candidates = [0.0, 0.05, 0.3, 3.0]
     chosen = {"steps": 100, "step_size": 1e-2}
     solve = partial(descend, **chosen)
-    weight, record = choose_tv_weight(linear, slices, candidates, solve, device=CPU)
+    weight, record = choose_tv_weight(
+        linear, Batch.of(slices), candidates, solve, device=CPU, size=16
+    )
     table = record["table"]
     expected = [
         np.abs(run(linear, slices, brain, tv_weight=one, **chosen).map).mean() for one in candidates
@@ -148,7 +152,7 @@ def test_divergence_is_an_error_that_names_the_step(slices, brain):
         run(Exploding(), slices, brain, tv_weight=0, steps=30, step_size=2.0)
     solve = partial(descend, steps=30, step_size=2.0)
     with pytest.raises(ConfigError, match="diverges for every one of tv_candidates.*step_size"):
-        choose_tv_weight(Exploding(), slices, [0, 1], solve, device=CPU)
+        choose_tv_weight(Exploding(), Batch.of(slices), [0, 1], solve, device=CPU, size=16)
 
 
 def choose(change, candidates):
@@ -157,8 +161,8 @@ def choose(change, candidates):
     def fake(model, inputs, *, tv_weight):
         return inputs + change(tv_weight)
 
-    slices = np.zeros((1, 1, 158, 198), np.float32)
-    weight, record = choose_tv_weight(Linear(), slices, candidates, fake, device=CPU)
+    slices = Batch.of(np.zeros((1, 1, 158, 198), np.float32))
+    weight, record = choose_tv_weight(Linear(), slices, candidates, fake, device=CPU, size=16)
     return weight, record, [row["tv_weight"] for row in record["table"]]
 
 
@@ -247,10 +251,11 @@ def test_another_criterion_can_be_put_in():
     slices = np.zeros((3, 1, 4, 4), np.float32)
     weight, record = choose_tv_weight(
         Linear(),
-        slices,
+        Batch.of(slices),
         [0.5, 1, 2, 3],
         fake,
         device=CPU,
+        size=16,
         criterion=Criterion("blob_left", blob_left),
     )
     assert (weight, record["how"], record["criterion"]) == (2, "interior minimum", "blob_left")
@@ -268,19 +273,24 @@ class Store:
 
     def batch(self, numbers):
         self.numbers = list(numbers)
-        return self.slices[numbers]
+        return Batch.of(self.slices[numbers])
+
+
+def tune(model, store, settings):
+    ready = prepare("restoration", model, device=CPU, contrasts=["FLAIR"], **settings)
+    return ready.tune(store)
 
 
 def test_tuning_takes_slices_from_all_over_the_store(linear):
     slices = np.random.default_rng(0).random((50, 1, 4, 4), np.float32)
     store = Store(slices)
     chosen = {"tv_slices": 5, "tv_candidates": [0.0, 0.2], "steps": 10, "tv_weight": "auto"}
-    settings, record = tune(linear, store, seed=0, device=CPU, **chosen)
+    settings, record = tune(linear, store, chosen)
     assert store.numbers == [0, 12, 24, 37, 49]
     least = min(record["table"], key=lambda row: row["mean_change"])["tv_weight"]
     chosen_here = least if record["how"] == "interior minimum" else published_weight((4, 4))
     assert settings == {"tv_weight": chosen_here}
-    tune(linear, store, seed=0, device=CPU, **{**chosen, "tv_slices": 500})
+    tune(linear, store, {**chosen, "tv_slices": 500})
     assert store.numbers == list(range(50))
 
 
@@ -301,6 +311,6 @@ def test_settings_are_checked(linear, slices, brain, settings, message):
 
 def test_candidates_are_checked(linear, slices):
     with pytest.raises(ConfigError, match="tv_candidates: found none"):
-        choose_tv_weight(linear, slices, [], descend, device=CPU)
+        choose_tv_weight(linear, Batch.of(slices), [], descend, device=CPU, size=16)
     with pytest.raises(ConfigError, match="tv_candidates: found -1"):
-        choose_tv_weight(linear, slices, [1, -1], descend, device=CPU)
+        choose_tv_weight(linear, Batch.of(slices), [1, -1], descend, device=CPU, size=16)

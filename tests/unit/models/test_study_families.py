@@ -11,10 +11,11 @@ from normscan.models.base import Updates
 from normscan.models.parts.adversarial import critic_losses, gradient_penalty
 from normscan.models.parts.gaussian import kl_to_standard
 from normscan.models.parts.masking import paint_squares
+from normscan.slices.batch import Batch
 
 
 def made(family, **settings):
-    return registry.load(family).build(1, 16, **{"latent": 8, **settings}).eval()
+    return registry.build(family, (1, 1, 16), **{"latent": 8, **settings}).eval()
 
 
 @pytest.fixture
@@ -62,19 +63,19 @@ def test_no_square_is_larger_than_allowed():
 def test_a_context_ae_is_compared_with_the_slice_before_painting(slices):
     model = made("context_ae")
     torch.manual_seed(3)
-    loss = model.losses(slices)["loss"]
+    loss = model.losses(Batch.of(slices))["loss"]
     torch.manual_seed(3)
     painted = paint_squares(slices, 3, 0.5)
     torch.testing.assert_close(loss, errors(slices, model.reconstruct(painted)).mean())
-    assert made("context_ae", squares=1, largest_square=0.0).losses(slices)["loss"] > 0
+    assert made("context_ae", squares=1, largest_square=0.0).losses(Batch.of(slices))["loss"] > 0
 
 
 def test_a_context_vae_adds_the_branch_without_divergence(slices):
     model = made("context_vae", context_weight=2.0)
     torch.manual_seed(3)
-    found = model.losses(slices)
+    found = model.losses(Batch.of(slices))
     torch.manual_seed(3)
-    plain = type(model).__mro__[1].losses(model, slices)
+    plain = type(model).__mro__[1].losses(model, Batch.of(slices))
     painted = paint_squares(slices, 3, 0.5)
     context = errors(slices, model.reconstruct(painted)).mean()
     torch.testing.assert_close(found["loss"], plain["loss"] + 2 * context)
@@ -85,7 +86,7 @@ def test_a_context_vae_adds_the_branch_without_divergence(slices):
 
 def test_a_constrained_ae_compares_codes(slices):
     model = made("constrained_ae", code_weight=3.0)
-    found = model.losses(slices)
+    found = model.losses(Batch.of(slices))
     code = model.encoder(slices)[0]
     expected = model.decoder(code)
     distance = (model.encoder(expected)[0] - code).square().sum(dim=1).mean()
@@ -228,10 +229,10 @@ def test_phases_of_fanogan_change_their_own_parts_only(slices):
         before = {name: weights(part) for name, part in parts.items()}
         update = Updates(model.optimisers(phase))
         model.training_mode(phase)
-        model.training_step(phase, slices, update)
+        model.training_step(phase, Batch.of(slices), update)
         assert {name for name, part in parts.items() if changed(part, before[name])} == moving
-    assert model.validation_loss("gan", slices) is None
-    assert model.validation_loss("encoder", slices).shape == (5,)
+    assert model.validation_loss("gan", Batch.of(slices)) is None
+    assert model.validation_loss("encoder", Batch.of(slices)).shape == (5,)
     assert model.limits("gan") == {"max_steps": 20000} and model.limits("encoder") == {}
     with pytest.raises(ConfigError, match="gan_steps: found 0"):
         made("fanogan", gan_steps=0)
@@ -256,7 +257,7 @@ def test_generators_step_after_some_steps_of_the_critic(slices, family, critic):
     update.optimisers["generator"].step = lambda: (stepped.append(update.step), step())
     model.training_mode(critic)
     for update.step in range(7):
-        losses = model.training_step(critic, slices, update)
+        losses = model.training_step(critic, Batch.of(slices), update)
         assert {"critic", "wasserstein", "penalty"} <= set(losses)
     assert stepped == [2, 5]
 
@@ -270,7 +271,7 @@ def test_codes_of_a_constrained_aae_become_normal():
     far = model.encoder(slices)[0].mean().item()
     model.training_mode("main")
     for update.step in range(50):
-        losses = model.training_step("main", slices, update)
+        losses = model.training_step("main", Batch.of(slices), update)
     near = model.encoder(slices)[0].mean().item()
     assert far > 2 and abs(near) < 1
     assert {"loss", "reconstruction", "code", "critic"} <= set(losses)

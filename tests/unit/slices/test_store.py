@@ -5,9 +5,10 @@ import pytest
 import torch
 from made_scans import manifest, write_scan
 
-from normscan.errors import NormscanError
-from normscan.slices.batches import DeviceSlices, epoch_batches, epoch_order
-from normscan.slices.index import open_layer
+from normscan.errors import ConfigError, NormscanError
+from normscan.files import write_json
+from normscan.slices.batches import DeviceSlices, endless_numbers, epoch_batches, epoch_order
+from normscan.slices.index import PackIndex, ScanEntry, open_layer
 from normscan.slices.pack import pack_shard
 from normscan.slices.store import SliceStore
 
@@ -48,7 +49,9 @@ def test_all_slices_in_order(packs):
     store = SliceStore(packs)
     expected = everything(packs)
     assert len(store) == len(expected)
-    np.testing.assert_array_equal(np.concatenate(list(store.batches(7))), expected)
+    np.testing.assert_array_equal(
+        np.concatenate([batch.slices for batch in store.batches(7)]), expected
+    )
     assert (store.size, store.contrasts) == (16, ["FLAIR"])
     assert store.nbytes == expected.nbytes
     assert store.scans == [
@@ -62,8 +65,8 @@ def test_batches_across_packs_keep_the_order_asked_for(packs):
     store = SliceStore(packs)
     numbers = np.random.default_rng(0).permutation(len(store))[:23]
     found = store.batch(numbers)
-    assert found.dtype == np.float32
-    np.testing.assert_array_equal(found, everything(packs)[numbers])
+    assert found.slices.dtype == np.float32 and found.targets is found.slices
+    np.testing.assert_array_equal(found.slices, everything(packs)[numbers])
 
 
 def test_only_chosen_scans_are_there(packs):
@@ -74,8 +77,8 @@ def test_only_chosen_scans_are_there(packs):
         start, length = whole.ranges[name]
         assert length == count
         np.testing.assert_array_equal(
-            store.batch(np.arange(first, first + count)),
-            whole.batch(np.arange(start, start + length)),
+            store.batch(np.arange(first, first + count)).slices,
+            whole.batch(np.arange(start, start + length)).slices,
         )
 
 
@@ -85,7 +88,8 @@ def test_only_slices_with_enough_brain_are_there(packs, tmp_path):
     enough = brain.sum(axis=(1, 2)) >= 60
     assert 0 < enough.sum() < len(enough) == len(SliceStore(packs))
     store = SliceStore(some)
-    np.testing.assert_array_equal(store.batch(np.arange(len(store))), everything(some)[enough])
+    found = store.batch(np.arange(len(store))).slices
+    np.testing.assert_array_equal(found, everything(some)[enough])
 
 
 def test_scans_that_no_pack_has_are_named(packs):
@@ -130,10 +134,135 @@ def test_slices_reach_the_device_unchanged(packs, resident):
     assert slices.resident == resident
     numbers = np.array([5, 0, 11])
     batch = slices(numbers)
-    assert batch.is_contiguous(memory_format=torch.channels_last)
-    np.testing.assert_array_equal(batch, store.batch(numbers))
-    np.testing.assert_array_equal(torch.cat(list(slices.in_order(9))), everything(packs))
+    assert batch.slices.is_contiguous(memory_format=torch.channels_last)
+    assert batch.targets is batch.slices
+    np.testing.assert_array_equal(batch.slices, store.batch(numbers).slices)
+    np.testing.assert_array_equal(batch.position, store.batch(numbers).position)
+    found = torch.cat([part.slices for part in slices.in_order(9)])
+    np.testing.assert_array_equal(found, everything(packs))
 
 
 def test_slices_stream_on_the_cpu(packs):
     assert not DeviceSlices(SliceStore(packs)).resident
+
+
+# What is seen of a pack
+
+
+@pytest.fixture(scope="module")
+def two_contrasts(tmp_path_factory):
+    """A pack of two scans with two contrasts and lesions, some slices with hardly any brain."""
+    folder = tmp_path_factory.mktemp("contrasts")
+    random = np.random.default_rng(0)
+    depth, z = 9, [1, 2, 3, 5, 6]
+    shape = (2 * len(z), 2, 8, 8)
+    array = random.random(shape, np.float32)
+    brain = np.zeros((len(array), 8, 8), np.uint8)
+    lesion = np.zeros((len(array), 8, 8), np.int16)
+    for row in range(len(array)):
+        brain[row].flat[: row % len(z) + 1] = 1
+    lesion[[1, 7], 2, 2] = 300
+    path = folder / "00.json"
+    np.save(path.with_suffix(".npy"), array)
+    np.save(path.with_suffix(".brain.npy"), brain)
+    np.save(path.with_suffix(".lesion.npy"), lesion)
+    entries = []
+    for number in range(2):
+        own = slice(number * len(z), (number + 1) * len(z))
+        entries.append(
+            ScanEntry(
+                scan=f"sub-{number}",
+                subject=str(number),
+                session="",
+                first=own.start,
+                count=len(z),
+                z=z,
+                shape=(8, 8, depth),
+                affine=np.eye(4).tolist(),
+                brain_voxels=brain[own].sum((1, 2)).tolist(),
+                lesion_voxels=(lesion[own] > 0).sum((1, 2)).tolist(),
+            )
+        )
+    settings = {"slices": {"min_brain_voxels": 2}}
+    index = PackIndex("a", "00", 8, ["T1w", "FLAIR"], [], "", settings, {}, entries)
+    write_json(path, index.to_json())
+    return path, array, brain, lesion
+
+
+def test_slices_with_hardly_any_brain_are_left_out(two_contrasts):
+    path, array, *_ = two_contrasts
+    store = SliceStore([path])
+    used = [1, 2, 3, 4, 6, 7, 8, 9]
+    np.testing.assert_array_equal(store.batch(np.arange(len(store))).slices, array[used])
+    assert store.rows("a/sub-1").tolist() == [6, 7, 8, 9]
+
+
+def test_slices_with_lesions_can_be_left_out(two_contrasts):
+    path, array, *_ = two_contrasts
+    store = SliceStore([path], slices="lesion_free")
+    assert store.ranges == {"a/sub-0": (0, 3), "a/sub-1": (3, 3)}
+    found = store.batch(np.arange(len(store))).slices
+    np.testing.assert_array_equal(found, array[[2, 3, 4, 6, 8, 9]])
+
+
+def test_inputs_and_targets_are_contrasts_by_name(two_contrasts):
+    path, array, *_ = two_contrasts
+    store = SliceStore([path], inputs=["FLAIR"], targets=["T1w", "FLAIR"])
+    batch = store.scan("a/sub-0")
+    np.testing.assert_array_equal(batch.slices, array[1:5, 1:])
+    np.testing.assert_array_equal(batch.targets, array[1:5])
+    turned = SliceStore([path], inputs=["FLAIR", "T1w"], targets=["FLAIR", "T1w"]).scan("a/sub-0")
+    np.testing.assert_array_equal(turned.slices, array[1:5, ::-1])
+    assert turned.targets is turned.slices
+    with pytest.raises(ConfigError, match="targets: found 'T2w', but the slices hold T1w, FLAIR"):
+        SliceStore([path], targets=["T2w"])
+
+
+def test_layers_and_positions_come_with_the_slices(two_contrasts):
+    path, _, brain, lesion = two_contrasts
+    batch = SliceStore([path], layers=["lesion", "brain"]).scan("a/sub-1")
+    np.testing.assert_array_equal(batch.layers["brain"], brain[6:])
+    np.testing.assert_array_equal(batch.layers["lesion"], lesion[6:])
+    assert batch.layers["lesion"].max() == 300
+    np.testing.assert_allclose(batch.position, np.array([2, 3, 5, 6]) / 8)
+    with pytest.raises(NormscanError, match="tissue"):
+        SliceStore([path], layers=["tissue"])
+
+
+def test_neighbours_are_further_channels_of_the_inputs(two_contrasts):
+    path, array, *_ = two_contrasts
+    store = SliceStore([path], neighbours=1, targets=["FLAIR"])
+    assert store.view.shape(8) == (6, 1, 8)
+    batch = store.scan("a/sub-1")
+    # Rows 6 to 9 lie at z = 2, 3, 5, 6; 5 at z = 1 has too little brain to be looked at itself.
+    around = [(5, 6, 7), (6, 7, None), (None, 8, 9), (8, 9, None)]
+    for found, target, rows in zip(batch.slices, batch.targets, around):
+        expected = [np.zeros((2, 8, 8)) if row is None else array[row] for row in rows]
+        np.testing.assert_array_equal(found, np.concatenate(expected))
+        np.testing.assert_array_equal(target, array[rows[1], 1:])
+
+
+@pytest.mark.parametrize("resident", [False, True])
+def test_everything_reaches_the_device(two_contrasts, resident):
+    path, *_ = two_contrasts
+    store = SliceStore([path], neighbours=1, inputs=["FLAIR"], targets=["T1w"], layers=["lesion"])
+    numbers = np.array([7, 0, 3])
+    found, expected = DeviceSlices(store, "cpu", resident)(numbers), store.batch(numbers)
+    np.testing.assert_array_equal(found.slices, expected.slices)
+    np.testing.assert_array_equal(found.targets, expected.targets)
+    np.testing.assert_array_equal(found.layers["lesion"], expected.layers["lesion"])
+    np.testing.assert_array_equal(found.position, expected.position)
+    assert store.nbytes == 8 * 64 * (4 * (3 + 1) + 2)
+
+
+@pytest.mark.parametrize("count", [1, 3, 7, 50])
+def test_an_endless_order_brings_every_slice_equally_often(count):
+    whole = endless_numbers(count, 0, 4 * count, 5)
+    for start in range(0, 4 * count, count):
+        np.testing.assert_array_equal(np.sort(whole[start : start + count]), np.arange(count))
+    for start, length in ((0, 2), (count - 1, 3), (2 * count + 1, count)):
+        expected = np.resize(whole, 5 * count) if start + length > 4 * count else whole
+        np.testing.assert_array_equal(
+            endless_numbers(count, start, length, 5)[: 4 * count - start],
+            expected[start : start + length][: 4 * count - start],
+        )

@@ -33,7 +33,7 @@ def train_slowly(family: str, folder: Path | None, wait: float) -> str:
     if family == "adversarial":
         model = build_adversarial(1, 16)
     else:
-        model = registry.load(family).build(1, 16, latent=8)
+        model = registry.build(family, (1, 1, 16), latent=8)
     store = SlowStore(20)
     store.wait = wait
     options = {"batch_size": 5, "max_epochs": 4, "checkpoint_steps": 3}

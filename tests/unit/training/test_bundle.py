@@ -1,7 +1,6 @@
 """Bundles: what is written comes back; what is broken or does not fit is refused."""
 
 import json
-import types
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from toys import MadeStore, build_adversarial, build_estimator
 from normscan.errors import BundleError
 from normscan.files import file_digest
 from normscan.models import registry
-from normscan.training.bundle import check_fit, load_bundle, save_bundle, scans_seen
+from normscan.training.bundle import ModelFacts, check_fit, load_bundle, save_bundle, scans_seen
 from normscan.training.loop import train
 
 FINGERPRINT = {
@@ -33,16 +32,13 @@ def write(folder, family="vae", model=None, settings=None):
     settings = (
         {**registry.describe("vae")["settings"], "latent": 8} if settings is None else settings
     )
-    model = model or registry.load(family).build(1, 16, **settings)
+    model = model or registry.build(family, (1, 1, 16), **settings)
     history = train(model, MadeStore(), MadeStore(6), seed=0, batch_size=5, max_epochs=2)
     files = folder / "weights.safetensors", folder / "bundle.json"
     save_bundle(
         *files,
         model,
-        family=family,
-        settings=settings,
-        contrasts=["FLAIR"],
-        size=16,
+        ModelFacts(family, settings, ("FLAIR",), ("FLAIR",), 16),
         fingerprint=FINGERPRINT,
         scans=SCANS,
         seed=0,
@@ -75,14 +71,26 @@ def test_equal_trainings_give_equal_bytes(tmp_path):
 @pytest.mark.parametrize("kind", ["adversarial", "estimator"])
 def test_every_kind_of_model_has_bundles(tmp_path, monkeypatch, kind):
     build = build_adversarial if kind == "adversarial" else build_estimator
-    described = {"capabilities": {"reconstruct"}, "by_dropout": set(), "settings": {}}
-    monkeypatch.setattr(registry, "load", lambda family: types.SimpleNamespace(build=build))
-    monkeypatch.setattr(registry, "describe", lambda family: described)
+    monkeypatch.setattr(registry, "build", lambda family, shape, **rest: build(1, 16))
+    monkeypatch.setattr(registry, "capabilities", lambda family, settings: {"reconstruct"})
     model, files = write(tmp_path, kind, build(1, 16), {})
     loaded, _ = load_bundle(*files)
     slices = torch.from_numpy(MadeStore(4, seed=3).slices)
     with torch.no_grad():
         assert torch.equal(loaded.reconstruct(slices), model.reconstruct(slices))
+
+
+def test_a_header_of_any_length_is_read(tmp_path):
+    """Of 128 bytes, the file begins like a pickle."""
+    _, files = write(tmp_path)
+    tensors = load_file(files[0])
+    starts = set()
+    for length in range(0, 264, 8):
+        save_file(tensors, files[0], metadata={"note": "n" * length})
+        change(files[1], weights=file_digest(files[0]))
+        load_bundle(*files)
+        starts.add(files[0].read_bytes()[:1])
+    assert b"\x80" in starts
 
 
 def change(description, **values):
@@ -141,7 +149,7 @@ def break_weights(files, kind):
         ("no json", "bundle.json: not a JSON file"),
         ("lacks key", "bundle.json: .*lacks family"),
         ("other format", "format 99"),
-        ("older format", "format 1; .* what a model was trained on; train the model again"),
+        ("older format", "format 1; .* inputs and targets; train the model again"),
         ("unknown family", "unknown model family 'vea' .did you mean 'vae'"),
         ("unknown setting", "cannot build the model: network: unknown network 'other'"),
     ],

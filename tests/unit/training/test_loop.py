@@ -7,17 +7,18 @@ from toys import MadeStore, MeanSlice, build_adversarial
 
 from normscan.errors import ConfigError, TrainingError
 from normscan.models import registry
-from normscan.models.base import NeuralModel, Updates, adam
+from normscan.models.base import BaseModel, Updates, adam
+from normscan.slices.batch import Batch, SliceShape
 from normscan.training.curve import best_epochs, history_table
 from normscan.training.loop import train
 from normscan.training.stopping import SETTLING_STEPS, EarlyStopping
 
 
-class Scripted(NeuralModel):
+class Scripted(BaseModel):
     """Its validation losses are written down beforehand."""
 
     def __init__(self, losses, steps_before=SETTLING_STEPS):
-        super().__init__(1, 16)
+        super().__init__(SliceShape(1, 1, 16))
         self.weight = torch.nn.Parameter(torch.zeros(1))
         self.script = losses
         self.seen = 0
@@ -75,7 +76,7 @@ def test_early_stopping_waits_for_the_first_steps():
 
 @pytest.mark.parametrize("family", ["ae", "vae"])
 def test_models_learn(family):
-    model = registry.load(family).build(1, 16, latent=8, learning_rate=3e-3)
+    model = registry.build(family, (1, 1, 16), latent=8, learning_rate=3e-3)
     options = {"seed": 0, "batch_size": 16, "max_epochs": 25}
     history = train(model, MadeStore(64), MadeStore(16, seed=5), **options)
     assert min(row["validation"] for row in history) < 0.4 * history[0]["validation"]
@@ -87,7 +88,7 @@ def test_models_learn(family):
 
 def test_equal_seeds_give_equal_weights_and_other_seeds_others():
     def weights(seed):
-        model = registry.load("vae").build(1, 16, seed=seed, latent=8)
+        model = registry.build("vae", (1, 1, 16), seed=seed, latent=8)
         train(model, MadeStore(), MadeStore(6), seed=seed, batch_size=5, max_epochs=2)
         return torch.cat([one.flatten().float() for one in model.state_dict().values()])
 
@@ -100,14 +101,14 @@ def test_equal_seeds_give_equal_weights_and_other_seeds_others():
 
 def test_history_is_the_mean_over_slices():
     settings = {"latent": 8, "learning_rate": 0.0, "dropout": 0.0}
-    model = registry.load("ae").build(1, 16, **settings)
+    model = registry.build("ae", (1, 1, 16), **settings)
     store = MadeStore(10)
     with torch.no_grad():
         model.eval()
-    train_mode = registry.load("ae").build(1, 16, **settings).train()
+    train_mode = registry.build("ae", (1, 1, 16), **settings).train()
     history = train(model, store, MadeStore(6, seed=1), seed=0, batch_size=10, max_epochs=1)
     with torch.no_grad():
-        losses = train_mode.losses(torch.from_numpy(store.slices))
+        losses = train_mode.losses(Batch.of(torch.from_numpy(store.slices)))
         held_out = torch.from_numpy(MadeStore(6, seed=1).slices)
         error = (model.reconstruct(held_out) - held_out).abs().mean()
     assert history[0]["loss"] == pytest.approx(losses["loss"].item(), rel=1e-5)
@@ -171,7 +172,7 @@ def test_a_phase_that_nothing_would_end_is_refused():
 
 @pytest.mark.parametrize("share", [0.1, 1.0])
 def test_fanogan_learns_as_long_on_few_subjects_as_on_all(share):
-    model = registry.load("fanogan").build(1, 16, latent=4, gan_steps=12)
+    model = registry.build("fanogan", (1, 1, 16), latent=4, gan_steps=12)
     steps = {"gan": [], "encoder": []}
     step = model.training_step
 
@@ -250,28 +251,30 @@ def test_every_slice_is_seen_once_in_an_epoch_and_augmented():
 
     class Watching(Scripted):
         def losses(self, batch):
-            seen.append(batch.clone())
+            seen.append(batch.slices.clone())
             return super().losses(batch)
 
     store = MadeStore(11, size=8)
-    options = {"seed": 0, "batch_size": 4, "max_epochs": 1, "augment": lambda batch: batch + 1}
+    options = {"seed": 0, "batch_size": 4, "max_epochs": 1}
+    options["augment"] = lambda batch: Batch.of(batch.slices + 1)
     train(Watching([1.0]), store, MadeStore(1, size=8), **options)
     found = np.sort(torch.cat(seen).numpy().sum(axis=(1, 2, 3)))
     np.testing.assert_allclose(found, np.sort((store.slices + 1).sum(axis=(1, 2, 3))), rtol=1e-6)
 
 
 def test_half_precision_learns_too():
-    model = registry.load("vae").build(1, 16, latent=8, learning_rate=3e-3)
+    model = registry.build("vae", (1, 1, 16), latent=8, learning_rate=3e-3)
     options = {"seed": 0, "batch_size": 16, "max_epochs": 10, "precision": "bfloat16"}
     history = train(model, MadeStore(48), MadeStore(8, seed=5), **options)
     assert history[-1]["reconstruction"] < 0.6 * history[0]["reconstruction"]
     assert all(value.dtype != torch.bfloat16 for value in model.state_dict().values())
 
 
-def test_an_estimator_has_a_history_of_one_row():
-    model = MeanSlice()
+def test_what_is_only_fitted_has_a_history_of_one_row():
+    model = MeanSlice(1, 16)
     (row,) = train(model, MadeStore(), MadeStore(6), seed=0)
-    assert row["phase"] == "fit" and row["best"] and row["spread"] > 0
+    assert row["phase"] == "main" and row["best"] and row["spread"] > 0
+    assert row["validation"] is None and len(model.chosen) == 10
     assert history_table([row])["epoch"].tolist() == [1]
 
 

@@ -24,7 +24,7 @@ HERE = Path(__file__).parent
 def build(family):
     if family == "adversarial":
         return build_adversarial(1, 16)
-    return registry.load(family).build(1, 16, seed=1, latent=8, learning_rate=1e-3)
+    return registry.build(family, (1, 1, 16), seed=1, latent=8, learning_rate=1e-3)
 
 
 def run(model, store, folder, **options):
@@ -182,12 +182,12 @@ def test_files_of_others_stay_beside_checkpoints(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["notes.json"]
 
 
-def test_an_estimator_is_fitted_once(tmp_path):
-    first, store = MeanSlice(), MadeStore()
+def test_what_is_only_fitted_is_fitted_once(tmp_path):
+    first, store = MeanSlice(1, 16), MadeStore()
     history = run(first, store, tmp_path)
-    again, unread = MeanSlice(), MadeStore()
+    again, unread = MeanSlice(1, 16), MadeStore()
     assert run(again, unread, tmp_path) == history
     assert store.read > 0 and unread.read == 0
-    for name, value in first.state().items():
-        assert torch.equal(value, again.state()[name])
+    for name, value in first.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name])
     assert load_checkpoint(tmp_path, "something else") is None

@@ -8,7 +8,8 @@ from torch import nn
 from torch.nn import functional
 
 from normscan.compute.devices import seeded
-from normscan.models.base import Estimator, NeuralModel, adam
+from normscan.models.base import BaseModel, adam, l1_error
+from normscan.slices.batch import Batch, SliceShape, View
 
 
 class MadeStore:
@@ -22,13 +23,14 @@ class MadeStore:
         self.slices = (level * (x**2 + y**2 < radius**2)).astype(np.float32)
         self.contrasts, self.size, self.fingerprint = list(contrasts), size, {"made": True}
         self.nbytes, self.read = self.slices.nbytes, 0
+        self.view = View.of(self.contrasts)
 
     def __len__(self):
         return len(self.slices)
 
     def batch(self, numbers):
         self.read += 1
-        return self.slices[numbers]
+        return Batch.of(self.slices[numbers])
 
     def batches(self, size):
         for start in range(0, len(self), size):
@@ -52,13 +54,13 @@ class BreakingStore(MadeStore):
         return super().batch(numbers)
 
 
-class Adversarial(NeuralModel):
+class Adversarial(BaseModel):
     """f-AnoGAN in small: a WGAN with gradient penalty, then an encoder for the frozen generator."""
 
     phases = ("gan", "encoder")
 
     def __init__(self, contrasts, size, learning_rate=1e-3, critic_steps=3):
-        super().__init__(contrasts, size)
+        super().__init__(SliceShape(contrasts, contrasts, size))
         pixels = contrasts * size**2
         shape = (contrasts, size, size)
         self.learning_rate, self.critic_steps = learning_rate, critic_steps
@@ -89,7 +91,7 @@ class Adversarial(NeuralModel):
         return {"max_steps": 10} if phase == "gan" else {}
 
     def start_phase(self, phase, batches):
-        self.average = torch.cat(list(batches())).mean(dim=0)
+        self.average = torch.cat([batch.slices for batch in batches()]).mean(dim=0)
 
     def finish_phase(self, phase, batches):
         self.finished += 1
@@ -101,6 +103,7 @@ class Adversarial(NeuralModel):
             self.critic.eval()
 
     def training_step(self, phase, batch, update):
+        batch = batch.slices
         if phase == "encoder":
             return self.encoder_step(batch, update)
         fake = self.generator(torch.randn(len(batch), 4, device=batch.device))
@@ -129,32 +132,30 @@ class Adversarial(NeuralModel):
         return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
 
     def validation_loss(self, phase, batch):
-        return None if phase == "gan" else super().validation_loss(phase, batch)
+        return None if phase == "gan" else l1_error(self, batch)
 
     def reconstruct(self, slices):
         return self.generator(self.encoder(slices)) + 0 * self.average
 
 
-class MeanSlice(Estimator):
-    """Remembers the mean and the spread of all slices."""
+class MeanSlice(BaseModel):
+    """Remembers the mean of half of all slices, and how many those are: it is fitted at once."""
 
-    def __init__(self):
-        self.mean = self.spread = None
+    FITTED = frozenset({"chosen"})
 
-    def fit(self, store, generator):
-        slices = torch.cat([torch.from_numpy(batch) for batch in store.batches(7)])
-        chosen = torch.randperm(len(slices), generator=generator)[: len(slices) // 2]
-        self.load_state({"mean": slices[chosen].mean(0), "spread": slices[chosen].std(0)})
-        return {"spread": float(self.spread.mean())}
+    def __init__(self, contrasts, size):
+        super().__init__(SliceShape(contrasts, contrasts, size))
+        self.register_buffer("mean", torch.zeros(contrasts, size, size))
+        self.register_buffer("chosen", torch.zeros(0, dtype=torch.int64))
 
-    def state(self):
-        return {"mean": self.mean, "spread": self.spread}
+    def limits(self, phase):
+        return {"max_epochs": 0}
 
-    def load_state(self, state):
-        if state["mean"].shape != state["spread"].shape:
-            raise ValueError("mean and spread have other shapes")
-        self.mean = state["mean"].to(self.device)
-        self.spread = state["spread"].to(self.device)
+    def finish_phase(self, phase, batches):
+        slices = torch.cat([batch.slices for batch in batches()])
+        self.chosen = torch.randperm(len(slices))[: len(slices) // 2]
+        self.mean = slices[self.chosen].mean(0)
+        return {"spread": float(slices[self.chosen].std())}
 
     def reconstruct(self, slices):
         return self.mean.expand_as(slices)
@@ -167,5 +168,5 @@ def build_adversarial(contrasts, size, seed=0, **settings):
 
 
 def build_estimator(contrasts, size, seed=0, **settings):
-    """The toy estimator."""
-    return MeanSlice()
+    """The toy that is fitted."""
+    return MeanSlice(contrasts, size)

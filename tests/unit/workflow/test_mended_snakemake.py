@@ -9,16 +9,16 @@ from snakemake.scheduling.job_scheduler import JobRateLimiter, JobScheduler
 from snakemake.settings.types import MaxJobsPerTimespan
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
+import mended_snakemake
 import warm_snakemake
-from normscan.workflow.fingerprint import SCRIPTS
-from normscan.workflow.mended_snakemake import look_as_often_as_told, wait_once
+from mended_snakemake import look_as_often_as_told, wait_once
 
 MEND = f"""
 import sys
-sys.path.insert(0, {str(SCRIPTS)!r})
+sys.path.insert(0, {os.path.dirname(mended_snakemake.__file__)!r})
 from snakemake.dag import DAG
 from snakemake.scheduling.job_scheduler import JobScheduler
-from normscan.workflow.mended_snakemake import respect_ancient, wait_once
+from mended_snakemake import respect_ancient, wait_once
 respect_ancient(DAG)
 wait_once(JobScheduler)
 """
@@ -90,7 +90,7 @@ def test_the_scheduler_looks_again_once_when_its_rate_limit_kept_jobs_back(
         def start(self):
             started.append(self)
 
-    monkeypatch.setattr("normscan.workflow.mended_snakemake.threading.Timer", Timer)
+    monkeypatch.setattr("mended_snakemake.threading.Timer", Timer)
     wait_once(Scheduler)
     scheduler = Scheduler()
     scheduler._open_jobs = Lock()

@@ -72,11 +72,12 @@ def test_bayesian_approaches_need_no_training_of_their_own(name):
     )
     plan = Plan(study)
     folders = {
-        one.name: plan.model_folder(name, one.name, 0) for one in protocol.approaches.values()
+        one.name: plan.detection.model_folder(name, one.name, 0)
+        for one in protocol.approaches.values()
     }
     assert folders["bayesian_ae"] == folders["ae"] and folders["bayesian_vae"] == folders["vae"]
-    assert len(set(folders.values())) == len({*protocol.models, "none"}) == 12
-    maps = {plan.map_folder(name, one, 0) for one in ("ae", "bayesian_ae")}
+    assert len(set(folders.values())) == len({*protocol.models, ""}) == 12
+    maps = {plan.detection.map_folder(name, one, 0) for one in ("ae", "bayesian_ae")}
     assert len(maps) == 2
 
 
@@ -108,6 +109,14 @@ def test_parts_of_the_study_share_its_models_and_preprocessing(name):
         ),
         (("models", "ae", "dropout"), 0, ["bayesian_ae.model", "models.ae.dropout is 0"]),
         (("models", "ae", "dropout"), 1.0, ["models.ae.dropout: found 1.0"]),
+        (("models", "vae", "learning_rate"), 0, ["models.vae.learning_rate: found 0", "above 0"]),
+        (("models", "vae", "precision"), "half", ["models.vae.precision: found 'half'"]),
+        (("approaches", "intensity", "direction"), "birght", ["did you mean 'bright'"]),
+        (("contrasts",), ["T1w"], ["approaches.intensity.contrast: found 'FLAIR' (the default)"]),
+        (("approaches", "vae_restoration", "steps"), -1, ["vae_restoration.steps: found -1"]),
+        (("slices", "size"), 4, ["slices.size: found 4; must be a number of at least 8"]),
+        (("threshold_rules",), [{"healthy_fpr": {"rate": 2}}], ["healthy_fpr.rate: found 2"]),
+        (("preprocessing",), [{"register": {"resolution": 20}}], ["register.resolution"]),
         (("models", "ae_spatial", "dropout"), 0.1, ["models.ae_spatial.dropout", "no dropout"]),
         (
             ("approaches", "bayesian_vae", "dropout"),

@@ -1,7 +1,6 @@
 """What the checks of all cohorts and of one screened cohort share: one list, then stop or go on."""
 
 import logging
-from pathlib import Path
 
 from normscan.cohorts.duplicates import Reports
 from normscan.errors import NormscanError
@@ -16,7 +15,7 @@ def read_reports(paths: list[str]) -> tuple[Reports, dict[str, str]]:
     roles = {}
     for path in paths:
         content = read_json(path)
-        cohort = Path(path).parent.name
+        cohort = content["cohort"]
         roles[cohort] = content["role"]
         reports.setdefault(cohort, []).extend(content["reports"])
     return reports, roles

@@ -24,7 +24,7 @@ def planned_scans(
     folder : where its BIDS folder will be.
     """
     complete, problems = complete_settings(
-        settings, literals(SETTINGS_FILE)["SETTINGS"], "simulation"
+        settings, literals(SETTINGS_FILE)["SETTINGS"], {}, "simulation"
     )
     if problems:
         return [], problems

@@ -2,52 +2,89 @@
 
 A detector is one file of this room with literal constants that the workflow reads (``NEEDS``: the
 capabilities of a model it cannot do without; ``SETTINGS``: every setting with its default;
-``SIGNED``; ``RESIDUAL``; ``NEEDED_FOR``, if there are such: settings that a model must be able to
-do something for when they are given) and a function, called once per scan::
+``ALLOWED``: the values that they may have; ``SIGNED``; ``RESIDUAL``; ``NEEDED_FOR``, if there are
+such: settings that a model must be able to do something for when they are given; ``LAYERS``, if it
+reads others than ``brain``; ``USES``: role -> capabilities of further models; ``LEVELS``, if it
+scores slices) and a function, called once in a job::
 
-    detect(model, slices, brain, *, seed, device, contrasts=(), **settings) -> Detection
+    prepare(model, *, device, contrasts, **settings) -> Detector
 
-``slices`` is float32 (n, contrasts, height, width), an array or a memory map; ``brain`` is bool
-(n, height, width); ``contrasts`` names the channels. A map depends on its own slice only (the
-intensity detector's on its own scan), not on the other slices of a batch; random numbers follow
-from the seed and the slice's number in its scan. The model that is passed stays as it was.
+``model`` is trained (None where ``NEEDS`` is empty) and stays as it was; ``contrasts`` names the
+channels of the targets; all settings are given. A detector with ``USES`` also takes ``uses``, the
+further models by role. The :class:`Detector` that comes out is asked once per scan.
 
 ``SIGNED`` says whether the map's sign tells brighter from darker than expected. ``RESIDUAL`` says
-whether its absolute value is that of input minus reconstruction (or its mean over several), in
+whether its absolute value is that of targets minus reconstruction (or its mean over several), in
 units of intensity: only of such maps the mean over voxels is an L1 reconstruction error.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from normscan.errors import ConfigError
+from normscan.slices.batch import Batch
+
+if TYPE_CHECKING:
+    from normscan.slices.store import SliceStore
+
+BRAIN = "brain"
 
 
 @dataclass(frozen=True)
 class Detection:
-    """What was found in the slices of one scan.
+    """What a detector says of the slices of one scan: a map, or a score per slice, or both.
 
     Attributes
     ----------
     map : float32 (n, height, width); the absolute value is the anomaly score, the sign that of
-        input minus expectation. None: the detector scores whole slices only.
-    reconstruction : float32 (n, contrasts, height, width), what was expected; None: nothing.
-    scores : (n,), one score per slice, finite, of any sign, high means anomalous; None: no such.
+        targets minus expectation. None: nothing is said of pixels.
+    reconstruction : float32 (n, targets, height, width), what was expected; None: nothing.
+    scores : float32 (n,), high = anomalous; None: nothing is said of slices as wholes.
     """
 
-    map: np.ndarray | None
+    map: np.ndarray | None = None
     reconstruction: np.ndarray | None = None
     scores: np.ndarray | None = None
 
 
-def empty_arrays(slices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+@runtime_checkable
+class Detector(Protocol):
+    """A detector that is ready for any number of scans."""
+
+    def detect(self, scan: Batch[np.ndarray], seed: int) -> Detection:
+        """What is abnormal in a scan.
+
+        Parameters
+        ----------
+        scan : all slices of ONE scan, with the detector's layers. A map depends on its own slice
+            only (the intensity detector's on its own scan), not on the other slices of a batch.
+        seed : random numbers follow from it and the slice's number in its scan.
+        """
+        ...
+
+
+@runtime_checkable
+class Tunes(Protocol):
+    """A detector with settings that are found on healthy scans, without labels."""
+
+    def tune(self, healthy: SliceStore) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Settings that were ``auto``, and a record of how they were found.
+
+        Parameters
+        ----------
+        healthy : slices of healthy validation scans.
+        """
+        ...
+
+
+def empty_arrays(scan: Batch[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Map and reconstruction of a :class:`Detection`, to be filled batch by batch."""
-    count, _, height, width = slices.shape
-    return np.empty((count, height, width), np.float32), np.empty(slices.shape, np.float32)
+    count, _, height, width = scan.targets.shape
+    return np.empty((count, height, width), np.float32), np.empty(scan.targets.shape, np.float32)
 
 
 def check_at_least(name: str, value: Any, least: float) -> float:

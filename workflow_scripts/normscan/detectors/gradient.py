@@ -16,12 +16,13 @@ import torch
 
 from normscan.detectors.base import Detection, empty_arrays
 from normscan.detectors.inference import (
-    batch_size,
     batches,
     elbo_and_gradient,
     for_inference,
     signed_score,
+    suitable_size,
 )
+from normscan.slices.batch import Batch
 
 TITLE = "the residual weighted by the gradient of the evidence lower bound"
 CITE = ["zimmerer2018"]
@@ -31,31 +32,41 @@ NEEDS = {"elbo", "reconstruct"}
 # residual: weight the residual by the gradient's magnitude; else the magnitude alone.
 # batch_size: slices at once; None = what suits the device.
 SETTINGS = {"residual": True, "batch_size": None}
+ALLOWED = {
+    "batch_size": "whole 1..",
+}
 SIGNED = True
 # Weighted by the gradient: no longer in units of intensity.
 RESIDUAL = False
 
 
-def detect(
-    model: Any,
-    slices: np.ndarray,
-    brain: np.ndarray,
-    *,
-    seed: int,
-    device: torch.device,
-    contrasts: Sequence[str] = (),
-    **settings: Any,
-) -> Detection:
-    """Weighted input minus ``model.reconstruct(input)``; arguments as in ``detectors.base``."""
-    chosen = {**SETTINGS, **settings}
-    model = for_inference(model, device)
-    scores, expectations = empty_arrays(slices)
-    for where, batch in batches(slices, batch_size(chosen["batch_size"], device), device):
-        weight = elbo_and_gradient(model, batch)[1].abs()
-        with torch.no_grad():
-            expected = model.reconstruct(batch)
-            residual = batch - expected
-            seen = residual if chosen["residual"] else residual.sign()
-            scores[where] = signed_score(weight * seen).cpu().numpy()
-            expectations[where] = expected.cpu().numpy()
-    return Detection(scores, expectations)
+class Gradient:
+    """Weighted targets minus ``model.reconstruct(slices)``; arguments as in ``detectors.base``."""
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        device: torch.device,
+        contrasts: Sequence[str],
+        residual: bool,
+        batch_size: int | None,
+    ):
+        self.model, self.device, self.residual = for_inference(model, device), device, residual
+        self.size = suitable_size(batch_size, device)
+
+    def detect(self, scan: Batch[np.ndarray], seed: int) -> Detection:
+        """The weighted residual, or the weight with the residual's sign; and the reconstruction."""
+        scores, expectations = empty_arrays(scan)
+        for where, batch in batches(scan, self.size, self.device):
+            weight = elbo_and_gradient(self.model, batch.slices)[1].abs()
+            with torch.no_grad():
+                expected = self.model.reconstruct(batch.slices)
+                residual = batch.targets - expected
+                seen = residual if self.residual else residual.sign()
+                scores[where] = signed_score(weight * seen).cpu().numpy()
+                expectations[where] = expected.cpu().numpy()
+        return Detection(scores, expectations)
+
+
+prepare = Gradient

@@ -8,11 +8,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from normscan.compute.devices import channels_last
 from normscan.detectors.base import check_at_least
 from normscan.networks.folding import simplify_for_inference
+from normscan.slices.batch import Batch
+from normscan.slices.batches import mapped
 
 T = TypeVar("T")
 # A GPU wants a whole scan at once; on a CPU 16 slices are as fast as more and need less memory.
@@ -20,60 +22,64 @@ BATCH_SIZES = {"cpu": 16, "cuda": 256}
 
 
 def for_inference(model: Any, device: torch.device) -> Any:
-    """A copy of a network on the device: evaluation mode, batch norms folded, no gradients.
-
-    A model that is no network (an estimator) is returned itself.
-    """
-    if not isinstance(model, nn.Module):
-        return model.to(device)
+    """A copy of a model on the device: evaluation mode, batch norms folded, no gradients."""
     simple = simplify_for_inference(model)
     return simple.to(device, memory_format=torch.channels_last)
 
 
-def batch_size(given: int | None, device: torch.device | str) -> int:
+def suitable_size(given: int | None, device: torch.device | str) -> int:
     """Slices computed at once: as given, else what suits the device."""
     if given is None:
         return BATCH_SIZES.get(torch.device(device).type, BATCH_SIZES["cpu"])
     return int(check_at_least("batch_size", given, 1))
 
 
-def batches(slices: np.ndarray, size: int, device: torch.device) -> Iterator[tuple[slice, Tensor]]:
-    """Where in the array, and the slices there on the device (float32, channels_last)."""
-    for start in range(0, len(slices), size):
-        where = slice(start, min(start + size, len(slices)))
-        # A copy: memory maps are read-only, and tensors must not be.
-        own = torch.from_numpy(np.array(slices[where], dtype=np.float32))
-        yield where, channels_last(own.to(device))
+def batches(
+    scan: Batch[np.ndarray], size: int, device: torch.device
+) -> Iterator[tuple[slice, Batch[Tensor]]]:
+    """Where in the scan, and the slices there on the device (channels last)."""
+    for start in range(0, len(scan), size):
+        where = slice(start, min(start + size, len(scan)))
+
+        def move(array: np.ndarray, where: slice = where) -> Tensor:
+            # A copy: memory maps are read-only, and tensors must not be.
+            own = torch.from_numpy(np.array(array[where])).to(device)
+            return channels_last(own) if own.ndim == 4 else own
+
+        yield where, mapped(scan, move)
 
 
-def count_batches(slices: np.ndarray, size: int) -> int:
+def count_batches(scan: Batch[np.ndarray], size: int) -> int:
     """How many batches :func:`batches` gives."""
-    return -(-len(slices) // size)
+    return -(-len(scan) // size)
 
 
 def each_batch(
-    compute: Callable[[slice, Tensor], T], slices: np.ndarray, size: int, device: torch.device
+    compute: Callable[[slice, Batch[Tensor]], T],
+    scan: Batch[np.ndarray],
+    size: int,
+    device: torch.device,
 ) -> Iterator[tuple[slice, T]]:
-    """Where in the array, and ``compute(where, batch)``, for each of :func:`batches`, in order.
+    """Where in the scan, and ``compute(where, batch)``, for each of :func:`batches`, in order.
 
     On a CPU the threads compute a batch each, instead of sharing every operation of one batch:
     while one waits for memory (activations, the first and the last layer) another may compute.
     ``compute`` must not change anything outside, nor use torch's own random numbers.
     """
     threads = torch.get_num_threads()
-    workers = min(threads, count_batches(slices, size)) if device.type == "cpu" else 1
+    workers = min(threads, count_batches(scan, size)) if device.type == "cpu" else 1
     if workers < 2:
-        for where, batch in batches(slices, size, device):
+        for where, batch in batches(scan, size, device):
             yield where, compute(where, batch)
         return
 
-    def work(part: tuple[slice, Tensor]) -> tuple[slice, T]:
+    def work(part: tuple[slice, Batch[Tensor]]) -> tuple[slice, T]:
         return part[0], compute(*part)
 
     # Its threads are daemons: an interrupted job does not wait for their batches.
     with ThreadPool(workers, torch.set_num_threads, (threads // workers,)) as pool:
         try:
-            yield from pool.imap(work, batches(slices, size, device))
+            yield from pool.imap(work, batches(scan, size, device))
         finally:
             # The number is also one of the process, for threads still to come.
             torch.set_num_threads(threads)

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from normscan.detectors.base import Detection
+from normscan.detectors.base import BRAIN, Detection
 from normscan.errors import ConfigError
+from normscan.slices.batch import Batch
 
 TITLE = "the training-free intensity baseline"
 CITE = ["meissen2021"]
@@ -24,47 +25,50 @@ NEEDS = set()
 # contrast: which one is looked at.
 # direction: "bright" (white matter lesions, tumours on FLAIR) or "dark" (the same on T1w).
 SETTINGS = {"contrast": "FLAIR", "direction": "bright"}
+ALLOWED = {
+    "contrast": "a contrast",
+    "direction": ["bright", "dark"],
+}
 SIGNED = True
 # A rank: nothing is reconstructed.
 RESIDUAL = False
 
 
-def detect(
-    model: Any,
-    slices: np.ndarray,
-    brain: np.ndarray,
-    *,
-    seed: int = 0,
-    device: Any = None,
-    contrasts: Sequence[str] = (),
-    **settings: Any,
-) -> Detection:
+class Intensity:
     """Share of the scan's brain voxels that are at most as bright as each voxel.
-
-    Parameters
-    ----------
-    model, seed, device : not used.
-    slices : all slices of ONE scan (n, contrasts, height, width).
-    brain : (n, height, width); outside the map is 0.
-    contrasts : names of the channels.
-
-    Returns
-    -------
-    detection : map in [0, 1], never negative; with direction ``dark`` in [-1, 0], the share of
-        voxels that are at most as dark. No reconstruction.
 
     Raises
     ------
     ConfigError : the slices lack the contrast, or there is no such direction.
     """
-    chosen = {**SETTINGS, **settings}
-    if chosen["direction"] not in ("bright", "dark"):
-        raise ConfigError(f"direction: found '{chosen['direction']}'; allowed: bright, dark")
-    sign = 1 if chosen["direction"] == "bright" else -1
-    channel = _channel(chosen["contrast"], contrasts)
-    scores = np.zeros(brain.shape, np.float32)
-    scores[brain] = sign * equalise(sign * np.asarray(slices[:, channel])[brain])
-    return Detection(scores)
+
+    def __init__(
+        self,
+        model: None,
+        *,
+        device: Any = None,
+        contrasts: Sequence[str],
+        contrast: str,
+        direction: str,
+    ):
+        if direction not in ("bright", "dark"):
+            raise ConfigError(f"direction: found '{direction}'; allowed: bright, dark")
+        self.sign = 1 if direction == "bright" else -1
+        self.channel = _channel(contrast, contrasts)
+
+    def detect(self, scan: Batch[np.ndarray], seed: int = 0) -> Detection:
+        """A map in [0, 1], never negative; with direction ``dark`` in [-1, 0], the share of voxels
+        that are at most as dark. 0 outside the brain. No reconstruction.
+
+        Parameters
+        ----------
+        seed : not used.
+        """
+        brain = scan.layers[BRAIN] > 0
+        scores = np.zeros(brain.shape, np.float32)
+        values = self.sign * np.asarray(scan.targets[:, self.channel])[brain]
+        scores[brain] = self.sign * equalise(values)
+        return Detection(scores)
 
 
 def equalise(values: np.ndarray) -> np.ndarray:
@@ -80,3 +84,6 @@ def _channel(contrast: str, contrasts: Sequence[str]) -> int:
             "name one of these, or add the contrast to the protocol"
         )
     return list(contrasts).index(contrast)
+
+
+prepare = Intensity

@@ -19,15 +19,17 @@ from torch import Tensor
 
 from normscan.detectors.base import Detection, check_at_least, empty_arrays
 from normscan.detectors.inference import (
-    batch_size,
     count_batches,
     each_batch,
     for_inference,
+    suitable_size,
     with_sign,
 )
 from normscan.errors import ConfigError
+from normscan.models.capabilities import Samples
 from normscan.networks.registry import check_rate
 from normscan.progress import progress
+from normscan.slices.batch import Batch
 
 TITLE = "the mean residual of Monte Carlo reconstructions"
 CITE = ["pawlowski2018", "gal2016"]
@@ -37,6 +39,10 @@ NEEDS = {"sample"}
 # samples: N, reconstructions of each slice. dropout: rate (p_r) at which an AE's code loses its
 # entries; None: as in training. Models that draw from a posterior take none.
 SETTINGS: dict[str, Any] = {"samples": 100, "dropout": None}
+ALLOWED = {
+    "samples": "1..",
+    "dropout": ">0..<1",
+}
 NEEDED_FOR = {"dropout": "drop"}
 SIGNED = True
 RESIDUAL = True
@@ -48,49 +54,52 @@ SLICES_AT_ONCE = 4
 Sampler = Callable[[int, int, torch.Generator], Tensor]
 
 
-def detect(
-    model: Any,
-    slices: np.ndarray,
-    brain: np.ndarray,
-    *,
-    seed: int,
-    device: torch.device,
-    contrasts: Sequence[str] = (),
-    **settings: Any,
-) -> Detection:
+class MonteCarlo:
     """Mean over samples and contrasts of the absolute residual, signed by the mean residual.
-
-    Returns
-    -------
-    detection : the reconstruction is the mean of the samples.
 
     Raises
     ------
-    ConfigError : ``samples`` below 1, a ``dropout`` that drops nothing or everything, or a model
-        without anything random.
+    ConfigError : ``samples`` below 1, a ``dropout`` that drops nothing or everything.
     """
-    chosen = {**SETTINGS, **settings}
-    samples = int(check_at_least("samples", chosen["samples"], 1))
-    dropping = _dropping(chosen["dropout"])
-    model = for_inference(model, device)
-    scores, expectations = empty_arrays(slices)
-    size = SLICES_AT_ONCE if device.type == "cpu" else batch_size(None, device)
 
-    def compute(where: slice, batch: Tensor) -> list[tuple[Tensor, Tensor]]:
-        # The mode is one of a thread.
-        with torch.inference_mode():
-            sampler = _sampler(model, batch, dropping)
-            return [
-                _statistics(sampler, place, slice_, samples, seed, where.start + place)
-                for place, slice_ in enumerate(batch)
-            ]
+    def __init__(
+        self,
+        model: Samples,
+        *,
+        device: torch.device,
+        contrasts: Sequence[str],
+        samples: int,
+        dropout: float | None,
+    ):
+        self.model, self.device = for_inference(model, device), device
+        self.samples = int(check_at_least("samples", samples, 1))
+        self.dropping = _dropping(dropout)
+        self.size = SLICES_AT_ONCE if device.type == "cpu" else suitable_size(None, device)
 
-    found = each_batch(compute, slices, size, device)
-    for where, statistics in progress(found, "Monte Carlo", count_batches(slices, size)):
-        for number, (score, mean) in enumerate(statistics, where.start):
-            scores[number] = score.cpu().numpy()
-            expectations[number] = mean.cpu().numpy()
-    return Detection(scores, expectations)
+    def detect(self, scan: Batch[np.ndarray], seed: int) -> Detection:
+        """The map; the reconstruction is the mean of the samples.
+
+        Raises
+        ------
+        ConfigError : a model without anything random.
+        """
+        scores, expectations = empty_arrays(scan)
+
+        def compute(where: slice, batch: Batch[Tensor]) -> list[tuple[Tensor, Tensor]]:
+            # The mode is one of a thread.
+            with torch.inference_mode():
+                sampler = _sampler(self.model, batch.slices, self.dropping)
+                return [
+                    _statistics(sampler, place, target, self.samples, seed, where.start + place)
+                    for place, target in enumerate(batch.targets)
+                ]
+
+        found = each_batch(compute, scan, self.size, self.device)
+        for where, statistics in progress(found, "Monte Carlo", count_batches(scan, self.size)):
+            for number, (score, mean) in enumerate(statistics, where.start):
+                scores[number] = score.cpu().numpy()
+                expectations[number] = mean.cpu().numpy()
+        return Detection(scores, expectations)
 
 
 def _statistics(
@@ -118,14 +127,9 @@ def _dropping(rate: float | None) -> dict[str, float]:
     return {"dropout": rate}
 
 
-def _sampler(model: Any, batch: Tensor, dropping: dict[str, float]) -> Sampler:
+def _sampler(model: Samples, batch: Tensor, dropping: dict[str, float]) -> Sampler:
     """A function (place in the batch, count, generator) -> reconstructions (count, c, h, w)."""
-    try:
-        code = model.encode(batch)
-    except NotImplementedError:
-        return lambda place, count, generator: model.sample_reconstructions(
-            _repeat(batch, place, count), generator
-        )
+    code = model.encode(batch)
 
     def sampler(place: int, count: int, generator: torch.Generator) -> Tensor:
         if isinstance(code, tuple):
@@ -144,3 +148,6 @@ def _repeat(tensor: Tensor, place: int, count: int) -> Tensor:
 def slice_seed(seed: int, number: int) -> int:
     """Seed of a slice's random numbers; slices and seeds that are close give unrelated ones."""
     return int(np.random.SeedSequence((seed, number)).generate_state(1, np.uint64)[0])
+
+
+prepare = MonteCarlo

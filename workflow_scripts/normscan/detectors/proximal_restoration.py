@@ -21,19 +21,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from normscan.detectors.base import Detection, check_at_least
-from normscan.detectors.restoring import Solver, restore, tune_tv_weight
+from normscan.detectors.base import check_at_least
+from normscan.detectors.restoring import Restoring
 from normscan.detectors.variation import shrink_variation_well, total_variation
 from normscan.errors import ConfigError
-
-if TYPE_CHECKING:
-    from normscan.slices.store import SliceStore
+from normscan.models.capabilities import Bounds
 
 LOG = logging.getLogger("normscan")
 TITLE = (
@@ -62,6 +60,17 @@ SETTINGS: dict[str, Any] = {
     "tv_slices": 64,
     "batch_size": None,
 }
+ALLOWED = {
+    "time": ">0..",
+    "long_step": ">0..",
+    "short_step": ">0..",
+    "most_evaluations": "2..",
+    "inner_steps": "1..",
+    "tv_weight": ["auto", "0.."],
+    "tv_candidates": "each 0..",
+    "tv_slices": "1..",
+    "batch_size": "whole 1..",
+}
 SIGNED = True
 RESIDUAL = True
 # Momentum after k short steps: k / (k + 3), Nesterov's.
@@ -73,48 +82,33 @@ SLACK = 0.01
 SHORTEST = 2**-10
 
 
-def detect(
-    model: Any,
-    slices: np.ndarray,
-    brain: np.ndarray,
+def prepare(
+    model: Bounds,
     *,
-    seed: int,
     device: torch.device,
-    contrasts: Sequence[str] = (),
-    **settings: Any,
-) -> Detection:
+    contrasts: Sequence[str],
+    time: float,
+    long_step: float,
+    short_step: float,
+    most_evaluations: int,
+    inner_steps: int,
+    **weight: Any,
+) -> Restoring:
     """Input minus restored input; arguments as in :mod:`normscan.detectors.base`.
 
     Raises
     ------
-    ConfigError : a setting is out of range, ``tv_weight`` is still ``auto`` (see :func:`tune`), or
-        no step leads down from a slice.
+    ConfigError : a setting is out of range.
     """
-    chosen = {**SETTINGS, **settings}
-    return restore(
-        model,
-        slices,
-        _solver(chosen),
-        tv_weight=chosen["tv_weight"],
-        device=device,
-        slices_at_once=chosen["batch_size"],
-    )
-
-
-def tune(
-    model: Any, healthy: SliceStore, *, seed: int, device: torch.device, **settings: Any
-) -> tuple[dict[str, float], dict[str, Any]]:
-    """The weight of the TV that changes healthy slices least; as ``restoration.tune``."""
-    chosen = {**SETTINGS, **settings}
-    return tune_tv_weight(
-        model,
-        healthy,
-        _solver(chosen),
-        candidates=chosen["tv_candidates"],
-        count=chosen["tv_slices"],
-        device=device,
-        slices_at_once=chosen["batch_size"],
-    )
+    lengths = {"time": time, "long_step": long_step, "short_step": short_step}
+    for name, length in lengths.items():
+        if not 0 < check_at_least(name, length, 0) < np.inf:
+            raise ConfigError(f"{name}: found {length}; must be above 0")
+    counts = {
+        "most_evaluations": int(check_at_least("most_evaluations", most_evaluations, 2)),
+        "inner_steps": int(check_at_least("inner_steps", inner_steps, 1)),
+    }
+    return Restoring(model, partial(descend, **lengths, **counts), device=device, **weight)
 
 
 def descend(
@@ -261,15 +255,3 @@ def _look(model: Any, inputs: Tensor, residual: Tensor, tv_weight: float) -> dic
 def per_slice(values: Tensor, axes: int = 4) -> Tensor:
     """One value per slice (n,) with axes of length 1, to go with tensors of so many axes."""
     return values.view(-1, *[1] * (axes - 1))
-
-
-def _solver(chosen: dict[str, Any]) -> Solver:
-    """:func:`descend` with its settings, checked."""
-    names = ("time", "long_step", "short_step")
-    lengths = {name: check_at_least(name, chosen[name], 0) for name in names}
-    for name, length in lengths.items():
-        if not 0 < length < np.inf:
-            raise ConfigError(f"{name}: found {length}; must be above 0")
-    least = {"most_evaluations": 2, "inner_steps": 1}
-    counts = {name: int(check_at_least(name, chosen[name], one)) for name, one in least.items()}
-    return partial(descend, **lengths, **counts)

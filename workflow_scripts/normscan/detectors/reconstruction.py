@@ -6,13 +6,14 @@ Source: Baur et al. 2021, sections II-B and III-C.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 
 from normscan.detectors.base import Detection, empty_arrays
-from normscan.detectors.inference import batch_size, batches, for_inference, signed_score
+from normscan.detectors.inference import batches, for_inference, signed_score, suitable_size
+from normscan.models.capabilities import Reconstructs
+from normscan.slices.batch import Batch
 
 TITLE = "the residual of the reconstruction"
 CITE = ["baur2021"]
@@ -21,28 +22,36 @@ EXPECTED = "reconstruction"
 NEEDS = {"reconstruct"}
 # batch_size: slices at once; None = what suits the device.
 SETTINGS = {"batch_size": None}
+ALLOWED = {
+    "batch_size": "whole 1..",
+}
 SIGNED = True
 RESIDUAL = True
 
 
-def detect(
-    model: Any,
-    slices: np.ndarray,
-    brain: np.ndarray,
-    *,
-    seed: int,
-    device: torch.device,
-    contrasts: Sequence[str] = (),
-    **settings: Any,
-) -> Detection:
-    """Input minus ``model.reconstruct(input)``; arguments as in :mod:`normscan.detectors.base`."""
-    chosen = {**SETTINGS, **settings}
-    model = for_inference(model, device)
-    scores, expectations = empty_arrays(slices)
-    size = batch_size(chosen["batch_size"], device)
-    with torch.inference_mode():
-        for where, batch in batches(slices, size, device):
-            expected = model.reconstruct(batch)
-            scores[where] = signed_score(batch - expected).cpu().numpy()
+class Reconstruction:
+    """Targets minus ``model.reconstruct(slices)``; arguments as in ``detectors.base``."""
+
+    def __init__(
+        self,
+        model: Reconstructs,
+        *,
+        device: torch.device,
+        contrasts: Sequence[str],
+        batch_size: int | None,
+    ):
+        self.model, self.device = for_inference(model, device), device
+        self.size = suitable_size(batch_size, device)
+
+    @torch.inference_mode()
+    def detect(self, scan: Batch[np.ndarray], seed: int) -> Detection:
+        """The residual, and the reconstruction."""
+        scores, expectations = empty_arrays(scan)
+        for where, batch in batches(scan, self.size, self.device):
+            expected = self.model.reconstruct(batch.slices)
+            scores[where] = signed_score(batch.targets - expected).cpu().numpy()
             expectations[where] = expected.cpu().numpy()
-    return Detection(scores, expectations)
+        return Detection(scores, expectations)
+
+
+prepare = Reconstruction

@@ -23,20 +23,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from normscan.detectors.base import Detection, check_at_least
+from normscan.detectors.base import check_at_least
 from normscan.detectors.inference import elbo_and_gradient
-from normscan.detectors.restoring import Solver, restore, tune_tv_weight
+from normscan.detectors.restoring import Restoring
 from normscan.detectors.variation import total_variation, variation_gradient
 from normscan.errors import ConfigError
-
-if TYPE_CHECKING:
-    from normscan.slices.store import SliceStore
+from normscan.models.capabilities import Bounds
 
 TITLE = "the residual of an image restoration under the model's prior"
 CITE = ["you2019"]
@@ -56,62 +54,38 @@ SETTINGS: dict[str, Any] = {
     "tv_slices": 64,
     "batch_size": None,
 }
+ALLOWED = {
+    "steps": "0..",
+    "step_size": ">0..",
+    "tv_weight": ["auto", "0.."],
+    "tv_candidates": "each 0..",
+    "tv_slices": "1..",
+    "batch_size": "whole 1..",
+}
 SIGNED = True
 RESIDUAL = True
 
 
-def detect(
-    model: Any,
-    slices: np.ndarray,
-    brain: np.ndarray,
+def prepare(
+    model: Bounds,
     *,
-    seed: int,
     device: torch.device,
-    contrasts: Sequence[str] = (),
-    **settings: Any,
-) -> Detection:
+    contrasts: Sequence[str],
+    steps: int,
+    step_size: float,
+    **weight: Any,
+) -> Restoring:
     """Input minus restored input; arguments as in :mod:`normscan.detectors.base`.
 
     Raises
     ------
-    ConfigError : a setting is out of range, ``tv_weight`` is still ``auto`` (see :func:`tune`), or
-        the restoration diverged.
+    ConfigError : a setting is out of range.
     """
-    chosen = {**SETTINGS, **settings}
-    return restore(
-        model,
-        slices,
-        _solver(chosen),
-        tv_weight=chosen["tv_weight"],
-        device=device,
-        slices_at_once=chosen["batch_size"],
-    )
-
-
-def tune(
-    model: Any, healthy: SliceStore, *, seed: int, device: torch.device, **settings: Any
-) -> tuple[dict[str, float], dict[str, Any]]:
-    """Settings that are found without labels, on healthy scans: the weight of the TV.
-
-    Parameters
-    ----------
-    healthy : slices of healthy validation scans; ``tv_slices`` of them are used, evenly spread.
-
-    Returns
-    -------
-    settings, record : ``{"tv_weight": ...}``, and how it was found
-        (:func:`normscan.detectors.restoring.choose_tv_weight`).
-    """
-    chosen = {**SETTINGS, **settings}
-    return tune_tv_weight(
-        model,
-        healthy,
-        _solver(chosen),
-        candidates=chosen["tv_candidates"],
-        count=chosen["tv_slices"],
-        device=device,
-        slices_at_once=chosen["batch_size"],
-    )
+    steps = int(check_at_least("steps", steps, 1))
+    if not 0 < check_at_least("step_size", step_size, 0) < np.inf:
+        raise ConfigError(f"step_size: found {step_size}; must be above 0")
+    solve = partial(descend, steps=steps, step_size=step_size)
+    return Restoring(model, solve, device=device, **weight)
 
 
 def objective(model: Any, images: Tensor, inputs: Tensor, tv_weight: float) -> Tensor:
@@ -134,12 +108,3 @@ def descend(
             step = step + tv_weight * variation_gradient(images - inputs)
         images = images - step_size * step
     return images
-
-
-def _solver(chosen: dict[str, Any]) -> Solver:
-    """:func:`descend` with number and size of the steps, checked."""
-    steps = int(check_at_least("steps", chosen["steps"], 1))
-    size = check_at_least("step_size", chosen["step_size"], 0)
-    if not 0 < size < np.inf:
-        raise ConfigError(f"step_size: found {size}; must be above 0")
-    return partial(descend, steps=steps, step_size=size)

@@ -13,14 +13,16 @@ from torch import Tensor
 
 from normscan.detectors.base import Detection, check_at_least, empty_arrays
 from normscan.detectors.inference import (
-    batch_size,
     count_batches,
     each_batch,
     for_inference,
     signed_score,
+    suitable_size,
 )
 from normscan.errors import ConfigError
+from normscan.models.capabilities import Bounds
 from normscan.progress import progress
+from normscan.slices.batch import Batch
 
 if TYPE_CHECKING:
     from normscan.slices.store import SliceStore
@@ -59,80 +61,89 @@ class Criterion(NamedTuple):
 CHANGE = Criterion("mean_change", mean_change, faint=0.05)
 
 
-def restore(
-    model: Any,
-    slices: np.ndarray,
-    solve: Solver,
-    *,
-    tv_weight: float | str,
-    device: torch.device,
-    slices_at_once: int | None = None,
-) -> Detection:
-    """Input minus restored input, and the restored input.
-
-    Raises
-    ------
-    ConfigError : ``tv_weight`` is negative or still ``auto``, or the restoration diverged.
-    """
-    if tv_weight == "auto":
-        raise ConfigError("tv_weight: is 'auto'; find it on healthy scans first, or give a number")
-    weight = check_at_least("tv_weight", tv_weight, 0)
-    size = batch_size(slices_at_once, device)
-    model = for_inference(model, device)
-    scores, expectations = empty_arrays(slices)
-
-    def compute(where: slice, batch: Tensor) -> tuple[Tensor, Tensor]:
-        restored = solve(model, batch, tv_weight=weight)
-        if not restored.isfinite().all():
-            raise ConfigError(
-                f"the restoration of slices {where.start} to {where.stop - 1} diverged; {ADVICE}"
-            )
-        return signed_score(batch - restored), restored
-
-    found = each_batch(compute, slices, size, device)
-    for where, (score, restored) in progress(found, "restoration", count_batches(slices, size)):
-        scores[where] = score.cpu().numpy()
-        expectations[where] = restored.cpu().numpy()
-    return Detection(scores, expectations)
-
-
-def tune_tv_weight(
-    model: Any,
-    healthy: SliceStore,
-    solve: Solver,
-    *,
-    candidates: Sequence[float],
-    count: int,
-    device: torch.device,
-    slices_at_once: int | None = None,
-) -> tuple[dict[str, float], dict[str, Any]]:
-    """``{"tv_weight": ...}``, and how it was found; see :func:`choose_tv_weight`.
+class Restoring:
+    """A restoration that is ready for scans, by whatever solver.
 
     Parameters
     ----------
-    healthy : slices of healthy validation scans; ``count`` of them are used, evenly spread.
+    solve : ``solve(model, inputs, tv_weight=...)``.
+    tv_weight : ``auto``: to be found by :meth:`tune`.
+    tv_candidates : weights that are tried there.
+    tv_slices : how many healthy slices are restored for each, evenly spread over all.
+    batch_size : slices at once; None: what suits the device.
     """
-    wanted = min(int(check_at_least("tv_slices", count, 1)), len(healthy))
-    numbers = np.linspace(0, len(healthy) - 1, wanted).round().astype(int)
-    weight, record = choose_tv_weight(
-        model,
-        healthy.batch(numbers),
-        candidates,
-        solve,
-        device=device,
-        slices_at_once=slices_at_once,
-    )
-    return {"tv_weight": weight}, record
+
+    def __init__(
+        self,
+        model: Bounds,
+        solve: Solver,
+        *,
+        device: torch.device,
+        tv_weight: float | str,
+        tv_candidates: Sequence[float],
+        tv_slices: int,
+        batch_size: int | None,
+    ):
+        self.model, self.solve, self.device = for_inference(model, device), solve, device
+        self.weight = tv_weight
+        if tv_weight != "auto":
+            check_at_least("tv_weight", tv_weight, 0)
+        self.candidates = tv_candidates
+        self.tv_slices = int(check_at_least("tv_slices", tv_slices, 1))
+        self.size = suitable_size(batch_size, device)
+
+    def detect(self, scan: Batch[np.ndarray], seed: int) -> Detection:
+        """Input minus restored input, and the restored input.
+
+        Raises
+        ------
+        ConfigError : the weight is still ``auto``, or the restoration diverged.
+        """
+        if self.weight == "auto":
+            raise ConfigError(
+                "tv_weight: is 'auto'; find it on healthy scans first, or give a number"
+            )
+        scores, expectations = empty_arrays(scan)
+
+        def compute(where: slice, batch: Batch[Tensor]) -> tuple[Tensor, Tensor]:
+            restored = self.solve(self.model, batch.slices, tv_weight=self.weight)
+            if not restored.isfinite().all():
+                raise ConfigError(
+                    f"the restoration of slices {where.start} to {where.stop - 1} diverged; "
+                    f"{ADVICE}"
+                )
+            return signed_score(batch.slices - restored), restored
+
+        found = each_batch(compute, scan, self.size, self.device)
+        count = count_batches(scan, self.size)
+        for where, (score, restored) in progress(found, "restoration", count):
+            scores[where] = score.cpu().numpy()
+            expectations[where] = restored.cpu().numpy()
+        return Detection(scores, expectations)
+
+    def tune(self, healthy: SliceStore) -> tuple[dict[str, float], dict[str, Any]]:
+        """``{"tv_weight": ...}``, and how it was found; see :func:`choose_tv_weight`."""
+        wanted = min(self.tv_slices, len(healthy))
+        numbers = np.linspace(0, len(healthy) - 1, wanted).round().astype(int)
+        weight, record = choose_tv_weight(
+            self.model,
+            healthy.batch(numbers),
+            self.candidates,
+            self.solve,
+            device=self.device,
+            size=self.size,
+        )
+        return {"tv_weight": weight}, record
 
 
 def choose_tv_weight(
     model: Any,
-    healthy: np.ndarray,
+    healthy: Batch[np.ndarray],
     candidates: Sequence[float],
     solve: Solver,
     *,
     device: torch.device,
-    slices_at_once: int | None = None,
+    size: int,
     criterion: Criterion = CHANGE,
 ) -> tuple[float, dict[str, Any]]:
     """The weight whose restoration changes healthy slices least (You et al. 2019, section 2.3).
@@ -147,7 +158,9 @@ def choose_tv_weight(
 
     Parameters
     ----------
-    healthy : float32 (n, contrasts, height, width).
+    model : ready (:func:`normscan.detectors.inference.for_inference`).
+    healthy : slices.
+    size : slices at once.
     candidates : weights of the TV; of equally good ones the first is taken.
     criterion : what is to be least.
 
@@ -165,12 +178,10 @@ def choose_tv_weight(
     if not candidates:
         raise ConfigError("tv_candidates: found none; give at least one")
     weights = [check_at_least("tv_candidates", weight, 0) for weight in candidates]
-    size = batch_size(slices_at_once, device)
-    model = for_inference(model, device)
 
     def measure(weight: float) -> float | None:
         total = _sum(criterion, model, healthy, solve, weight, size, device)
-        return total / healthy.size if np.isfinite(total) else None
+        return total / healthy.slices.size if np.isfinite(total) else None
 
     tried = {w: measure(w) for w in progress(weights, "weight of the total variation")}
     if not _usable(tried):
@@ -180,7 +191,7 @@ def choose_tv_weight(
     _widen(tried, measure, criterion.faint)
     weight, reason = _least(tried), _degenerate(tried, criterion.faint)
     if reason:
-        weight = _fall_back(tried, measure, reason, published_weight(healthy.shape[-2:]))
+        weight = _fall_back(tried, measure, reason, published_weight(healthy.slices.shape[-2:]))
     return weight, {
         "criterion": criterion.name,
         "how": "fallback" if reason else "interior minimum",
@@ -286,7 +297,7 @@ def _vanishes(tried: dict[float, float | None], faint: float) -> bool:
 def _sum(
     criterion: Criterion,
     model: Any,
-    slices: np.ndarray,
+    healthy: Batch[np.ndarray],
     solve: Solver,
     weight: float,
     size: int,
@@ -294,7 +305,7 @@ def _sum(
 ) -> float:
     """The criterion, summed over all slices."""
 
-    def compute(_: slice, batch: Tensor) -> float:
-        return float(criterion.value(partial(solve, model, tv_weight=weight), batch))
+    def compute(_: slice, batch: Batch[Tensor]) -> float:
+        return float(criterion.value(partial(solve, model, tv_weight=weight), batch.slices))
 
-    return sum(value for _, value in each_batch(compute, slices, size, device))
+    return sum(value for _, value in each_batch(compute, healthy, size, device))

@@ -6,19 +6,19 @@ dropout of its dense bottleneck active when it is applied (section II-B, Monte C
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from normscan.errors import ConfigError
-from normscan.models.parts.coding import CodingModel, absolute_errors, build_model
+from normscan.models.parts.coding import CodingModel, absolute_errors
 from normscan.networks.registry import check_rate
+from normscan.slices.batch import Batch
 
 TITLE = "autoencoder"
 CITE = ["baur2018"]
 LOOK = "autoencoder"
 CAPABILITIES = {"reconstruct", "sample", "drop"}
+PARTS = {"encoder", "decoder"}
 # Without dropout in the bottleneck there is nothing random to sample.
 BY_DROPOUT = {"sample", "drop"}
 SETTINGS = {
@@ -32,14 +32,23 @@ SETTINGS = {
     "patience": 5,
     "precision": "auto",
 }
+ALLOWED = {
+    "latent": "1..",
+    "dropout": "0..<1",
+    "learning_rate": ">0..",
+    "batch_size": "1..",
+    "max_epochs": "1..",
+    "patience": "1..",
+    "precision": ["auto", "float32", "bfloat16", "float16"],
+}
 
 
 class Model(CodingModel):
     """Encoder and decoder."""
 
-    def losses(self, batch: Tensor) -> dict[str, Tensor]:
-        error = absolute_errors(batch, self.reconstruct(batch)).mean()
-        return {"loss": error, "reconstruction": error / batch[0].numel()}
+    def losses(self, batch: Batch[Tensor]) -> dict[str, Tensor]:
+        error = absolute_errors(batch.targets, self.reconstruct(batch.slices)).mean()
+        return {"loss": error, "reconstruction": error / batch.targets[0].numel()}
 
     def encode(self, slices: Tensor) -> Tensor:
         """Code (n, latent), or (n, latent, h, w) of a spatial bottleneck."""
@@ -66,8 +75,3 @@ class Model(CodingModel):
         rate = self.dropout if dropout is None else check_rate(dropout)
         kept = torch.rand(code.shape, generator=generator, device=code.device) >= rate
         return self.decoder(code * kept / (1 - rate))
-
-
-def build(contrasts: int, size: int, seed: int = 0, **settings: Any) -> Model:
-    """An AE with weights that follow from ``seed``; settings as in ``SETTINGS``."""
-    return build_model(Model, SETTINGS, contrasts, size, seed, settings)

@@ -16,16 +16,16 @@ from torch import Tensor
 
 from normscan.models.base import Updates
 from normscan.models.parts.adversarial import adversarial_adam, critic_losses
-from normscan.models.parts.coding import build_model
 from normscan.models.parts.gaussian import draw
 from normscan.models.vae import Model as VAE
 from normscan.networks import registry as networks
+from normscan.slices.batch import Batch, SliceShape
 
 TITLE = "AnoVAEGAN"
 CITE = ["baur2018", "gulrajani2017"]
 LOOK = "adversarial"
 CAPABILITIES = {"reconstruct", "elbo", "sample"}
-NEEDS_CRITIC = True
+PARTS = {"encoder", "decoder", "critic"}
 SETTINGS = {
     "network": "unified",
     "bottleneck": "dense",
@@ -40,6 +40,18 @@ SETTINGS = {
     "patience": 5,
     "precision": "auto",
 }
+ALLOWED = {
+    "latent": "1..",
+    "dropout": "0..<1",
+    "kl_weight": "0..",
+    "penalty_weight": "0..",
+    "critic_steps": "1..",
+    "learning_rate": ">0..",
+    "batch_size": "1..",
+    "max_epochs": "1..",
+    "patience": "1..",
+    "precision": ["auto", "float32", "bfloat16", "float16"],
+}
 
 
 class Model(VAE):
@@ -47,17 +59,16 @@ class Model(VAE):
 
     def __init__(
         self,
-        contrasts: int,
-        size: int,
+        shape: SliceShape,
         *,
         network: str = "unified",
         penalty_weight: float = 10.0,
         critic_steps: int = 5,
         **settings: Any,
     ):
-        super().__init__(contrasts, size, network=network, **settings)
+        super().__init__(shape, network=network, **settings)
         self.penalty_weight, self.critic_steps = penalty_weight, critic_steps
-        self.critic = networks.load(network).make_critic(contrasts, size)
+        self.critic = networks.load(network).make_critic(shape.targets, shape.size)
 
     def optimisers(self, phase: str) -> dict[str, torch.optim.Optimizer]:
         vae = [*self.encoder.parameters(), *self.decoder.parameters()]
@@ -68,19 +79,14 @@ class Model(VAE):
         }
         return {name: adversarial_adam(part, self.learning_rate) for name, part in parts.items()}
 
-    def training_step(self, phase: str, batch: Tensor, update: Updates) -> dict[str, Tensor]:
+    def training_step(self, phase: str, batch: Batch[Tensor], update: Updates) -> dict[str, Tensor]:
         losses = self.losses(batch)
         update("vae", losses["loss"])
         with torch.no_grad():
-            code = draw(*self.encode(batch))
+            code = draw(*self.encode(batch.slices))
             expected = self.decoder(code)
-        judged = critic_losses(self.critic, batch, expected, self.penalty_weight)
+        judged = critic_losses(self.critic, batch.targets, expected, self.penalty_weight)
         update("critic", judged["critic"])
         if (update.step + 1) % self.critic_steps == 0:
             update("generator", -self.critic(self.decoder(code)).mean())
         return losses | judged
-
-
-def build(contrasts: int, size: int, seed: int = 0, **settings: Any) -> Model:
-    """An AnoVAEGAN with weights that follow from ``seed``; settings as in ``SETTINGS``."""
-    return build_model(Model, SETTINGS, contrasts, size, seed, settings)

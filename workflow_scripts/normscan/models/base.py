@@ -1,32 +1,44 @@
-"""What every model is: how it is trained and what it can do once it is.
+"""What every model is: how it is trained and what is kept of it.
 
-A model family is one file of this room with three things that the workflow reads:
+A model family is one file of this room: literal constants that the workflow reads without importing
+it, and a class ``Model``, a :class:`BaseModel`.
 
 ``CAPABILITIES``
-    set of words, each a method below: ``reconstruct``, ``sample`` (``encode``, ``decode_sample``),
-    ``drop`` (``decode_sample`` takes a rate of dropout), ``elbo`` (``elbo_parts``, ``elbo_loss``),
-    ``energy``, ``embed``. Those in ``BY_DROPOUT``, where a family declares it, are there only on a
-    network whose bottleneck has dropout.
-``SETTINGS``
-    every setting with its default, as a literal.
-``build(contrasts, size, seed=0, **settings)``
-    a :class:`NeuralModel` or an :class:`Estimator`; equal arguments give equal weights.
+    set of words, each a protocol of :mod:`normscan.models.capabilities` that ``Model`` fulfils.
+    Those in ``BY_DROPOUT``, where a family declares it, are there only on a network whose
+    bottleneck has dropout.
+``SETTINGS``, ``ALLOWED``
+    every setting with its default, and the values that it may have. The settings of
+    :data:`TRAINING` are the loop's, all others are keywords of ``Model(shape, **settings)``.
+``STREAMS``, ``LAYERS``, ``POSITION``
+    what it trains on beside the slices of its main stream, if anything: further streams by name,
+    layers of the slices, their axial position (:class:`~normscan.slices.batch.Batch`).
+``USES``
+    role -> capabilities of another model that it is given, trained, as ``uses[role]``.
+``TRANSLATES``
+    whether its targets may be other contrasts than its inputs.
 
-Slices are float32 tensors (n, contrasts, height, width), background 0.
+Equal arguments give equal weights: models are built by :func:`normscan.models.registry.build`,
+under a seed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from normscan.slices.store import SliceStore
+from normscan.slices.batch import Batch, SliceShape
 
-Batches = Callable[[], Iterator[Tensor]]
+# ``batches()`` goes once through all training slices of the main stream, in their order;
+# ``batches(stream)`` through those of another.
+Batches = Callable[..., Iterator[Batch[Tensor]]]
+# Settings of the training loop rather than of the model.
+TRAINING = ("batch_size", "max_epochs", "patience", "precision")
+# Weights of the models that a model uses have names that begin so.
+USED = "uses."
 
 
 class Updates:
@@ -71,26 +83,50 @@ class Updates:
             self.scaler.update()
 
 
-class NeuralModel(nn.Module):
-    """A model whose weights are learned by gradient descent.
+class BaseModel(nn.Module):
+    """A model that is trained by gradient descent, or fitted at once, or first one, then the other.
 
     The loop runs through ``phases`` in order. In each it calls :meth:`start_phase`, then for every
     epoch :meth:`training_mode`, :meth:`training_step` on every batch and :meth:`validation_loss`;
     it keeps the weights of the best epoch, and calls :meth:`finish_phase` with them. A phase
     without early stopping has a number of steps (:meth:`limits`), after which it ends, also inside
     an epoch: epochs are as long as the training set is large, and small sets need no less training.
+    A phase of no epochs (``max_epochs`` 0) only fits: everything happens in :meth:`finish_phase`.
 
     Random numbers in training come from torch's global generators, which the loop seeds and keeps
     in its checkpoints. State that is neither a parameter nor a buffer is not kept.
+
+    Parameters
+    ----------
+    shape : channels of inputs and targets, side of the slices.
+    uses : trained models by role; they are kept with this one, never trained and always in ``eval``
+        mode.
+
+    Attributes
+    ----------
+    phases : names, in order.
+    FITTED : names of buffers whose size follows from what is fitted, so that a stored one may have
+        another size than the new model's.
     """
 
     phases: tuple[str, ...] = ("main",)
+    FITTED: frozenset[str] = frozenset()
 
-    def __init__(self, contrasts: int, size: int):
+    def __init__(self, shape: SliceShape, *, uses: Mapping[str, BaseModel] | None = None):
         super().__init__()
-        self.contrasts, self.size = contrasts, size
+        self.shape = shape
+        self.uses = nn.ModuleDict(dict(uses or {}))
+        self.uses.requires_grad_(False).eval()
 
-    # Training
+    def train(self, mode: bool = True) -> Self:
+        """Training or ``eval`` mode, of all but the models that are used."""
+        super().train(mode)
+        self.uses.train(False)
+        return self
+
+    def trainable(self) -> list[nn.Parameter]:
+        """Parameters of the model itself."""
+        return [one for one in self.parameters() if one.requires_grad]
 
     def optimisers(self, phase: str) -> dict[str, torch.optim.Optimizer]:
         """New optimisers of a phase by name, each over the parameters that it changes."""
@@ -108,18 +144,13 @@ class NeuralModel(nn.Module):
         return {}
 
     def start_phase(self, phase: str, batches: Batches) -> None:
-        """Called once when a phase starts, for buffers that follow from the training slices.
-
-        Parameters
-        ----------
-        batches : each call goes once through all training slices, in their order.
-        """
+        """Called once when a phase starts, for buffers that follow from the training slices."""
 
     def training_mode(self, phase: str) -> None:
         """Put modules into training mode; a phase with frozen parts leaves those in ``eval``."""
         self.train()
 
-    def losses(self, batch: Tensor) -> dict[str, Tensor]:
+    def losses(self, batch: Batch[Tensor]) -> dict[str, Tensor]:
         """Losses of a batch: ``loss`` is minimised, all are means over the batch's slices.
 
         ``reconstruction``, where there is one, is the L1 error per pixel: the training curve shows
@@ -127,12 +158,12 @@ class NeuralModel(nn.Module):
         """
         raise NotImplementedError
 
-    def training_step(self, phase: str, batch: Tensor, update: Updates) -> dict[str, Tensor]:
+    def training_step(self, phase: str, batch: Batch[Tensor], update: Updates) -> dict[str, Tensor]:
         """Learn from one batch.
 
         Parameters
         ----------
-        batch : (n, contrasts, height, width).
+        batch : of the main stream; those of others are ``batch.others``.
         update : ``update(name, loss)`` makes a step of the optimiser ``name``; ``update.step`` and
             ``update.epoch`` count.
 
@@ -144,97 +175,53 @@ class NeuralModel(nn.Module):
         update("main", losses["loss"])
         return losses
 
-    def validation_loss(self, phase: str, batch: Tensor) -> Tensor | None:
+    def validation_loss(self, phase: str, batch: Batch[Tensor]) -> Tensor | None:
         """Error of each slice (n,), in ``eval`` mode; None: the phase has no early stopping, and
         must have ``max_steps``.
-
-        By default the L1 reconstruction error per pixel, which early stopping goes by in Baur et
-        al. 2021, III-B.
-        """
-        return (batch - self.reconstruct(batch)).abs().flatten(1).mean(dim=1)
-
-    def finish_phase(self, phase: str, batches: Batches) -> None:
-        """Called once when a phase is over and its best weights are back."""
-
-    # What a trained model can do; in ``eval`` mode
-
-    def reconstruct(self, slices: Tensor) -> Tensor:
-        """The model's normal version of slices, the same shape; deterministic."""
-        raise NotImplementedError
-
-    def encode(self, slices: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """The deterministic part of a stochastic reconstruction: computed once, decoded often."""
-        raise NotImplementedError
-
-    def decode_sample(self, code: Any, generator: torch.Generator) -> Tensor:
-        """One stochastic reconstruction from what :meth:`encode` gave.
-
-        Parameters
-        ----------
-        generator : lives on the device of the code.
         """
         raise NotImplementedError
 
-    def sample_reconstructions(self, slices: Tensor, generator: torch.Generator) -> Tensor:
-        """One stochastic reconstruction of slices."""
-        return self.decode_sample(self.encode(slices), generator)
+    def finish_phase(self, phase: str, batches: Batches) -> dict[str, float] | None:
+        """Called once when a phase is over and its best weights are back.
 
-    def elbo_loss(self, slices: Tensor) -> Tensor:
-        """Negative evidence lower bound of each slice (n,), differentiable in the slices."""
-        expected, rest = self.elbo_parts(slices)
-        return (slices - expected).abs().flatten(1).sum(dim=1) + rest
-
-    def elbo_parts(self, slices: Tensor) -> tuple[Tensor, Tensor]:
-        """An L1 likelihood's bound in parts: what is expected, like ``slices``, and the rest (n,).
-
-        The bound is the sum of absolute differences between slices and what is expected, plus the
-        rest. Solvers that can treat absolute values exactly ask for the parts.
+        Returns
+        -------
+        Numbers for the training curve, if there are any.
         """
-        raise NotImplementedError
-
-    def energy(self, slices: Tensor) -> Tensor:
-        """Anomaly energy of each pixel (n, height, width)."""
-        raise NotImplementedError
-
-    def embed(self, slices: Tensor) -> Tensor:
-        """Feature vector of each pixel (n, features, height, width)."""
-        raise NotImplementedError
+        return None
 
 
-class Estimator:
-    """A model that is fitted at once instead of being trained by epochs (OC-SVM, GMM, PatchCore).
+def l1_error(model: Any, batch: Batch[Tensor]) -> Tensor:
+    """L1 reconstruction error per pixel of each slice (n,).
 
-    Capabilities are the same methods as :class:`NeuralModel`'s, with the same shapes.
+    Early stopping goes by it in Baur et al. 2021, III-B.
     """
+    expected = model.reconstruct(batch.slices)
+    return (batch.targets - expected).abs().flatten(1).mean(dim=1)
 
-    device = torch.device("cpu")
 
-    def to(self, device: torch.device, **_: Any) -> Estimator:
-        """Compute on ``device`` from now on."""
-        self.device = torch.device(device)
-        return self
+def load_weights(model: BaseModel, weights: Mapping[str, Tensor]) -> None:
+    """Load all weights; buffers that are declared ``FITTED`` take the stored size.
 
-    def eval(self) -> Estimator:
-        """Itself: there is no training mode."""
-        return self
+    Raises
+    ------
+    RuntimeError : weights are missing, left over or of another size (torch's own message).
+    """
+    for path, module in model.named_modules():
+        for name in getattr(module, "FITTED", ()):
+            stored, own = weights.get(f"{path}.{name}" if path else name), getattr(module, name)
+            if stored is not None and stored.shape != own.shape:
+                setattr(module, name, own.new_empty(stored.shape))
+    model.load_state_dict(dict(weights))
 
-    def fit(self, store: SliceStore, generator: torch.Generator) -> dict[str, float]:
-        """Learn from all slices of a store; numbers for the training curve.
 
-        Parameters
-        ----------
-        store : training slices, to be gone through in batches.
-        generator : seeded, on the CPU; the only source of random numbers.
-        """
-        raise NotImplementedError
-
-    def state(self) -> dict[str, Tensor]:
-        """Everything that was learned."""
-        raise NotImplementedError
-
-    def load_state(self, state: dict[str, Tensor]) -> None:
-        """Take back what :meth:`state` gave. KeyError or ValueError when it does not fit."""
-        raise NotImplementedError
+def fitted_names(model: BaseModel) -> set[str]:
+    """Names in the state dictionary of all buffers that are declared ``FITTED``."""
+    return {
+        f"{path}.{name}" if path else name
+        for path, module in model.named_modules()
+        for name in getattr(module, "FITTED", ())
+    }
 
 
 def adam(

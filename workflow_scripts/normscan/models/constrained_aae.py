@@ -16,13 +16,14 @@ from torch import Tensor, nn
 from normscan.models.base import Updates
 from normscan.models.constrained_ae import Model as ConstrainedAE
 from normscan.models.parts.adversarial import adversarial_adam, critic_losses
-from normscan.models.parts.coding import build_model
 from normscan.networks.layers import initialise
+from normscan.slices.batch import Batch, SliceShape
 
 TITLE = "constrained adversarial autoencoder"
 CITE = ["chen2018", "gulrajani2017"]
 LOOK = "constrained"
 CAPABILITIES = {"reconstruct"}
+PARTS = {"encoder", "decoder"}
 SETTINGS = {
     "network": "unified",
     "bottleneck": "dense",
@@ -37,9 +38,21 @@ SETTINGS = {
     "patience": 5,
     "precision": "auto",
 }
+ALLOWED = {
+    "latent": "1..",
+    "dropout": "0..<1",
+    "code_weight": "0..",
+    "penalty_weight": "0..",
+    "critic_steps": "1..",
+    "learning_rate": ">0..",
+    "batch_size": "1..",
+    "max_epochs": "1..",
+    "patience": "1..",
+    "precision": ["auto", "float32", "bfloat16", "float16"],
+}
 # The codes must be vectors.
 NEEDS_DENSE = True
-LAYERS = (400, 200)
+WIDTHS = (400, 200)
 SLOPE = 0.2
 
 
@@ -49,9 +62,9 @@ class CodeCritic(nn.Module):
     def __init__(self, latent: int):
         super().__init__()
         layers: list[nn.Module] = []
-        for inputs, outputs in zip((latent, *LAYERS), LAYERS):
+        for inputs, outputs in zip((latent, *WIDTHS), WIDTHS):
             layers += [nn.Linear(inputs, outputs), nn.LeakyReLU(SLOPE)]
-        self.layers = nn.Sequential(*layers, nn.Linear(LAYERS[-1], 1))
+        self.layers = nn.Sequential(*layers, nn.Linear(WIDTHS[-1], 1))
         self.apply(initialise)
 
     def forward(self, code: Tensor) -> Tensor:
@@ -63,15 +76,14 @@ class Model(ConstrainedAE):
 
     def __init__(
         self,
-        contrasts: int,
-        size: int,
+        shape: SliceShape,
         *,
         latent: int = 128,
         penalty_weight: float = 10.0,
         critic_steps: int = 5,
         **settings: Any,
     ):
-        super().__init__(contrasts, size, latent=latent, **settings)
+        super().__init__(shape, latent=latent, **settings)
         self.penalty_weight, self.critic_steps = penalty_weight, critic_steps
         self.critic = CodeCritic(latent)
 
@@ -83,18 +95,13 @@ class Model(ConstrainedAE):
         }
         return {name: adversarial_adam(part, self.learning_rate) for name, part in parts.items()}
 
-    def training_step(self, phase: str, batch: Tensor, update: Updates) -> dict[str, Tensor]:
+    def training_step(self, phase: str, batch: Batch[Tensor], update: Updates) -> dict[str, Tensor]:
         losses = self.losses(batch)
         update("ae", losses["loss"])
-        code = self.encoder(batch)[0]
+        code = self.encoder(batch.slices)[0]
         for _ in range(self.critic_steps):
             drawn = torch.randn_like(code)
             judged = critic_losses(self.critic, drawn, code, self.penalty_weight)
             update("critic", judged["critic"])
         update("encoder", -self.critic(code).mean())
         return losses | judged
-
-
-def build(contrasts: int, size: int, seed: int = 0, **settings: Any) -> Model:
-    """A constrained AAE with weights that follow from ``seed``; settings as in ``SETTINGS``."""
-    return build_model(Model, SETTINGS, contrasts, size, seed, settings)

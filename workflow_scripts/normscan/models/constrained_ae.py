@@ -12,12 +12,14 @@ from typing import Any
 
 from torch import Tensor
 
-from normscan.models.parts.coding import CodingModel, absolute_errors, build_model
+from normscan.models.parts.coding import CodingModel, absolute_errors
+from normscan.slices.batch import Batch, SliceShape
 
 TITLE = "constrained autoencoder"
 CITE = ["chen2018"]
 LOOK = "constrained"
 CAPABILITIES = {"reconstruct"}
+PARTS = {"encoder", "decoder"}
 SETTINGS = {
     "network": "unified",
     "bottleneck": "dense",
@@ -30,23 +32,33 @@ SETTINGS = {
     "patience": 5,
     "precision": "auto",
 }
+ALLOWED = {
+    "latent": "1..",
+    "dropout": "0..<1",
+    "code_weight": "0..",
+    "learning_rate": ">0..",
+    "batch_size": "1..",
+    "max_epochs": "1..",
+    "patience": "1..",
+    "precision": ["auto", "float32", "bfloat16", "float16"],
+}
 
 
 class Model(CodingModel):
     """An AE that also encodes its reconstructions in training."""
 
-    def __init__(self, contrasts: int, size: int, *, code_weight: float = 1.0, **settings: Any):
-        super().__init__(contrasts, size, **settings)
+    def __init__(self, shape: SliceShape, *, code_weight: float = 1.0, **settings: Any):
+        super().__init__(shape, **settings)
         self.code_weight = code_weight
 
-    def losses(self, batch: Tensor) -> dict[str, Tensor]:
-        code = self.encoder(batch)[0]
+    def losses(self, batch: Batch[Tensor]) -> dict[str, Tensor]:
+        code = self.encoder(batch.slices)[0]
         expected = self.decoder(code)
-        error = absolute_errors(batch, expected).mean()
+        error = absolute_errors(batch.targets, expected).mean()
         distance = code_distance(code, self.encoder(expected)[0]).mean()
         return {
             "loss": error + self.code_weight * distance,
-            "reconstruction": error / batch[0].numel(),
+            "reconstruction": error / batch.targets[0].numel(),
             "code": distance,
         }
 
@@ -54,8 +66,3 @@ class Model(CodingModel):
 def code_distance(code: Tensor, other: Tensor) -> Tensor:
     """Squared distance between two codes of each slice (n,)."""
     return (code - other).square().flatten(1).sum(dim=1)
-
-
-def build(contrasts: int, size: int, seed: int = 0, **settings: Any) -> Model:
-    """A constrained AE with weights that follow from ``seed``; settings as in ``SETTINGS``."""
-    return build_model(Model, SETTINGS, contrasts, size, seed, settings)

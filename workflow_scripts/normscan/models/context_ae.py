@@ -12,13 +12,15 @@ from typing import Any
 
 from torch import Tensor
 
-from normscan.models.parts.coding import CodingModel, absolute_errors, build_model
+from normscan.models.parts.coding import CodingModel, absolute_errors
 from normscan.models.parts.masking import paint_squares
+from normscan.slices.batch import Batch, SliceShape
 
 TITLE = "context-encoding autoencoder"
 CITE = ["zimmerer2018"]
 LOOK = "context"
 CAPABILITIES = {"reconstruct"}
+PARTS = {"encoder", "decoder"}
 # squares, largest_square: how many are painted over, and their largest side per slice side.
 SETTINGS = {
     "network": "unified",
@@ -33,6 +35,17 @@ SETTINGS = {
     "patience": 5,
     "precision": "auto",
 }
+ALLOWED = {
+    "latent": "1..",
+    "dropout": "0..<1",
+    "squares": "0..",
+    "largest_square": "0..1",
+    "learning_rate": ">0..",
+    "batch_size": "1..",
+    "max_epochs": "1..",
+    "patience": "1..",
+    "precision": ["auto", "float32", "bfloat16", "float16"],
+}
 
 
 class Model(CodingModel):
@@ -40,22 +53,16 @@ class Model(CodingModel):
 
     def __init__(
         self,
-        contrasts: int,
-        size: int,
+        shape: SliceShape,
         *,
         squares: int = 3,
         largest_square: float = 0.5,
         **settings: Any,
     ):
-        super().__init__(contrasts, size, **settings)
+        super().__init__(shape, **settings)
         self.squares, self.largest_square = squares, largest_square
 
-    def losses(self, batch: Tensor) -> dict[str, Tensor]:
-        painted = paint_squares(batch, self.squares, self.largest_square)
-        error = absolute_errors(batch, self.reconstruct(painted)).mean()
-        return {"loss": error, "reconstruction": error / batch[0].numel()}
-
-
-def build(contrasts: int, size: int, seed: int = 0, **settings: Any) -> Model:
-    """A context AE with weights that follow from ``seed``; settings as in ``SETTINGS``."""
-    return build_model(Model, SETTINGS, contrasts, size, seed, settings)
+    def losses(self, batch: Batch[Tensor]) -> dict[str, Tensor]:
+        painted = paint_squares(batch.slices, self.squares, self.largest_square)
+        error = absolute_errors(batch.targets, self.reconstruct(painted)).mean()
+        return {"loss": error, "reconstruction": error / batch.targets[0].numel()}

@@ -12,14 +12,16 @@ from typing import Any
 
 from torch import Tensor
 
-from normscan.models.parts.coding import absolute_errors, build_model
+from normscan.models.parts.coding import absolute_errors
 from normscan.models.parts.masking import paint_squares
 from normscan.models.vae import Model as VAE
+from normscan.slices.batch import Batch, SliceShape
 
 TITLE = "context-encoding variational autoencoder"
 CITE = ["zimmerer2018"]
 LOOK = "context"
 CAPABILITIES = {"reconstruct", "elbo", "sample"}
+PARTS = {"encoder", "decoder"}
 SETTINGS = {
     "network": "unified",
     "bottleneck": "dense",
@@ -35,6 +37,19 @@ SETTINGS = {
     "patience": 5,
     "precision": "auto",
 }
+ALLOWED = {
+    "latent": "1..",
+    "dropout": "0..<1",
+    "kl_weight": "0..",
+    "context_weight": "0..",
+    "squares": "0..",
+    "largest_square": "0..1",
+    "learning_rate": ">0..",
+    "batch_size": "1..",
+    "max_epochs": "1..",
+    "patience": "1..",
+    "precision": ["auto", "float32", "bfloat16", "float16"],
+}
 
 
 class Model(VAE):
@@ -42,26 +57,20 @@ class Model(VAE):
 
     def __init__(
         self,
-        contrasts: int,
-        size: int,
+        shape: SliceShape,
         *,
         context_weight: float = 1.0,
         squares: int = 3,
         largest_square: float = 0.5,
         **settings: Any,
     ):
-        super().__init__(contrasts, size, **settings)
+        super().__init__(shape, **settings)
         self.context_weight = context_weight
         self.squares, self.largest_square = squares, largest_square
 
-    def losses(self, batch: Tensor) -> dict[str, Tensor]:
+    def losses(self, batch: Batch[Tensor]) -> dict[str, Tensor]:
         losses = super().losses(batch)
-        painted = paint_squares(batch, self.squares, self.largest_square)
-        context = absolute_errors(batch, self.reconstruct(painted)).mean()
+        painted = paint_squares(batch.slices, self.squares, self.largest_square)
+        context = absolute_errors(batch.targets, self.reconstruct(painted)).mean()
         losses["loss"] = losses["loss"] + self.context_weight * context
-        return losses | {"context": context / batch[0].numel()}
-
-
-def build(contrasts: int, size: int, seed: int = 0, **settings: Any) -> Model:
-    """A context VAE with weights that follow from ``seed``; settings as in ``SETTINGS``."""
-    return build_model(Model, SETTINGS, contrasts, size, seed, settings)
+        return losses | {"context": context / batch.targets[0].numel()}

@@ -19,14 +19,15 @@ from torch import Tensor, nn
 from normscan.errors import ConfigError
 from normscan.models.base import Updates
 from normscan.models.parts.adversarial import adversarial_adam, critic_losses
-from normscan.models.parts.coding import CodingModel, build_model
+from normscan.models.parts.coding import CodingModel
 from normscan.networks import registry as networks
+from normscan.slices.batch import Batch, SliceShape
 
 TITLE = "f-AnoGAN"
 CITE = ["schlegl2019", "gulrajani2017"]
 LOOK = "adversarial"
 CAPABILITIES = {"reconstruct"}
-NEEDS_CRITIC = True
+PARTS = {"encoder", "decoder", "critic"}
 NEEDS_DENSE = True
 SETTINGS = {
     "network": "unified",
@@ -43,6 +44,19 @@ SETTINGS = {
     "patience": 5,
     "precision": "auto",
 }
+ALLOWED = {
+    "latent": "1..",
+    "dropout": "0..<1",
+    "penalty_weight": "0..",
+    "critic_steps": "1..",
+    "feature_weight": "0..",
+    "gan_steps": "1..",
+    "learning_rate": ">0..",
+    "batch_size": "1..",
+    "max_epochs": "1..",
+    "patience": "1..",
+    "precision": ["auto", "float32", "bfloat16", "float16"],
+}
 
 
 class Model(CodingModel):
@@ -52,8 +66,7 @@ class Model(CodingModel):
 
     def __init__(
         self,
-        contrasts: int,
-        size: int,
+        shape: SliceShape,
         *,
         network: str = "unified",
         latent: int = 128,
@@ -63,13 +76,13 @@ class Model(CodingModel):
         gan_steps: int = 20000,
         **settings: Any,
     ):
-        super().__init__(contrasts, size, network=network, latent=latent, **settings)
+        super().__init__(shape, network=network, latent=latent, **settings)
         if gan_steps < 1:
             raise ConfigError(f"gan_steps: found {gan_steps}; must be at least 1")
         self.latent, self.gan_steps = latent, gan_steps
         self.penalty_weight, self.critic_steps = penalty_weight, critic_steps
         self.feature_weight = feature_weight
-        self.critic = networks.load(network).make_critic(contrasts, size)
+        self.critic = networks.load(network).make_critic(shape.targets, shape.size)
 
     def optimisers(self, phase: str) -> dict[str, torch.optim.Optimizer]:
         parts = {"critic": self.critic, "generator": self.decoder}
@@ -90,42 +103,37 @@ class Model(CodingModel):
             if isinstance(module, nn.Dropout):
                 module.train(phase == "encoder")
 
-    def training_step(self, phase: str, batch: Tensor, update: Updates) -> dict[str, Tensor]:
+    def training_step(self, phase: str, batch: Batch[Tensor], update: Updates) -> dict[str, Tensor]:
         if phase == "gan":
             return self._gan_step(batch, update)
         losses = self.losses(batch)
         update("encoder", losses["loss"])
         return losses
 
-    def _gan_step(self, batch: Tensor, update: Updates) -> dict[str, Tensor]:
+    def _gan_step(self, batch: Batch[Tensor], update: Updates) -> dict[str, Tensor]:
         with torch.no_grad():
             fake = self._draw(batch)
-        losses = critic_losses(self.critic, batch, fake, self.penalty_weight)
+        losses = critic_losses(self.critic, batch.targets, fake, self.penalty_weight)
         update("critic", losses["critic"])
         if (update.step + 1) % self.critic_steps == 0:
             update("generator", -self.critic(self._draw(batch)).mean())
         return losses
 
-    def _draw(self, batch: Tensor) -> Tensor:
+    def _draw(self, batch: Batch[Tensor]) -> Tensor:
         """As many generated slices as there are in a batch."""
-        return self.decoder(torch.randn(len(batch), self.latent, device=batch.device))
+        return self.decoder(torch.randn(len(batch), self.latent, device=batch.slices.device))
 
-    def losses(self, batch: Tensor) -> dict[str, Tensor]:
-        expected = self.reconstruct(batch)
-        image = (batch - expected).square().mean()
-        features = self.critic.features(batch) - self.critic.features(expected)
+    def losses(self, batch: Batch[Tensor]) -> dict[str, Tensor]:
+        expected, targets = self.reconstruct(batch.slices), batch.targets
+        image = (targets - expected).square().mean()
+        features = self.critic.features(targets) - self.critic.features(expected)
         feature = features.float().square().mean()
         return {
             "loss": image + self.feature_weight * feature,
-            "reconstruction": (batch - expected).abs().mean(),
+            "reconstruction": (targets - expected).abs().mean(),
             "features": feature,
         }
 
-    def validation_loss(self, phase: str, batch: Tensor) -> Tensor | None:
+    def validation_loss(self, phase: str, batch: Batch[Tensor]) -> Tensor | None:
         """L1 error per pixel (n,); none while there is no encoder."""
         return None if phase == "gan" else super().validation_loss(phase, batch)
-
-
-def build(contrasts: int, size: int, seed: int = 0, **settings: Any) -> Model:
-    """An f-AnoGAN with weights that follow from ``seed``; settings as in ``SETTINGS``."""
-    return build_model(Model, SETTINGS, contrasts, size, seed, settings)

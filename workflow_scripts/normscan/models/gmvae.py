@@ -23,14 +23,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from normscan.models.parts.coding import CodingModel, absolute_errors, build_model
+from normscan.models.parts.bound import L1Bound
+from normscan.models.parts.coding import CodingModel, absolute_errors
 from normscan.models.parts.gaussian import draw, kl_to_standard
 from normscan.networks.layers import full_precision, initialise
+from normscan.slices.batch import Batch, SliceShape
 
 TITLE = "Gaussian mixture variational autoencoder"
 CITE = ["dilokthanakul2016"]
 LOOK = "mixture"
 CAPABILITIES = {"reconstruct", "elbo", "sample"}
+PARTS = {"encoder", "decoder"}
 SETTINGS = {
     "network": "unified",
     "bottleneck": "dense",
@@ -44,6 +47,18 @@ SETTINGS = {
     "max_epochs": 1000,
     "patience": 5,
     "precision": "auto",
+}
+ALLOWED = {
+    "latent": "1..",
+    "dropout": "0..<1",
+    "clusters": "1..",
+    "cluster_floor": "0..",
+    "kl_weight": "0..",
+    "learning_rate": ">0..",
+    "batch_size": "1..",
+    "max_epochs": "1..",
+    "patience": "1..",
+    "precision": ["auto", "float32", "bfloat16", "float16"],
 }
 HIDDEN = 64
 LIMIT = 6.0
@@ -66,15 +81,14 @@ class ClusterPrior(nn.Module):
         return mean, log_variance.clamp(-LIMIT, LIMIT)
 
 
-class Model(CodingModel):
+class Model(L1Bound, CodingModel):
     """Encoder to means and log variances of z and w, prior of z by cluster, decoder."""
 
     codes = 4
 
     def __init__(
         self,
-        contrasts: int,
-        size: int,
+        shape: SliceShape,
         *,
         latent: int = 128,
         clusters: int = 9,
@@ -82,18 +96,18 @@ class Model(CodingModel):
         kl_weight: float = 1.0,
         **settings: Any,
     ):
-        super().__init__(contrasts, size, latent=latent, **settings)
+        super().__init__(shape, latent=latent, **settings)
         self.kl_weight, self.cluster_floor = kl_weight, cluster_floor
         self.prior = ClusterPrior(latent, clusters)
 
-    def losses(self, batch: Tensor) -> dict[str, Tensor]:
-        codes = self.encoder(batch)
+    def losses(self, batch: Batch[Tensor]) -> dict[str, Tensor]:
+        codes = self.encoder(batch.slices)
         z, w = draw(*codes[:2]), draw(*codes[2:])
-        error = absolute_errors(batch, self.decoder(z)).mean()
+        error = absolute_errors(batch.targets, self.decoder(z)).mean()
         parts = {name: part.mean() for name, part in self.divergences(codes, z, w).items()}
         return {
             "loss": error + self.kl_weight * sum(parts.values()),
-            "reconstruction": error / batch[0].numel(),
+            "reconstruction": error / batch.targets[0].numel(),
             **parts,
         }
 
@@ -149,8 +163,3 @@ def _kl(mean: Tensor, log_variance: Tensor, other: Tensor, other_log_variance: T
     squares = log_variance.exp() + (mean - other).square()
     ratio = squares * (-other_log_variance).exp()
     return 0.5 * (ratio + other_log_variance - log_variance - 1)
-
-
-def build(contrasts: int, size: int, seed: int = 0, **settings: Any) -> Model:
-    """A GMVAE with weights that follow from ``seed``; settings as in ``SETTINGS``."""
-    return build_model(Model, SETTINGS, contrasts, size, seed, settings)

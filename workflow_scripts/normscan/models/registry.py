@@ -1,17 +1,23 @@
-"""Which model families there are, read from their files without importing them."""
+"""Which model families there are, read from their files without importing them; building models."""
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from normscan.errors import ConfigError
 from normscan.networks import registry as networks
 from normscan.plugins import literals, plugin_names, require_known
 
+if TYPE_CHECKING:
+    from normscan.models.base import BaseModel
+    from normscan.slices.batch import SliceShape
+
 FOLDER = Path(__file__).resolve().parent
+MAIN = "main"
 
 
 def families() -> list[str]:
@@ -20,13 +26,14 @@ def families() -> list[str]:
 
 
 def describe(family: str) -> dict[str, Any]:
-    """What a family can do and which settings it takes.
+    """What a family says of itself, see :mod:`normscan.models.base`.
 
     Returns
     -------
     description : ``capabilities`` (set of words), ``by_dropout`` (those that only a bottleneck
-        with dropout gives), ``settings`` (name -> default), and what its network must have:
-        ``needs_critic``, ``needs_dense`` (bool).
+        with dropout gives), ``settings`` (name -> default), ``streams`` (tuple, the main one
+        first), ``layers`` (set), ``uses`` (role -> set of capabilities), ``translates`` (bool), and
+        what its network must have: ``parts`` (set), ``needs_dense`` (bool).
 
     Raises
     ------
@@ -38,7 +45,11 @@ def describe(family: str) -> dict[str, Any]:
         "capabilities": set(found["CAPABILITIES"]),
         "by_dropout": set(found.get("BY_DROPOUT", ())),
         "settings": dict(found["SETTINGS"]),
-        "needs_critic": bool(found.get("NEEDS_CRITIC", False)),
+        "streams": tuple(found.get("STREAMS", (MAIN,))),
+        "layers": set(found.get("LAYERS", ())),
+        "uses": {role: set(needs) for role, needs in found.get("USES", {}).items()},
+        "translates": bool(found.get("TRANSLATES", False)),
+        "parts": set(found.get("PARTS", ())),
         "needs_dense": bool(found.get("NEEDS_DENSE", False)),
     }
 
@@ -76,12 +87,20 @@ def network_problems(family: str, settings: dict[str, Any], where: str) -> list[
     """
     if "network" not in settings:
         return []
-    network, bottleneck = settings["network"], settings["bottleneck"]
+    network = settings["network"]
     try:
         has, needs = networks.describe(network), describe(family)
     except ConfigError as error:
         return [f"{where}.{error}"]
     problems = []
+    if lacking := needs["parts"] - has["parts"]:
+        problems.append(
+            f"{where}.network: found '{network}', which has no {_list(lacking)}; family {family} "
+            f"needs one of: {', '.join(networks.having(needs['parts'])) or 'none there is'}"
+        )
+    if "bottleneck" not in settings:
+        return problems
+    bottleneck = settings["bottleneck"]
     if bottleneck not in has["bottlenecks"]:
         allowed = ", ".join(has["bottlenecks"])
         problems.append(
@@ -93,16 +112,53 @@ def network_problems(family: str, settings: dict[str, Any], where: str) -> list[
         networks.dropout_rate(network, bottleneck, settings.get("dropout"))
     except ConfigError as error:
         problems.append(f"{where}.{error}")
-    if needs["needs_critic"] and not has["critic"]:
-        able = [name for name in networks.names() if networks.describe(name)["critic"]]
-        problems.append(
-            f"{where}.network: found '{network}', which has no critic; family {family} needs one "
-            f"of: {', '.join(able)}"
-        )
     return problems
 
 
 def load(family: str) -> ModuleType:
-    """The module of a family; its ``build(contrasts, size, seed, **settings)`` makes a model."""
+    """The module of a family."""
     require_known(family, families(), "model family", "family")
     return importlib.import_module(f"normscan.models.{family}")
+
+
+def build(
+    family: str,
+    shape: SliceShape | tuple[int, int, int],
+    *,
+    seed: int = 0,
+    uses: Mapping[str, BaseModel] | None = None,
+    **settings: Any,
+) -> BaseModel:
+    """A new model; equal arguments give equal weights.
+
+    Parameters
+    ----------
+    shape : channels of inputs and of targets, side of the slices.
+    uses : trained models by role, as the family's ``USES`` asks for.
+    settings : over the family's defaults; those of the training loop are left aside.
+
+    Raises
+    ------
+    ConfigError : a setting that is not known, or impossible together with the others; a role
+        without a model; targets that are not the inputs, of a family that does not translate.
+    """
+    from normscan.compute.devices import seeded
+    from normscan.models.base import TRAINING
+    from normscan.slices.batch import SliceShape
+
+    described, shape = describe(family), SliceShape(*shape)
+    for name in settings:
+        require_known(name, described["settings"], f"setting of family {family}", name)
+    if missing := set(described["uses"]) - set(uses or {}):
+        raise ConfigError(f"uses: family {family} needs a model for {_list(missing)}")
+    if shape.inputs != shape.targets and not described["translates"]:
+        raise ConfigError(f"targets: family {family} reconstructs its inputs and nothing else")
+    chosen = {**described["settings"], **settings}
+    own = {name: value for name, value in chosen.items() if name not in TRAINING}
+    used = {"uses": uses} if described["uses"] else {}
+    with seeded(seed):
+        return load(family).Model(shape, **own, **used)
+
+
+def _list(words: set[str]) -> str:
+    return ", ".join(sorted(words))

@@ -13,13 +13,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from normscan.models.parts.coding import CodingModel, absolute_errors, build_model
+from normscan.models.parts.bound import L1Bound
+from normscan.models.parts.coding import CodingModel, absolute_errors
 from normscan.models.parts.gaussian import draw, kl_to_standard
+from normscan.slices.batch import Batch, SliceShape
 
 TITLE = "variational autoencoder"
 CITE = ["kingma2014"]
 LOOK = "variational"
 CAPABILITIES = {"reconstruct", "elbo", "sample"}
+PARTS = {"encoder", "decoder"}
 SETTINGS = {
     "network": "unified",
     "bottleneck": "dense",
@@ -32,24 +35,34 @@ SETTINGS = {
     "patience": 5,
     "precision": "auto",
 }
+ALLOWED = {
+    "latent": "1..",
+    "dropout": "0..<1",
+    "kl_weight": "0..",
+    "learning_rate": ">0..",
+    "batch_size": "1..",
+    "max_epochs": "1..",
+    "patience": "1..",
+    "precision": ["auto", "float32", "bfloat16", "float16"],
+}
 
 
-class Model(CodingModel):
+class Model(L1Bound, CodingModel):
     """Encoder to mean and log variance of a code, decoder."""
 
     codes = 2
 
-    def __init__(self, contrasts: int, size: int, *, kl_weight: float = 1.0, **settings: Any):
-        super().__init__(contrasts, size, **settings)
+    def __init__(self, shape: SliceShape, *, kl_weight: float = 1.0, **settings: Any):
+        super().__init__(shape, **settings)
         self.kl_weight = kl_weight
 
-    def losses(self, batch: Tensor) -> dict[str, Tensor]:
-        mean, log_variance = self.encode(batch)
-        error = absolute_errors(batch, self.decoder(draw(mean, log_variance))).mean()
+    def losses(self, batch: Batch[Tensor]) -> dict[str, Tensor]:
+        mean, log_variance = self.encode(batch.slices)
+        error = absolute_errors(batch.targets, self.decoder(draw(mean, log_variance))).mean()
         divergence = kl_to_standard(mean, log_variance).mean()
         return {
             "loss": error + self.kl_weight * divergence,
-            "reconstruction": error / batch[0].numel(),
+            "reconstruction": error / batch.targets[0].numel(),
             "kl": divergence,
         }
 
@@ -70,8 +83,3 @@ class Model(CodingModel):
         """
         mean, log_variance = self.encode(slices)
         return self.decoder(mean), self.kl_weight * kl_to_standard(mean, log_variance)
-
-
-def build(contrasts: int, size: int, seed: int = 0, **settings: Any) -> Model:
-    """A VAE with weights that follow from ``seed``; settings as in ``SETTINGS``."""
-    return build_model(Model, SETTINGS, contrasts, size, seed, settings)

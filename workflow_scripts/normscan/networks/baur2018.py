@@ -17,7 +17,7 @@ from normscan.networks.normalisation import BatchNorm
 
 CITE = ["baur2018"]
 BOTTLENECKS = ["spatial"]
-CRITIC = True
+PARTS = {"encoder", "decoder", "critic"}
 FILTERS = (64, 128, 256, 512)
 SLOPE = 0.2
 

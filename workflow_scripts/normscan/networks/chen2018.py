@@ -12,7 +12,7 @@ from normscan.networks.residual import Decoder, Encoder
 
 CITE = ["chen2018"]
 BOTTLENECKS = ["dense"]
-CRITIC = False
+PARTS = {"encoder", "decoder"}
 
 
 def make_encoder(contrasts: int, size: int, latent: int, bottleneck: str, codes: int = 1):

@@ -1,14 +1,18 @@
-"""Which networks there are: a model family's encoder, decoder and critic.
+"""Which networks there are: what model families are made of.
 
-A network is one file of this room with the literal constants ``BOTTLENECKS`` (forms of the code
-that it has, the usual one first), ``CRITIC`` (whether it has one) and, where codes are dropped at
-random on their way into the decoder, ``DROPOUT`` (bottleneck -> usual rate); and with functions::
+A network is one file of this room with the literal constant ``PARTS``: which of these it has, each
+made by a function of its own. ::
 
-    make_encoder(contrasts, size, latent, bottleneck, codes=1)   slices -> tuple of ``codes`` codes
-    make_decoder(contrasts, size, latent, bottleneck)            code -> slices
-    make_critic(contrasts, size)    slices -> (n,); its ``features`` are slices -> any shape
+    encoder       make_encoder(channels, size, latent, bottleneck, codes=1)
+                  slices -> tuple of ``codes`` codes
+    decoder       make_decoder(channels, size, latent, bottleneck)    code -> slices
+    critic        make_critic(channels, size)    slices -> (n,); its ``features`` -> any shape
+    image_to_image  make_image_to_image(inputs, outputs, size, **settings)    slices -> slices
 
-With a bottleneck that is in ``DROPOUT``, ``make_decoder`` also takes the rate, ``dropout``.
+Further parts are words that a network and the families which need them agree on. A network with
+an encoder also has ``BOTTLENECKS`` (forms of its code, the usual one first) and, where codes are
+dropped at random on their way into the decoder, ``DROPOUT`` (bottleneck -> usual rate): with such a
+bottleneck ``make_decoder`` also takes the rate, ``dropout``.
 """
 
 from __future__ import annotations
@@ -25,12 +29,12 @@ FOLDER = Path(__file__).resolve().parent
 
 
 def names() -> list[str]:
-    """Names of the networks: the files of this room that declare ``BOTTLENECKS``."""
-    return plugin_names(FOLDER, "BOTTLENECKS")
+    """Names of the networks: the files of this room that declare ``PARTS``."""
+    return plugin_names(FOLDER, "PARTS")
 
 
 def describe(name: str) -> dict[str, Any]:
-    """``bottlenecks`` (list of words), ``critic`` (bool) and ``dropout`` (bottleneck -> rate).
+    """``parts`` (set of words), ``bottlenecks`` (list) and ``dropout`` (bottleneck -> rate).
 
     Raises
     ------
@@ -39,10 +43,15 @@ def describe(name: str) -> dict[str, Any]:
     require_known(name, names(), "network", "network")
     found = literals(FOLDER / f"{name}.py")
     return {
-        "bottlenecks": list(found["BOTTLENECKS"]),
-        "critic": bool(found["CRITIC"]),
+        "parts": set(found["PARTS"]),
+        "bottlenecks": list(found.get("BOTTLENECKS", ())),
         "dropout": dict(found.get("DROPOUT", {})),
     }
+
+
+def having(parts: set[str]) -> list[str]:
+    """Names of the networks that have all of these parts."""
+    return [name for name in names() if parts <= describe(name)["parts"]]
 
 
 def dropout_rate(name: str, bottleneck: str, given: float | None = None) -> float | None:

@@ -13,7 +13,7 @@ from normscan.networks.residual import Critic, Decoder, Encoder
 
 CITE = ["schlegl2019"]
 BOTTLENECKS = ["dense"]
-CRITIC = True
+PARTS = {"encoder", "decoder", "critic"}
 
 
 def make_encoder(contrasts: int, size: int, latent: int, bottleneck: str, codes: int = 1):

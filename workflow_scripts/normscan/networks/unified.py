@@ -21,7 +21,7 @@ from normscan.networks.normalisation import BatchNorm
 # Bottlenecks that there are; with a critic, adversarial models can use this network.
 CITE = ["baur2021"]
 BOTTLENECKS = ["dense", "spatial"]
-CRITIC = True
+PARTS = {"encoder", "decoder", "critic"}
 # Rate at which entries of a code are dropped.
 DROPOUT = {"dense": 0.2}
 COARSEST = 8

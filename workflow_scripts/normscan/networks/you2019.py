@@ -16,7 +16,7 @@ from normscan.networks.layers import full_precision, initialise
 
 CITE = ["you2019"]
 BOTTLENECKS = ["spatial"]
-CRITIC = False
+PARTS = {"encoder", "decoder"}
 FILTERS = 64
 
 

@@ -16,7 +16,7 @@ from normscan.networks.layers import full_precision, initialise
 
 CITE = ["zimmerer2018"]
 BOTTLENECKS = ["dense"]
-CRITIC = False
+PARTS = {"encoder", "decoder"}
 MAPS = (16, 64, 256, 1024)
 
 

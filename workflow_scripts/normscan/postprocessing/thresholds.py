@@ -18,6 +18,10 @@ RULES = {
     "healthy_percentile": {"percentile": 98.0},
     "healthy_fpr": {"rate": 0.01},
 }
+ALLOWED = {
+    "healthy_percentile": {"percentile": "0..100"},
+    "healthy_fpr": {"rate": "0..1"},
+}
 
 
 def find_threshold(rule: str, histogram: ScoreHistogram, **settings) -> float | None:

@@ -19,6 +19,11 @@ from normscan.preprocessing.itk import SimpleITK, from_itk, to_itk
 from normscan.preprocessing.volumes import Prepared
 
 SETTINGS = {"method": "n4", "shrink": 4, "iterations": 50}
+ALLOWED = {
+    "method": ["n4"],
+    "shrink": "1..",
+    "iterations": "1..",
+}
 LEVELS = 4
 SMALLEST_SIDE = 16
 USUAL_NEGATIVE = 0.05

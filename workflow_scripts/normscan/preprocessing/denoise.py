@@ -18,6 +18,11 @@ from normscan.preprocessing.itk import SimpleITK, from_itk, to_itk
 from normscan.preprocessing.volumes import Prepared
 
 SETTINGS = {"method": "curvature", "iterations": 5, "time_step": 0.0625}
+ALLOWED = {
+    "method": ["curvature"],
+    "iterations": "0..",
+    "time_step": ">0..",
+}
 
 
 def run(

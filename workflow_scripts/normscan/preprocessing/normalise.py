@@ -16,6 +16,11 @@ from normscan.preprocessing.images import change_images
 from normscan.preprocessing.volumes import Prepared
 
 SETTINGS = {"method": "percentile", "percentile": 98, "ceiling": None}
+ALLOWED = {
+    "method": ["percentile", "zscore", "minmax"],
+    "percentile": ">0..100",
+    "ceiling": ">0..",
+}
 METHODS = ("percentile", "zscore", "minmax")
 # Interpolation leaves a few values below zero; more than this comes from scans z-scored before.
 USUAL_NEGATIVE = 0.05

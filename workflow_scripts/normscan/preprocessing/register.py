@@ -35,6 +35,13 @@ SETTINGS = {
     "antialias": True,
     "resolution": 2.0,
 }
+ALLOWED = {
+    "transform": ["rigid", "affine", "syn"],
+    "spacing": ">0..",
+    "reference": ["T1w", "T2w", "FLAIR", "T1ce", "PD", "DWI"],
+    "margin": "0..",
+    "resolution": "1..10",
+}
 TRANSFORMS = ("rigid", "affine", "syn")
 
 

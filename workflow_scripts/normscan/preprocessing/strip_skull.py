@@ -26,6 +26,10 @@ from normscan.preprocessing.resample import resample
 from normscan.preprocessing.volumes import Prepared
 
 SETTINGS = {"method": "robex", "reference": "T1w"}
+ALLOWED = {
+    "method": ["robex", "given", "atlas"],
+    "reference": ["T1w", "T2w", "FLAIR", "T1ce", "PD", "DWI"],
+}
 METHODS = ("robex", "given", "atlas")
 
 # ROBEX works at 1.5 mm itself. It needs the whole head, which the working grid may have cropped.

@@ -46,6 +46,11 @@ LOG = logging.getLogger("normscan")
 # field_of_view: mm of a slice's side, None = the larger side of the atlas's grid.
 # min_brain_voxels: axial slices with fewer are packed, but not used.
 SETTINGS = {"size": 128, "field_of_view": None, "min_brain_voxels": 1}
+ALLOWED = {
+    "size": "8..",
+    "field_of_view": ">0..",
+    "min_brain_voxels": "1..",
+}
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,18 @@ from pathlib import Path
 import numpy as np
 
 from normscan.errors import NormscanError
-from normscan.slices.index import differences, load_index, open_array
+from normscan.slices.batch import Batch, View
+from normscan.slices.index import (
+    PackIndex,
+    ScanEntry,
+    differences,
+    load_index,
+    open_array,
+    open_layer,
+)
+
+ALL, LESION_FREE = "all", "lesion_free"
+NOWHERE = -1
 
 
 class SliceStore:
@@ -19,25 +30,40 @@ class SliceStore:
     indices : index files; the arrays stand beside them. All must be packed alike.
     scans : ``cohort/scan`` names to use, in whatever order; None: all. Names that preprocessing
         excluded are left out.
+    slices : ``all`` with enough brain, or only the ``lesion_free`` among them.
+    inputs, targets, neighbours, layers : as of :class:`~normscan.slices.batch.View`.
 
     Attributes
     ----------
     contrasts, size, fingerprint : of every pack.
+    view : what is seen of them.
     ranges : ``cohort/scan`` -> (first, count) in this store.
     contents : ``cohort/scan`` -> contrast -> digest of the scan's voxels before preprocessing.
 
     Raises
     ------
     NormscanError : packs made differently, scans that no pack has, or no slice at all.
+    ConfigError : contrasts or layers that the packs lack.
     """
 
-    def __init__(self, indices: Sequence[str | Path], scans: Iterable[str] | None = None):
+    def __init__(
+        self,
+        indices: Sequence[str | Path],
+        scans: Iterable[str] | None = None,
+        *,
+        slices: str = ALL,
+        inputs: Sequence[str] | None = None,
+        targets: Sequence[str] | None = None,
+        neighbours: int = 0,
+        layers: Iterable[str] = (),
+    ):
         wanted = None if scans is None else set(scans)
         self.ranges: dict[str, tuple[int, int]] = {}
         self.contents: dict[str, dict[str, str]] = {}
         self._arrays: list[np.ndarray] = []
+        self._layers: list[dict[str, np.ndarray]] = []
         excluded: set[str] = set()
-        packs, rows, total, first_path = [], [], 0, None
+        packs, rows, positions, total, first_path = [], [], [], 0, None
         for path in indices:
             index = load_index(path)
             excluded |= {f"{index.cohort}/{one['scan']}" for one in index.excluded}
@@ -47,6 +73,7 @@ class SliceStore:
                 first_path = path
                 self.contrasts, self.size = list(index.contrasts), index.size
                 self.fingerprint = index.fingerprint
+                self.view = View.of(self.contrasts, inputs, targets, neighbours, tuple(layers))
             elif unlike := differences(self.fingerprint, index.fingerprint):
                 raise NormscanError(
                     f"{path}: packed differently from {first_path}:\n" + "\n".join(unlike)
@@ -59,15 +86,17 @@ class SliceStore:
             if not used:
                 continue
             self._arrays.append(open_array(path))
+            self._layers.append({name: open_layer(path, name) for name in self.view.layers})
             for scan in used:
                 name = f"{index.cohort}/{scan.scan}"
                 if name in self.ranges:
                     raise NormscanError(f"{path}: scan {name} is in another pack already")
-                own = scan.first + scan.rows_with_brain(index.min_brain_voxels)
+                own = _chosen_rows(scan, index, slices)
                 self.ranges[name] = (total, len(own))
                 self.contents[name] = scan.content
                 packs.append(np.full(len(own), len(self._arrays) - 1, np.int32))
-                rows.append(own)
+                rows.append(_around(scan, own, self.view.neighbours))
+                positions.append(np.asarray(scan.z)[own] / max(scan.shape[2] - 1, 1))
                 total += len(own)
         missing = (wanted or set()) - set(self.ranges) - excluded
         if missing:
@@ -76,14 +105,16 @@ class SliceStore:
                 f"{', '.join(str(path) for path in indices)}; pack these scans first"
             )
         if not total:
+            kind = "" if slices == ALL else f" ({slices})"
             raise NormscanError(
-                "no slices: none of the chosen scans is in the packs "
+                f"no slices{kind}: none of the chosen scans is in the packs "
                 + ", ".join(str(path) for path in indices)
             )
-        self._pack, self._row = np.concatenate(packs), np.concatenate(rows)
+        self._pack, self._rows = np.concatenate(packs), np.concatenate(rows)
+        self._position = np.concatenate(positions).astype(np.float32)
 
     def __len__(self) -> int:
-        return len(self._row)
+        return len(self._rows)
 
     @property
     def scans(self) -> list[str]:
@@ -92,22 +123,74 @@ class SliceStore:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all slices as float32."""
-        return len(self) * len(self.contrasts) * self.size**2 * 4
+        """Bytes of all slices as float32, and of their layers."""
+        shape = self.view.shape(self.size)
+        channels = shape.inputs + (0 if self.view.same else shape.targets)
+        return len(self) * self.size**2 * (4 * channels + 2 * len(self.view.layers))
 
-    def batch(self, numbers: np.ndarray) -> np.ndarray:
-        """Slices of the given numbers, in that order: float32 (n, contrasts, size, size)."""
-        numbers = np.asarray(numbers)
-        packs, rows = self._pack[numbers], self._row[numbers]
-        found = np.empty((len(numbers), len(self.contrasts), self.size, self.size), np.float32)
-        for pack in np.unique(packs):
-            own = np.flatnonzero(packs == pack)
-            # Ascending rows: pages are read in the order they lie on disk.
-            own = own[np.argsort(rows[own], kind="stable")]
-            found[own] = self._arrays[pack][rows[own]]
-        return found
+    def rows(self, scan: str) -> np.ndarray:
+        """Rows of its pack that a scan's slices are, in order."""
+        first, count = self.ranges[scan]
+        return self._rows[first : first + count, self.view.neighbours]
 
-    def batches(self, size: int) -> Iterator[np.ndarray]:
+    def scan(self, scan: str) -> Batch[np.ndarray]:
+        """All slices of a scan."""
+        first, count = self.ranges[scan]
+        return self.batch(np.arange(first, first + count))
+
+    def batch(self, numbers: np.ndarray) -> Batch[np.ndarray]:
+        """Slices of the given numbers, in that order."""
+        numbers, view = np.asarray(numbers), self.view
+        packs, rows = self._pack[numbers], self._rows[numbers]
+        own = rows[:, view.neighbours]
+        slices = np.concatenate(
+            [self._read(packs, column, view.inputs) for column in rows.T], axis=1
+        )
+        targets = slices if view.same else self._read(packs, own, view.targets)
+        layers = {name: self._read_layer(packs, own, name) for name in view.layers}
+        return Batch(slices, targets, layers, self._position[numbers])
+
+    def batches(self, size: int) -> Iterator[Batch[np.ndarray]]:
         """All slices in order, at most ``size`` at a time."""
         for start in range(0, len(self), size):
             yield self.batch(np.arange(start, min(start + size, len(self))))
+
+    def _read(self, packs: np.ndarray, rows: np.ndarray, contrasts: Sequence[str]) -> np.ndarray:
+        """Float32 (n, contrasts, size, size); 0 where a row is ``NOWHERE``."""
+        found = np.zeros((len(rows), len(contrasts), self.size, self.size), np.float32)
+        channels = [self.contrasts.index(name) for name in contrasts]
+        whole = channels == list(range(len(self.contrasts)))
+        for pack, own in _by_pack(packs, rows):
+            array = self._arrays[pack]
+            found[own] = array[rows[own]] if whole else array[rows[own][:, None], channels]
+        return found
+
+    def _read_layer(self, packs: np.ndarray, rows: np.ndarray, name: str) -> np.ndarray:
+        """Int16 (n, size, size)."""
+        found = np.zeros((len(rows), self.size, self.size), np.int16)
+        for pack, own in _by_pack(packs, rows):
+            found[own] = self._layers[pack][name][rows[own]]
+        return found
+
+
+def _by_pack(packs: np.ndarray, rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Packs, and the places whose rows lie in them; ascending, as pages lie on disk."""
+    for pack in np.unique(packs):
+        own = np.flatnonzero((packs == pack) & (rows != NOWHERE))
+        yield int(pack), own[np.argsort(rows[own], kind="stable")]
+
+
+def _chosen_rows(scan: ScanEntry, index: PackIndex, slices: str) -> np.ndarray:
+    """A scan's slices to use, counted from its first."""
+    chosen = scan.rows_with_brain(index.min_brain_voxels)
+    if slices == LESION_FREE:
+        chosen = chosen[np.asarray(scan.lesion_voxels)[chosen] == 0]
+    return chosen
+
+
+def _around(scan: ScanEntry, own: np.ndarray, neighbours: int) -> np.ndarray:
+    """Rows (n, 2 neighbours + 1) of slices and of those below and above; ``NOWHERE`` outside."""
+    row_at = np.full(scan.shape[2] + 2 * neighbours, NOWHERE)
+    row_at[np.asarray(scan.z) + neighbours] = scan.first + np.arange(scan.count)
+    window = np.arange(2 * neighbours + 1)
+    return row_at[np.asarray(scan.z)[own][:, None] + window]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,26 +18,84 @@ from normscan import __version__
 from normscan.errors import BundleError, ConfigError, NormscanError
 from normscan.files import atomic_path, file_digest, read_json, write_json
 from normscan.models import registry
-from normscan.models.base import Estimator, NeuralModel
+from normscan.models.base import USED, BaseModel, fitted_names, load_weights
+from normscan.slices.batch import View
 from normscan.slices.index import differences
 from normscan.training.curve import best_epochs
 
-# 2: the scans of the training with digests of their content.
-FORMAT = 2
+# 3: inputs and targets by name, models that are used.
+FORMAT = 3
 KEYS = (
-    "format", "family", "settings", "contrasts", "size", "fingerprint", "scans", "seed", "weights"
+    "format", "family", "settings", "inputs", "targets", "neighbours", "size", "uses",
+    "fingerprint", "scans", "seed", "weights",
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What a model is built from.
+
+    Attributes
+    ----------
+    settings : all settings of the family, so that a later change of defaults changes nothing.
+    inputs, targets, neighbours : what it sees of slices (:class:`~normscan.slices.batch.View`).
+    size : side of its slices in pixels.
+    uses : the models it was given by role, whose weights are among its own.
+    """
+
+    family: str
+    settings: dict[str, Any]
+    inputs: tuple[str, ...]
+    targets: tuple[str, ...]
+    size: int
+    neighbours: int = 0
+    uses: Mapping[str, ModelFacts] = field(default_factory=dict)
+
+    @property
+    def view(self) -> View:
+        """What it sees of slices."""
+        return View(self.inputs, self.targets, self.neighbours)
+
+    def build(self, seed: int = 0, uses: Mapping[str, BaseModel] | None = None) -> BaseModel:
+        """A new model; those it uses are new ones as well where they are not given."""
+        if uses is None:
+            uses = {role: facts.build() for role, facts in self.uses.items()}
+        shape = self.view.shape(self.size)
+        return registry.build(self.family, shape, seed=seed, uses=uses, **self.settings)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "family": self.family,
+            "capabilities": sorted(registry.capabilities(self.family, self.settings)),
+            "settings": self.settings,
+            "inputs": list(self.inputs),
+            "targets": list(self.targets),
+            "neighbours": self.neighbours,
+            "size": self.size,
+            "uses": {role: facts.to_json() for role, facts in self.uses.items()},
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> ModelFacts:
+        """What :meth:`to_json` gave, among other values."""
+        return cls(
+            family=content["family"],
+            settings=content["settings"],
+            inputs=tuple(content["inputs"]),
+            targets=tuple(content["targets"]),
+            size=content["size"],
+            neighbours=content["neighbours"],
+            uses={role: cls.from_json(one) for role, one in content["uses"].items()},
+        )
 
 
 def save_bundle(
     weights: Path,
     description: Path,
-    model: NeuralModel | Estimator,
+    model: BaseModel,
+    facts: ModelFacts,
     *,
-    family: str,
-    settings: dict[str, Any],
-    contrasts: Sequence[str],
-    size: int,
     fingerprint: dict[str, Any],
     scans: Mapping[str, Mapping[str, Mapping[str, str]]],
     seed: int,
@@ -47,30 +106,26 @@ def save_bundle(
     Parameters
     ----------
     weights, description : ``weights.safetensors`` and ``bundle.json``.
-    settings : all settings of the family, so that a later change of defaults changes nothing.
-    contrasts, size, fingerprint : of the slices it was trained on.
+    fingerprint : of the slices it was trained on.
     scans : split -> ``cohort/scan`` it was trained or validated on -> contrast -> digest of its
         voxels.
     history : as returned by :func:`normscan.training.loop.train`.
     """
-    tensors = {name: _plain(tensor) for name, tensor in _state(model).items()}
+    tensors = {name: _plain(tensor) for name, tensor in model.state_dict().items()}
     with atomic_path(weights) as temporary:
         save_file(tensors, temporary)
+    own = [tensor for name, tensor in tensors.items() if not name.startswith(USED)]
     write_json(
         description,
         {
+            **facts.to_json(),
             "format": FORMAT,
-            "family": family,
-            "capabilities": sorted(registry.capabilities(family, settings)),
-            "settings": settings,
-            "contrasts": list(contrasts),
-            "size": size,
             "fingerprint": fingerprint,
             "scans": scans,
             "seed": seed,
             "epochs": len(history),
             "best_epoch": best_epochs(history),
-            "parameters": sum(tensor.numel() for tensor in tensors.values()),
+            "parameters": sum(tensor.numel() for tensor in own),
             "versions": _versions(),
             "weights": file_digest(weights),
         },
@@ -79,7 +134,7 @@ def save_bundle(
 
 def load_bundle(
     weights: Path, description: Path, device: torch.device | str = "cpu"
-) -> tuple[NeuralModel | Estimator, dict[str, Any]]:
+) -> tuple[BaseModel, dict[str, Any]]:
     """A trained model, ready for use on ``device``, and its description.
 
     Raises
@@ -90,22 +145,13 @@ def load_bundle(
     content = _description(Path(description))
     tensors = _weights(Path(weights), content)
     try:
-        module = registry.load(content["family"])
-        model = module.build(
-            contrasts=len(content["contrasts"]), size=content["size"], **content["settings"]
-        )
-    except (ConfigError, TypeError) as error:
+        model = ModelFacts.from_json(content).build()
+    except (ConfigError, TypeError, KeyError) as error:
         raise BundleError(f"{description}: this version cannot build the model: {error}") from None
-    if isinstance(model, Estimator):
-        model.to(torch.device(device))
-        try:
-            model.load_state(tensors)
-        except (KeyError, ValueError) as error:
-            raise BundleError(f"{weights}: does not fit {description}: {error}") from None
-        return model, content
-    _check_architecture(model.state_dict(), tensors, weights, content["family"])
-    model.load_state_dict(tensors)
-    model.to(torch.device(device), memory_format=torch.channels_last)
+    _check_architecture(model, tensors, weights, content["family"])
+    load_weights(model, tensors)
+    # (Torch's annotations know the memory format together with a type only.)
+    model.to(torch.device(device), memory_format=torch.channels_last)  # ty: ignore[no-matching-overload]
     return model.eval(), content
 
 
@@ -162,10 +208,6 @@ def scans_seen(bundle: dict[str, Any], contents: Mapping[str, Mapping[str, str]]
     return found
 
 
-def _state(model: NeuralModel | Estimator) -> dict[str, Tensor]:
-    return model.state() if isinstance(model, Estimator) else model.state_dict()
-
-
 def _plain(tensor: Tensor) -> Tensor:
     return tensor.detach().cpu().clone().contiguous()
 
@@ -180,14 +222,15 @@ def _description(path: Path) -> dict[str, Any]:
         content = read_json(path)
     except NormscanError as error:
         raise BundleError(str(error)) from None
-    missing = [key for key in KEYS if not isinstance(content, dict) or key not in content]
-    if missing:
-        raise BundleError(f"{path}: not the description of a model; lacks {', '.join(missing)}")
-    if content["format"] != FORMAT:
+    content = content if isinstance(content, dict) else {}
+    if content.get("format", FORMAT) != FORMAT:
         raise BundleError(
             f"{path}: has format {content['format']}; this version reads format {FORMAT}, which "
-            "says by content what a model was trained on; train the model again"
+            "names a model's inputs and targets; train the model again"
         )
+    missing = [key for key in KEYS if key not in content]
+    if missing:
+        raise BundleError(f"{path}: not the description of a model; lacks {', '.join(missing)}")
     return content
 
 
@@ -195,8 +238,9 @@ def _weights(path: Path, content: dict[str, Any]) -> dict[str, Tensor]:
     if not path.is_file():
         raise BundleError(f"{path}: no such file")
     with open(path, "rb") as stream:
-        start = stream.read(4)
-    if start.startswith(b"PK") or start[:1] == b"\x80":
+        start = stream.read(9)
+    # Safetensors begin with the length of their header in eight bytes, whose first may be anything.
+    if start[8:] != b"{" and (start.startswith(b"PK") or start[:1] == b"\x80"):
         raise BundleError(f"{path}: is a pickle; only safetensors are ever loaded")
     try:
         tensors = load_file(path)
@@ -208,14 +252,15 @@ def _weights(path: Path, content: dict[str, Any]) -> dict[str, Tensor]:
 
 
 def _check_architecture(
-    wanted: dict[str, Tensor], found: dict[str, Tensor], path: Path, family: str
+    model: BaseModel, found: dict[str, Tensor], path: Path, family: str
 ) -> None:
+    wanted, fitted = model.state_dict(), fitted_names(model)
     problems = [f"{name} is missing" for name in sorted(set(wanted) - set(found))]
     problems += [f"{name} is not part of the model" for name in sorted(set(found) - set(wanted))]
     problems += [
         f"{name} has shape {tuple(found[name].shape)} instead of {tuple(wanted[name].shape)}"
         for name in sorted(set(wanted) & set(found))
-        if wanted[name].shape != found[name].shape
+        if wanted[name].shape != found[name].shape and name not in fitted
     ]
     if problems:
         shown = "; ".join(problems[:5]) + ("; ..." if len(problems) > 5 else "")

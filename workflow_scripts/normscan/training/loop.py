@@ -1,9 +1,9 @@
-"""One training loop for all models: phases, early stopping, exact resume, mixed precision."""
+"""One training loop for all models: streams, phases, early stopping, exact resume, precision."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +13,21 @@ from torch import Tensor
 from normscan.compute.devices import choose_precision, seeded
 from normscan.errors import ConfigError
 from normscan.files import value_digest
-from normscan.models.base import Estimator, NeuralModel
+from normscan.models.base import BaseModel, fitted_names
+from normscan.slices.batch import Batch
 from normscan.slices.store import SliceStore
-from normscan.training.checkpoint import load_checkpoint, save_checkpoint
+from normscan.training.checkpoint import load_checkpoint
 from normscan.training.run import Run
 
 LOG = logging.getLogger("normscan")
 
 
 def train(
-    model: NeuralModel | Estimator,
+    model: BaseModel,
     store: SliceStore,
     validation: SliceStore,
     *,
+    others: Mapping[str, SliceStore] | None = None,
     seed: int,
     device: torch.device | str = "cpu",
     checkpoint: Path | None = None,
@@ -35,7 +37,7 @@ def train(
     precision: str = "float32",
     checkpoint_seconds: float = 600,
     checkpoint_steps: int | None = None,
-    augment: Callable[[Tensor], Tensor] | None = None,
+    augment: Callable[[Batch[Tensor]], Batch[Tensor]] | None = None,
 ) -> list[dict[str, Any]]:
     """Train a model in place; it is left with its best weights, in ``eval`` mode.
 
@@ -45,10 +47,12 @@ def train(
     Parameters
     ----------
     model : freshly built.
-    store, validation : training slices, and the held-out ones that early stopping goes by.
+    store, validation : training slices of the main stream, and the held-out ones that early
+        stopping goes by.
+    others : training slices of further streams; a batch brings as many of each as of the main one.
     seed : of the order of slices and of all random numbers.
     checkpoint : folder for checkpoints, keyed by what determines the training; None: none.
-    batch_size, max_epochs, patience : a phase may have its own (:meth:`NeuralModel.limits`).
+    batch_size, max_epochs, patience : a phase may have its own (:meth:`BaseModel.limits`).
     precision : ``auto``, ``float32``, ``bfloat16`` or ``float16``.
     checkpoint_seconds, checkpoint_steps : also save inside epochs this often; a checkpoint is
         always saved after an epoch.
@@ -57,7 +61,8 @@ def train(
     Returns
     -------
     history : one dictionary per epoch: phase, epoch (from 1, in its phase), best, validation (None
-        without), and the means of the training losses.
+        without), and the means of the training losses. A phase that only fits has one row, with the
+        numbers it gives.
 
     Raises
     ------
@@ -67,15 +72,22 @@ def train(
     for name, value in {"batch_size": batch_size, "max_epochs": max_epochs}.items():
         if value < 1:
             raise ConfigError(f"{name}: found {value}; must be at least 1")
-    arguments = [seed, batch_size, max_epochs, patience, precision, len(store), len(validation)]
-    if isinstance(model, NeuralModel):
-        arguments += [model.limits(phase) for phase in model.phases]
-    if isinstance(model, Estimator):
-        return _fit(model, store, seed, device, checkpoint, _identity(model, {}, arguments))
+    arguments: list[Any] = [
+        seed,
+        batch_size,
+        max_epochs,
+        patience,
+        precision,
+        len(store),
+        len(validation),
+    ]
+    arguments += [model.limits(phase) for phase in model.phases]
+    arguments += [{name: len(other) for name, other in (others or {}).items()}]
     run = Run(
         model,
         store,
         validation,
+        others or {},
         seed=seed,
         device=device,
         batch_size=batch_size,
@@ -84,7 +96,7 @@ def train(
         precision=choose_precision(precision, device),
         augment=augment,
     )
-    identity = _identity(model, model.state_dict(), arguments)
+    identity = _identity(model, arguments)
     run.save_with(checkpoint, identity, checkpoint_seconds, checkpoint_steps)
     stored = load_checkpoint(checkpoint, identity) if checkpoint else None
     if stored is not None:
@@ -94,28 +106,11 @@ def train(
         return run.train()
 
 
-def _fit(
-    model: Estimator,
-    store: SliceStore,
-    seed: int,
-    device: torch.device,
-    folder: Path | None,
-    identity: str,
-) -> list[dict[str, Any]]:
-    """Fit an estimator; its only checkpoint is the fitted state."""
-    model.to(device)
-    stored = load_checkpoint(folder, identity) if folder else None
-    if stored is not None:
-        model.load_state(stored[0])
-        return stored[1]["history"]
-    facts = model.fit(store, torch.Generator().manual_seed(seed)) or {}
-    history = [{"phase": "fit", "epoch": 1, "best": True, "validation": None, **facts}]
-    if folder:
-        save_checkpoint(folder, 1, model.state(), {"history": history}, identity)
-    return history
-
-
-def _identity(model: Any, weights: dict[str, Tensor], arguments: list[Any]) -> str:
+def _identity(model: BaseModel, arguments: list[Any]) -> str:
     """Digest of what a checkpoint must fit: the architecture and the training's arguments."""
-    shapes = {name: list(value.shape) for name, value in weights.items()}
+    fitted = fitted_names(model)
+    shapes = {
+        name: None if name in fitted else list(value.shape)
+        for name, value in model.state_dict().items()
+    }
     return value_digest([type(model).__module__, type(model).__qualname__, shapes, arguments])

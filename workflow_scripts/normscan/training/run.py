@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from torch import Tensor
 
 from normscan.compute.devices import autocast, seeded
 from normscan.errors import TrainingError
-from normscan.models.base import NeuralModel, Updates
-from normscan.slices.batches import DeviceSlices, epoch_batches
+from normscan.models.base import BaseModel, Updates, load_weights
+from normscan.slices.batch import Batch
+from normscan.slices.batches import DeviceSlices, endless_numbers, epoch_batches
 from normscan.slices.store import SliceStore
 from normscan.training.checkpoint import save_checkpoint
 from normscan.training.curve import ABOUT
@@ -33,10 +35,13 @@ from normscan.training.stopping import EarlyStopping
 
 # Reading losses makes a GPU wait; so they are looked at only now and then inside an epoch.
 STEPS_BETWEEN_CHECKS = 100
+MAIN = "main"
+# Streams beside the main one have orders of their own: keys that no epoch's number reaches.
+OTHERS = 1 << 40
 
 
 class Run:
-    """A training of a :class:`NeuralModel`; arguments as of :func:`normscan.training.loop.train`.
+    """A training of a :class:`BaseModel`; arguments as of :func:`normscan.training.loop.train`.
 
     Attributes
     ----------
@@ -45,9 +50,10 @@ class Run:
 
     def __init__(
         self,
-        model: NeuralModel,
+        model: BaseModel,
         store: SliceStore,
         validation: SliceStore,
+        others: Mapping[str, SliceStore],
         *,
         seed: int,
         device: torch.device,
@@ -55,12 +61,13 @@ class Run:
         max_epochs: int,
         patience: int,
         precision: str,
-        augment: Callable[[Tensor], Tensor] | None,
+        augment: Callable[[Batch[Tensor]], Batch[Tensor]] | None,
     ):
         # (Torch's annotations know the memory format together with a type only.)
         self.model = model.to(device, memory_format=torch.channels_last)  # ty: ignore[no-matching-overload]
         self.slices = DeviceSlices(store, device)
         self.held_out = DeviceSlices(validation, device)
+        self.others = {name: DeviceSlices(one, device) for name, one in others.items()}
         self.seed, self.device, self.batch_size = seed, device, batch_size
         self.max_epochs, self.patience = max_epochs, patience
         self.precision, self.augment = precision, augment
@@ -101,15 +108,16 @@ class Run:
 
     def _phase(self) -> None:
         phase, limits = self.phase, self.model.limits(self.phase)
-        if not self.started:
-            self.model.start_phase(phase, self._training_batches)
-            self._make_optimisers()
-            self.started = True
         self.stopping.patience = limits.get("patience", self.patience)
         self.max_steps = limits.get("max_steps")
         unit, most = "step", self.max_steps
         if most is None:
             unit, most = "epoch", limits.get("max_epochs", self.max_epochs)
+        if not self.started:
+            self.model.start_phase(phase, self._training_batches)
+            if most:
+                self._make_optimisers()
+            self.started = True
         report = EpochReport(f"training, {phase}", self._done, most, unit)
         while self._done < most and not self.stopping.over:
             self._epoch()
@@ -127,9 +135,13 @@ class Run:
 
     def _finish_phase(self) -> None:
         if self.best:
-            self.model.load_state_dict(self.best)
+            load_weights(self.model, self.best)
         self.model.eval()
-        self.model.finish_phase(self.phase, self._training_batches)
+        with torch.no_grad():
+            facts = self.model.finish_phase(self.phase, self._training_batches)
+        if not self.epoch:
+            row = {"phase": self.phase, "epoch": 1, "best": True, "validation": None}
+            self.history.append({**row, **(facts or {})})
         self.number += 1
         self.epoch = self.step = 0
         self.started, self.best = False, {}
@@ -141,8 +153,25 @@ class Run:
         self.optimisers = self.model.optimisers(self.phase)
         self.schedulers = self.model.schedulers(self.phase, self.optimisers)
 
-    def _training_batches(self) -> Iterator[Tensor]:
-        return self.slices.in_order(self.batch_size)
+    def _training_batches(self, stream: str = MAIN) -> Iterator[Batch[Tensor]]:
+        slices = self.slices if stream == MAIN else self.others[stream]
+        return slices.in_order(self.batch_size)
+
+    def _batch(self, numbers: np.ndarray, done: int) -> Batch[Tensor]:
+        """A batch of the main stream with as many slices of each other stream.
+
+        Parameters
+        ----------
+        done : slices of the main stream that this phase has seen before.
+        """
+        batch = self.slices(numbers)
+        if not self.others:
+            return batch
+        others = {}
+        for place, (name, slices) in enumerate(sorted(self.others.items()), start=1):
+            key = self.seed, self.number, OTHERS + place
+            others[name] = slices(endless_numbers(len(slices), done, len(numbers), *key))
+        return replace(batch, others=others)
 
     def _epoch(self) -> None:
         phase = self.phase
@@ -150,8 +179,10 @@ class Run:
         update = Updates(self.optimisers, self.scaler)
         update.epoch = self.epoch
         batches = self._batches_of_epoch()
+        seen = self.epoch * len(self.slices) + sum(map(len, batches[: self.batches_done]))
         for numbers in batches[self.batches_done :]:
-            batch = self.slices(numbers)
+            batch = self._batch(numbers, seen)
+            seen += len(numbers)
             if self.augment is not None:
                 batch = self.augment(batch)
             update.step = self.step
@@ -267,7 +298,7 @@ class Run:
 
     def load_state(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         """Take back what :meth:`state` gave."""
-        self.model.load_state_dict(below("model", tensors))
+        load_weights(self.model, below("model", tensors))
         on_device = {name: value.to(self.device) for name, value in tensors.items()}
         self.best = below("best", on_device)
         self.totals = below("totals", on_device)

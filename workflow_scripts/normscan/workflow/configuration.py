@@ -13,8 +13,9 @@ from normscan.cohorts.load import load_cohort
 from normscan.cohorts.scans import Cohort
 from normscan.cohorts.splits import too_few
 from normscan.errors import CohortError, ConfigError
-from normscan.workflow.protocols import NO_MODEL, Protocol, parse_protocol
+from normscan.workflow.protocols import Protocol, parse_protocol
 from normscan.workflow.schema import nearest, schema_problems, wrong_value
+from normscan.workflow.training_sets import MAIN
 
 DEFAULTS: dict[str, Any] = {
     "title": "normscan",
@@ -28,7 +29,12 @@ DEFAULTS: dict[str, Any] = {
     "overrides": {},
     "atlases": {},
 }
-SPLIT = {"seed": 0, "healthy_validation": 0.2, "patients_validation": 3}
+SPLIT = {
+    "seed": 0,
+    "healthy_validation": 0.2,
+    "patients_validation": 3,
+    "patients_training": 0.5,
+}
 SCREENING = {"bundles": "", "approaches": []}
 # NIfTI volumes written beside arrays and tables: none | native | atlas | both, of each kind.
 VOLUMES = {"detections": "none", "maps": "none", "reconstructions": "none"}
@@ -49,6 +55,7 @@ class Study:
     split: dict[str, Any]
     cohorts: dict[str, Cohort]
     validation: dict[str, float]
+    training: dict[str, float]
     simulation: dict[str, dict[str, Any]]
     protocols: dict[str, Protocol]
     atlases: dict[str, dict[str, str]]
@@ -97,6 +104,10 @@ def load_study(config: dict[str, Any], base: Path, protocol_folder: Path) -> Stu
         cohorts=cohorts,
         validation={
             name: _validation(config["cohorts"][name], cohort, split)
+            for name, cohort in cohorts.items()
+        },
+        training={
+            name: _training(config["cohorts"][name], cohort, split, protocols)
             for name, cohort in cohorts.items()
         },
         simulation={
@@ -174,9 +185,10 @@ def _check_references(config: dict, protocols: dict[str, Protocol], problems: li
     names = list(config["cohorts"])
     for protocol in protocols.values():
         where = f"protocol '{protocol.name}'"
-        for cohort in protocol.training_cohorts or ():
-            if cohort not in names:
-                problems.append(wrong_value(f"{where}.training.cohorts", cohort, names))
+        for stream, one in protocol.streams.items():
+            for cohort in one.cohorts or ():
+                if cohort not in names:
+                    problems.append(wrong_value(_stream_key(protocol, stream), cohort, names))
         for cohort in protocol.evaluation_cohorts:
             if cohort not in names:
                 problems.append(wrong_value(f"{where}.evaluation.cohorts", cohort, names))
@@ -187,11 +199,20 @@ def _check_references(config: dict, protocols: dict[str, Protocol], problems: li
                     problems.append(wrong_value(key, cohort, names))
 
 
+def _stream_key(protocol: Protocol, stream: str) -> str:
+    """The key of a stream's cohorts, as the protocol writes it."""
+    training = f"protocol '{protocol.name}'.training"
+    if stream in ((protocol.source.get("training") or {}).get("streams") or {}):
+        return f"{training}.streams.{stream}.cohorts"
+    return f"{training}.cohorts"
+
+
 def _load_cohorts(
     values: dict, protocols: dict[str, Protocol], base: Path
 ) -> tuple[dict[str, Cohort], dict[str, dict[str, str]]]:
     """All cohorts, and the scans left out with the reason (``on_bad_scan: exclude``)."""
     simulated = Path(os.path.abspath(base / values["results"])) / "simulated"
+    roles = {name: entry.get("role", "") for name, entry in values["cohorts"].items()}
     cohorts, excluded, problems = {}, {}, []
     for name, entry in values["cohorts"].items():
         try:
@@ -200,7 +221,7 @@ def _load_cohorts(
                 entry,
                 base,
                 simulated_root=simulated,
-                needed_contrasts=_needed_contrasts(name, entry, protocols),
+                needed_contrasts=_needed_contrasts(name, roles, protocols),
                 on_bad_scan=values["on_bad_scan"],
             )
         except CohortError as error:
@@ -210,10 +231,11 @@ def _load_cohorts(
     return cohorts, excluded
 
 
-def _needed_contrasts(name: str, entry: dict, protocols: dict[str, Protocol]) -> list[str]:
+def _needed_contrasts(
+    name: str, roles: dict[str, str], protocols: dict[str, Protocol]
+) -> list[str]:
     """Contrasts that the protocols which use a cohort need of each of its scans."""
-    role = entry.get("role", "")
-    users = [one for one in protocols.values() if one.uses(name, role)]
+    users = [one for one in protocols.values() if one.uses(name, roles)]
     return sorted({contrast for one in users for contrast in one.contrasts})
 
 
@@ -225,6 +247,14 @@ def _validation(entry: dict, cohort: Cohort, split: dict) -> float:
         "unlabelled": 0,
     }
     return entry.get("validation", default[cohort.role])
+
+
+def _training(entry: dict, cohort: Cohort, split: dict, protocols: dict[str, Protocol]) -> float:
+    """Training share or count of a cohort of patients; 0 where no model is trained on it."""
+    asked = any(cohort.name in protocol.streamed_cohorts for protocol in protocols.values())
+    if cohort.role != "patients" or not asked:
+        return 0
+    return entry.get("training", split["patients_training"])
 
 
 def _conflicts(study: Study) -> list[str]:
@@ -249,7 +279,7 @@ def _split_problems(study: Study) -> list[str]:
     for name, cohort in study.cohorts.items():
         subjects = len({scan.subject for scan in cohort.scans})
         try:
-            problem = too_few(subjects, cohort.role, study.validation[name])
+            problem = too_few(subjects, cohort.role, study.validation[name], study.training[name])
         except ConfigError as error:
             problem = str(error)
         if problem:
@@ -262,17 +292,11 @@ def _role_problems(study: Study) -> list[str]:
     roles = {name: cohort.role for name, cohort in study.cohorts.items()}
     for protocol in study.protocols.values():
         where = f"protocol '{protocol.name}'"
-        healthy = protocol.training_cohorts
-        if healthy is None:
-            healthy = [name for name, role in roles.items() if role == "healthy"]
-        wrong = [name for name in healthy if roles[name] != "healthy"]
-        for name in wrong:
-            problems.append(
-                f"{where}.training.cohorts: '{name}' has role '{roles[name]}'; models are trained "
-                "on cohorts of role 'healthy'"
-            )
-        uses_model = any(one.model != NO_MODEL for one in protocol.approaches.values())
-        if uses_model and not healthy:
+        for stream, one in protocol.streams.items():
+            key = _stream_key(protocol, stream)
+            problems += [_stream_problem(key, name, roles[name]) for name in one.cohorts or ()]
+        uses_model = any(one.models for one in protocol.approaches.values())
+        if uses_model and not protocol.training_streams(roles)[MAIN].cohorts:
             problems.append(
                 f"{where}: has models to train, but no cohort of role 'healthy' to train them on"
             )
@@ -282,4 +306,17 @@ def _role_problems(study: Study) -> list[str]:
                     f"{where}.evaluation.cohorts: '{name}' has role '{roles[name]}'; only "
                     "cohorts of role 'patients' can be evaluated"
                 )
-    return problems
+    return [problem for problem in problems if problem]
+
+
+def _stream_problem(key: str, cohort: str, role: str) -> str:
+    """Why models cannot be trained on a cohort there; empty when they can."""
+    if role == "unlabelled":
+        return f"{key}: '{cohort}' has role 'unlabelled'; such cohorts are only screened"
+    if role == "patients" and key.endswith("training.cohorts"):
+        return (
+            f"{key}: '{cohort}' has role 'patients'; these are cohorts of role 'healthy'. To train "
+            f"on some of its patients, name it in training.streams.{MAIN}.cohorts, with 'slices: "
+            "lesion_free' unless lesions are to be seen in training"
+        )
+    return ""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from normscan.detectors import registry as detectors
-from normscan.models import registry as models
 from normscan.plugins import complete_settings, literals, plugin_names
 from normscan.preprocessing.labels import step_label
+from normscan.workflow.declared import LIBRARY
+from normscan.workflow.protocol_approaches import Approach, parse_approaches
+from normscan.workflow.protocol_models import Model, parse_models
 from normscan.workflow.schema import schema_problems, unknown_key, wrong_value
+from normscan.workflow.training_sets import ALL, MAIN, Stream
 
-LIBRARY = Path(__file__).resolve().parents[1]
-NO_MODEL = "none"
+THRESHOLDS = LIBRARY / "postprocessing" / "thresholds.py"
 POSTPROCESSING = {"erosion": 1, "median": 5, "minimum_voxels": 8}
 DEFAULT_RULES = [
     {"best_dice": {}},
@@ -33,26 +35,6 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Model:
-    """What is trained: a family with all its settings, under the name used in paths."""
-
-    name: str
-    family: str
-    settings: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Approach:
-    """A row of a results table: a model (or none) and a detector with its settings."""
-
-    name: str
-    title: str
-    model: str
-    detector: str
-    settings: dict[str, Any]
-
-
-@dataclass(frozen=True)
 class Rule:
     """How an operating point is chosen."""
 
@@ -65,8 +47,9 @@ class Rule:
 class Protocol:
     """A complete recipe.
 
-    ``training_cohorts``: None means all healthy ones, empty none. ``evaluation_cohorts``: empty
-    means all patient cohorts.
+    ``streams``: what models are trained on, by name. A main stream whose cohorts are None is one of
+    all healthy cohorts, an empty one of none. ``evaluation_cohorts``: empty means all patient
+    cohorts.
     """
 
     name: str
@@ -75,7 +58,7 @@ class Protocol:
     contrasts: tuple[str, ...]
     steps: tuple[Step, ...]
     slices: dict[str, Any]
-    training_cohorts: tuple[str, ...] | None
+    streams: dict[str, Stream]
     shares: tuple[float, ...]
     models: dict[str, Model]
     approaches: dict[str, Approach]
@@ -84,11 +67,59 @@ class Protocol:
     evaluation_cohorts: tuple[str, ...]
     source: dict[str, Any] = field(repr=False, default_factory=dict)
 
-    def uses(self, cohort: str, role: str) -> bool:
-        """Whether this protocol trains on, evaluates or screens a cohort."""
-        if role == "healthy" and self.training_cohorts is not None:
-            return cohort in self.training_cohorts
-        names = self.evaluation_cohorts if role == "patients" else ()
+    @property
+    def streamed_cohorts(self) -> set[str]:
+        """Cohorts that the streams name."""
+        return {name for stream in self.streams.values() for name in stream.cohorts or ()}
+
+    def models_used(self) -> list[str]:
+        """Names of the models that approaches apply or use, and of those that these use."""
+        found: dict[str, None] = {}
+        waiting = [name for one in self.approaches.values() for name in one.models]
+        while waiting:
+            name = waiting.pop(0)
+            if name not in found:
+                found[name] = None
+                waiting += self.models[name].uses.values()
+        return list(found)
+
+    def training_streams(self, roles: Mapping[str, str]) -> dict[str, Stream]:
+        """The streams with their cohorts by name, in alphabetical order.
+
+        Parameters
+        ----------
+        roles : cohort -> role.
+        """
+        healthy = [name for name, role in roles.items() if role == "healthy"]
+        return {
+            name: Stream(
+                tuple(sorted(healthy if stream.cohorts is None else stream.cohorts)), stream.slices
+            )
+            for name, stream in self.streams.items()
+        }
+
+    def healthy_cohorts(self, roles: Mapping[str, str]) -> list[str]:
+        """Healthy cohorts whose validation subjects give operating points without labels.
+
+        Those of the main stream; where it has patients only, those of the other streams; where no
+        stream has any, all there are.
+        """
+        streams = self.training_streams(roles)
+        main = streams[MAIN].cohorts
+        named = [name for stream in streams.values() for name in stream.cohorts]
+        for choice in (main, named if main else (), roles if main else ()):
+            found = [name for name in choice if roles[name] == "healthy"]
+            if found:
+                return list(dict.fromkeys(found))
+        return []
+
+    def uses(self, cohort: str, roles: Mapping[str, str]) -> bool:
+        """Whether this protocol trains on, calibrates with, evaluates or screens a cohort."""
+        if cohort in self.streamed_cohorts:
+            return True
+        if roles[cohort] == "healthy":
+            return cohort in self.healthy_cohorts(roles)
+        names = self.evaluation_cohorts if roles[cohort] == "patients" else ()
         calibrating = {one for rule in self.rules for one in rule.settings.get("cohorts") or ()}
         return not names or cohort in names or cohort in calibrating
 
@@ -108,10 +139,15 @@ def parse_protocol(name: str, content: dict[str, Any]) -> tuple[Protocol | None,
     slices = _settings(
         content["slices"], LIBRARY / "slices" / "pack.py", f"{where}.slices", problems
     )
-    found_models = _models(content.get("models") or {}, where, problems)
-    approaches = _approaches(content["approaches"], found_models, where, problems)
-    rules = _rules(content.get("threshold_rules") or DEFAULT_RULES, where, problems)
+    contrasts = content["contrasts"]
     training = content.get("training") or {}
+    streams = _streams(training, where, problems)
+    entries = content.get("models") or {}
+    models = parse_models(entries, contrasts, streams, where, problems)
+    approaches = parse_approaches(
+        content["approaches"], list(entries), models, contrasts, where, problems
+    )
+    rules = _rules(content.get("threshold_rules") or DEFAULT_RULES, where, problems)
     evaluation = content.get("evaluation") or {}
     protocol = Protocol(
         name=name,
@@ -120,9 +156,9 @@ def parse_protocol(name: str, content: dict[str, Any]) -> tuple[Protocol | None,
         contrasts=tuple(content["contrasts"]),
         steps=tuple(steps),
         slices=slices,
-        training_cohorts=tuple(training["cohorts"]) if "cohorts" in training else None,
+        streams=streams,
         shares=tuple(training.get("shares", (100,))),
-        models=found_models,
+        models=models,
         approaches=approaches,
         postprocessing={**POSTPROCESSING, **(content.get("postprocessing") or {})},
         rules=tuple(rules),
@@ -142,13 +178,36 @@ def step_kinds() -> list[str]:
 
 def rule_kinds() -> dict[str, dict[str, Any]]:
     """Threshold rules and their settings with defaults."""
-    return literals(LIBRARY / "postprocessing" / "thresholds.py")["RULES"]
+    return literals(THRESHOLDS)["RULES"]
 
 
 def _settings(given: dict | None, file: Path, where: str, problems: list[str]) -> dict[str, Any]:
-    settings, found = complete_settings(given or {}, literals(file)["SETTINGS"], where)
+    declared = literals(file)
+    settings, found = complete_settings(
+        given or {}, declared["SETTINGS"], declared.get("ALLOWED", {}), where
+    )
     problems += found
     return settings
+
+
+def _streams(training: dict[str, Any], where: str, problems: list[str]) -> dict[str, Stream]:
+    """The main stream, first, and those beside it."""
+    given = training.get("streams") or {}
+    if "cohorts" in training and MAIN in given:
+        problems.append(
+            f"{where}.training.cohorts: stands beside training.streams.{MAIN}, which says the "
+            "same; leave one of them out"
+        )
+    main = {"cohorts": training["cohorts"]} if "cohorts" in training else {}
+    found = {}
+    for name, entry in {MAIN: main, **given}.items():
+        if "cohorts" not in entry and name != MAIN:
+            problems.append(
+                f"{where}.training.streams.{name}.cohorts: is missing; only '{MAIN}' has a default"
+            )
+        cohorts = tuple(entry["cohorts"]) if "cohorts" in entry else None
+        found[name] = Stream(cohorts, entry.get("slices", ALL))
+    return found
 
 
 def _steps(entries: list[dict], where: str, problems: list[str]) -> list[Step]:
@@ -174,77 +233,9 @@ def _steps(entries: list[dict], where: str, problems: list[str]) -> list[Step]:
     return steps
 
 
-def _models(entries: dict[str, dict], where: str, problems: list[str]) -> dict[str, Model]:
-    found = {}
-    for name, entry in entries.items():
-        key = f"{where}.models.{name}"
-        family = entry["family"]
-        if family not in models.families():
-            problems.append(wrong_value(f"{key}.family", family, models.families()))
-            continue
-        given = {one: value for one, value in entry.items() if one != "family"}
-        settings, wrong = complete_settings(given, models.describe(family)["settings"], key)
-        problems += wrong + models.network_problems(family, settings, key)
-        found[name] = Model(name, family, settings)
-    return found
-
-
-def _approaches(
-    entries: dict[str, dict], known: dict[str, Model], where: str, problems: list[str]
-) -> dict[str, Approach]:
-    found = {}
-    for name, entry in entries.items():
-        key = f"{where}.approaches.{name}"
-        detector = entry["detector"].replace("-", "_")
-        if detector not in detectors.names():
-            problems.append(wrong_value(f"{key}.detector", entry["detector"], detectors.names()))
-            continue
-        described = detectors.describe(detector)
-        model = entry.get("model", NO_MODEL)
-        given = {
-            one: value for one, value in entry.items() if one not in ("model", "detector", "title")
-        }
-        settings, wrong = complete_settings(given, described["settings"], key)
-        problems += wrong
-        problem = _model_problem(model, known, described["needs"], f"{key}.model")
-        for one, capability in described["needed_for"].items():
-            if settings[one] is not None and not problem:
-                problem = _model_problem(model, known, {capability}, f"{key}.{one}")
-        if problem:
-            problems.append(problem)
-        title = entry.get("title", name.replace("_", " "))
-        found[name] = Approach(name, title, model, detector, settings)
-    return found
-
-
-def _model_problem(model: str, known: dict[str, Model], needs: set[str], where: str) -> str:
-    """Why a model cannot serve a detector; empty when it can."""
-    if model == NO_MODEL:
-        if needs:
-            return f"{where}: is missing; the detector needs a model that can {_list(needs)}"
-        return ""
-    if model not in known:
-        return wrong_value(where, model, known)
-    family, settings = known[model].family, known[model].settings
-    able = models.capabilities(family, settings)
-    lacking = needs - able
-    if not lacking:
-        return ""
-    why = ""
-    if lacking <= models.describe(family)["by_dropout"]:
-        why = f" ({models.no_dropout(settings, f'models.{model}')})"
-    return (
-        f"{where}: model '{model}' (family '{family}') cannot {_list(lacking)}{why}, which this "
-        f"detector needs; it can {_list(able)}"
-    )
-
-
-def _list(words: set[str]) -> str:
-    return ", ".join(sorted(words)) or "nothing"
-
-
 def _rules(entries: list[dict], where: str, problems: list[str]) -> list[Rule]:
     kinds = rule_kinds()
+    allowed = literals(THRESHOLDS)["ALLOWED"]
     rules = []
     for position, entry in enumerate(entries):
         ((kind, given),) = entry.items()
@@ -252,7 +243,9 @@ def _rules(entries: list[dict], where: str, problems: list[str]) -> list[Rule]:
         if kind not in kinds:
             problems.append(unknown_key(key, kind, kinds))
             continue
-        settings, wrong = complete_settings(given or {}, kinds[kind], f"{key}.{kind}")
+        settings, wrong = complete_settings(
+            given or {}, kinds[kind], allowed.get(kind, {}), f"{key}.{kind}"
+        )
         problems += wrong
         numbers = [f"{value:g}" for value in settings.values() if isinstance(value, (int, float))]
         rules.append(Rule("_".join([kind, *numbers]), kind, settings))

@@ -7,7 +7,10 @@ from typing import Any
 import yaml
 
 from normscan.files import value_digest
-from normscan.workflow.protocols import LIBRARY, NO_MODEL, Protocol, parse_protocol
+from normscan.workflow.declared import LIBRARY
+from normscan.workflow.protocol_approaches import NO_MODEL
+from normscan.workflow.protocol_models import Model
+from normscan.workflow.protocols import Protocol, parse_protocol
 
 FOLDER = LIBRARY.parents[1] / "protocols"
 # Citation -> protocols that are this software's form of what the paper did, the main one first,
@@ -23,14 +26,14 @@ RECIPES = {
 
 def recipe(protocol: Protocol) -> dict[str, Any]:
     """Everything that a protocol does to scans, with all settings; only models that are used."""
-    used = {approach.model for approach in protocol.approaches.values()} - {NO_MODEL}
+    used = protocol.models_used()
     return {
         "contrasts": list(protocol.contrasts),
         "steps": [{"step": step.kind, **step.settings} for step in protocol.steps],
         "slices": protocol.slices,
         "shares": list(protocol.shares),
         "models": {
-            name: {"family": model.family, **model.settings}
+            name: {"family": model.family, **model.settings, **_beside(model)}
             for name, model in protocol.models.items()
             if name in used
         },
@@ -46,6 +49,14 @@ def recipe(protocol: Protocol) -> dict[str, Any]:
         "postprocessing": protocol.postprocessing,
         "rules": [rule.label for rule in protocol.rules],
     }
+
+
+def _beside(model: Model) -> dict[str, Any]:
+    """What a model's entry says beside settings, where it is not the usual."""
+    sides = {"inputs": model.inputs, "targets": model.targets}
+    found: dict[str, Any] = {key: list(one) for key, one in sides.items() if one is not None}
+    found |= {"neighbours": model.neighbours} if model.neighbours else {}
+    return found | ({"uses": model.uses} if model.uses else {})
 
 
 def reference(protocol: Protocol) -> dict[str, Any] | None:

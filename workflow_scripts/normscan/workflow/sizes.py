@@ -6,6 +6,7 @@ import os
 from functools import cache
 
 from normscan.workflow.plan import Plan
+from normscan.workflow.training_sets import MAIN
 
 # A 3D slice pack has this many slices per scan or fewer (1 mm, a whole brain).
 SLICES_PER_SCAN = 160
@@ -25,7 +26,7 @@ class Sizes:
         self.largest_file_mb = cache(self.largest_file_mb)
         self._counts = {
             cohort: {shard: len(scans) for shard, scans in shards.items()}
-            for cohort, shards in plan.shards.items()
+            for cohort, shards in plan.cohorts.shards.items()
         }
 
     def scans(self, wildcards) -> int:
@@ -34,24 +35,32 @@ class Sizes:
             counts = self._counts[wildcards.cohort]
             return counts[wildcards.shard] if hasattr(wildcards, "shard") else sum(counts.values())
         if hasattr(wildcards, "training"):
-            cohorts, share = self.plan.training_members(wildcards.training)
-            whole = sum(sum(self._counts[name].values()) for name in cohorts)
-            return max(round(whole * share / 100), 1)
+            return self._training_scans(wildcards.training)
         return sum(sum(counts.values()) for counts in self._counts.values())
+
+    def _training_scans(self, label: str) -> int:
+        """Scans in a training set, of whose main stream a share may be asked."""
+        found = self.plan.training.sets[label]
+        whole = {
+            name: sum(sum(self._counts[cohort].values()) for cohort in found.cohorts([name]))
+            for name in found.streams
+        }
+        main = max(round(whole.pop(MAIN) * found.share / 100), 1)
+        return main + sum(whole.values())
 
     def largest_file_mb(self, cohort: str, shard: str) -> float:
         """Size (MB on disk) of the largest file of a shard; 0 for scans that are simulated."""
-        if cohort in self.plan.study.simulation:
+        if cohort in self.plan.cohorts.study.simulation:
             return 0.0
         sizes = [
             os.path.getsize(path)
-            for scan in self.plan.shards[cohort][shard]
+            for scan in self.plan.cohorts.shards[cohort][shard]
             for path in scan.images.values()
         ]
         return max(sizes, default=0) / 1e6
 
     def pack_mb(self, wildcards) -> float:
         """Size (MB) that the slice packs of a training set, cohort or shard have at most."""
-        slices = self.plan.packs[wildcards.chain, wildcards.pack]
+        slices = self.plan.preprocessing.packs[wildcards.chain, wildcards.pack]
         pixels = slices.slices["size"] ** 2 * len(slices.contrasts)
         return self.scans(wildcards) * SLICES_PER_SCAN * pixels * FLOAT_BYTES / 1e6

@@ -6,22 +6,16 @@ gives no reduction).
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
-
 import torch
 from torch import Tensor
 
-from normscan.compute.devices import seeded
 from normscan.errors import ConfigError
-from normscan.models.base import NeuralModel, adam
+from normscan.models.base import BaseModel, adam, l1_error
 from normscan.networks import registry as networks
-
-M = TypeVar("M", bound=NeuralModel)
-# Settings of the training loop rather than of the model.
-TRAINING = ("batch_size", "max_epochs", "patience", "precision")
+from normscan.slices.batch import Batch, SliceShape
 
 
-class CodingModel(NeuralModel):
+class CodingModel(BaseModel):
     """Encoder and decoder on a chosen network; ``codes`` tensors come out of the encoder.
 
     Parameters
@@ -39,8 +33,7 @@ class CodingModel(NeuralModel):
 
     def __init__(
         self,
-        contrasts: int,
-        size: int,
+        shape: SliceShape,
         *,
         network: str = "unified",
         bottleneck: str = "dense",
@@ -48,7 +41,7 @@ class CodingModel(NeuralModel):
         dropout: float | None = None,
         learning_rate: float = 1e-4,
     ):
-        super().__init__(contrasts, size)
+        super().__init__(shape)
         self.learning_rate = learning_rate
         module, has = networks.load(network), networks.describe(network)["bottlenecks"]
         if bottleneck not in has:
@@ -57,11 +50,16 @@ class CodingModel(NeuralModel):
             )
         self.dropout = networks.dropout_rate(network, bottleneck, dropout)
         dropping = {} if self.dropout is None else {"dropout": self.dropout}
-        self.encoder = module.make_encoder(contrasts, size, latent, bottleneck, self.codes)
-        self.decoder = module.make_decoder(contrasts, size, latent, bottleneck, **dropping)
+        size = shape.size
+        self.encoder = module.make_encoder(shape.inputs, size, latent, bottleneck, self.codes)
+        self.decoder = module.make_decoder(shape.targets, size, latent, bottleneck, **dropping)
 
     def optimisers(self, phase: str) -> dict[str, torch.optim.Optimizer]:
-        return {"main": adam(self.parameters(), self.learning_rate)}
+        return {"main": adam(self.trainable(), self.learning_rate)}
+
+    def validation_loss(self, phase: str, batch: Batch[Tensor]) -> Tensor | None:
+        """L1 error per pixel (n,)."""
+        return l1_error(self, batch)
 
     def reconstruct(self, slices: Tensor) -> Tensor:
         """Decode the code, or its mean."""
@@ -71,18 +69,3 @@ class CodingModel(NeuralModel):
 def absolute_errors(slices: Tensor, expected: Tensor) -> Tensor:
     """Absolute errors summed over each slice's pixels and contrasts (n,)."""
     return (slices - expected).abs().flatten(1).sum(dim=1)
-
-
-def build_model(
-    model: type[M],
-    defaults: dict[str, Any],
-    contrasts: int,
-    size: int,
-    seed: int,
-    settings: dict[str, Any],
-) -> M:
-    """A model with weights that follow from ``seed``, from settings over their defaults."""
-    chosen = {**defaults, **settings}
-    own = {name: value for name, value in chosen.items() if name not in TRAINING}
-    with seeded(seed):
-        return model(contrasts, size, **own)

@@ -1,0 +1,277 @@
+"""Everything that a model family promises, checked on made slices: for tests and for newcomers.
+
+``check_family(name, folder)`` makes its own cohorts from what the family declares (streams, layers,
+contrasts, models it uses), trains it, kills and resumes the training, writes and reads its bundle,
+and applies every detector that the family can serve: what comes out must be the same bits, and must
+tell made lesions from the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.metrics import roc_auc_score
+
+from normscan.detectors import registry as detectors
+from normscan.detectors.base import Detector
+from normscan.files import write_json
+from normscan.models import registry
+from normscan.models.base import TRAINING, BaseModel
+from normscan.models.registry import MAIN
+from normscan.slices.batch import Batch
+from normscan.slices.index import PackIndex, ScanEntry
+from normscan.slices.store import LESION_FREE, SliceStore
+from normscan.training.bundle import ModelFacts, load_bundle, save_bundle
+from normscan.training.loop import train
+
+SIZE = 16
+CONTRASTS = ["T1w", "FLAIR"]
+# A family's own literal ``CHECKED_WITH`` goes before these.
+SMALL: dict[str, Any] = {
+    "latent": 8,
+    "learning_rate": 2e-3,
+    "batch_size": 8,
+    "max_epochs": 12,
+    "gan_steps": 75,
+}
+# Detectors' settings that take their time.
+FEW = {"steps": 30, "step_size": 0.02, "samples": 4, "tv_weight": 0.0}
+# Better than chance, by so much: of made lesions nobody knows how well they should be found.
+FOUND = 0.6
+
+
+class Interrupted(Exception):
+    """Stands for the end of a job."""
+
+
+class BreakingStore(SliceStore):
+    """A store whose job dies when a batch is asked for the n-th time."""
+
+    dies_at, read = -1, 0
+
+    def batch(self, numbers: np.ndarray) -> Batch[np.ndarray]:
+        if self.read == self.dies_at:
+            raise Interrupted
+        self.read += 1
+        return super().batch(numbers)
+
+
+def made_pack(folder: Path, cohort: str, scans: int, lesions: bool, seed: int) -> Path:
+    """The index of a pack of smooth round slices; patients have a square in every other one."""
+    random = np.random.default_rng(seed)
+    count = 6
+    x, y = np.mgrid[:SIZE, :SIZE] / SIZE - 0.5
+    radius = random.uniform(0.3, 0.45, (scans * count, 1, 1))
+    brain = (x**2 + y**2 < radius**2).astype(np.uint8)
+    level = random.uniform(0.6, 1.0, (scans * count, 1, 1))
+    flair = level * brain
+    t1w = (1.6 - level) * brain
+    lesion = np.zeros_like(brain)
+    if lesions:
+        lesion[::2, 6:10, 6:10] = 1
+    flair = np.where(lesion > 0, 2.5, flair)
+    path = folder / f"{cohort}.json"
+    np.save(path.with_suffix(".npy"), np.stack([t1w, flair], axis=1).astype(np.float32))
+    for name, layer in (("brain", brain), ("lesion", lesion)):
+        np.save(path.with_suffix(f".{name}.npy"), layer)
+    entries = [
+        ScanEntry(
+            scan=f"sub-{number}",
+            subject=str(number),
+            session="",
+            first=number * count,
+            count=count,
+            z=list(range(count)),
+            shape=(SIZE, SIZE, count),
+            affine=np.eye(4).tolist(),
+            brain_voxels=brain[number * count : (number + 1) * count].sum((1, 2)).tolist(),
+            lesion_voxels=lesion[number * count : (number + 1) * count].sum((1, 2)).tolist(),
+            content={"FLAIR": f"{cohort} {number}"},
+        )
+        for number in range(scans)
+    ]
+    index = PackIndex(cohort, path.stem, SIZE, CONTRASTS, [], "", {"made": True}, {}, entries)
+    write_json(path, index.to_json())
+    return path
+
+
+class Cohorts:
+    """Packs of healthy people and of patients, for training, validation and test."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.packs = {
+            name: made_pack(folder, name, scans, lesions, seed)
+            for seed, (name, scans, lesions) in enumerate(
+                [
+                    ("healthy", 4, False),
+                    ("held_out", 1, False),
+                    ("patients", 4, True),
+                    ("held_out_patients", 1, True),
+                    ("tested", 2, True),
+                ]
+            )
+        }
+
+    def store(self, name: str, kind: type[SliceStore] = SliceStore, **view: Any) -> SliceStore:
+        """Slices of one of them."""
+        return kind([self.packs[name]], **view)
+
+
+def small_settings(family: str, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Complete settings with which a family learns in seconds."""
+    known = registry.describe(family)["settings"]
+    own = getattr(registry.load(family), "CHECKED_WITH", {})
+    return {**known, **{k: v for k, v in SMALL.items() if k in known}, **own, **(changes or {})}
+
+
+def check_family(
+    family: str, folder: Path, changes: Mapping[str, Any] | None = None, all_find: bool = True
+) -> dict[str, float]:
+    """Insist on everything that a registered family must do; how well detectors find lesions.
+
+    Parameters
+    ----------
+    changes : settings other than those of :func:`small_settings`.
+    all_find : whether every detector must find the lesions, or the best of them.
+
+    Returns
+    -------
+    detector -> AUROC of made lesions, of pixels or (``slice``) of slices.
+    """
+    cohorts = Cohorts(folder)
+    settings = small_settings(family, changes)
+    facts, uses = model_facts(family, settings, folder, cohorts)
+    model, history = trained(facts, uses, cohorts, None)
+    stopped = Path(folder, "checkpoints")
+    with suppress(Interrupted):
+        trained(facts, uses, cohorts, stopped, dies_at=10)
+    resumed, again = trained(facts, uses, cohorts, stopped)
+    assert again == history, "a training that was killed has another history"
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), f"killed and resumed: {name}"
+    files = folder / "weights.safetensors", folder / "bundle.json"
+    save_bundle(*files, model, facts, fingerprint={}, scans={}, seed=1, history=history)
+    loaded, description = load_bundle(*files)
+    assert ModelFacts.from_json(description).to_json() == facts.to_json()
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, loaded.state_dict()[name]), f"written and read: {name}"
+    found = scores(family, settings, facts, loaded, cohorts)
+    assert found, f"no detector can do anything with family '{family}'"
+    needed = min if all_find else max
+    assert needed(found.values()) > FOUND, found
+    return found
+
+
+def model_facts(
+    family: str, settings: dict[str, Any], folder: Path, cohorts: Cohorts
+) -> tuple[ModelFacts, dict[str, BaseModel]]:
+    """What the model is built from, with the models that it uses, trained."""
+    described = registry.describe(family)
+    uses, used_facts = {}, {}
+    for role, needs in described["uses"].items():
+        other = able_family(needs)
+        used_facts[role], below = model_facts(other, small_settings(other), folder, cohorts)
+        uses[role], _ = trained(used_facts[role], below, cohorts, None)
+    inputs = ("T1w",) if described["translates"] else ("FLAIR",)
+    return ModelFacts(family, settings, inputs, ("FLAIR",), SIZE, 0, used_facts), uses
+
+
+def able_family(needs: set[str]) -> str:
+    """The first family that can do all of this and uses no other."""
+    for name in registry.families():
+        able = registry.capabilities(name, small_settings(name))
+        if needs <= able and not registry.describe(name)["uses"]:
+            return name
+    raise AssertionError(f"no family can {needs}")
+
+
+def trained(
+    facts: ModelFacts,
+    uses: Mapping[str, BaseModel],
+    cohorts: Cohorts,
+    checkpoints: Path | None,
+    dies_at: int = -1,
+) -> tuple[BaseModel, list[dict[str, Any]]]:
+    """A model trained on the streams that its family declares, and its history."""
+    described = registry.describe(facts.family)
+    view = {"inputs": facts.inputs, "targets": facts.targets, "layers": described["layers"]}
+    # What learns from lesions needs some.
+    healthy = "lesion" not in described["layers"]
+    names = ("healthy", "held_out") if healthy else ("patients", "held_out_patients")
+    store = cohorts.store(names[0], BreakingStore, **view)
+    assert isinstance(store, BreakingStore)
+    store.dies_at = dies_at
+    others = {
+        name: cohorts.store("patients", slices=LESION_FREE, **view)
+        for name in described["streams"]
+        if name != MAIN
+    }
+    model = facts.build(1, uses)
+    options = {name: facts.settings[name] for name in TRAINING if name in facts.settings}
+    history = train(
+        model,
+        store,
+        cohorts.store(names[1], **view),
+        others=others,
+        seed=1,
+        checkpoint=checkpoints,
+        **options,
+    )
+    return model, history
+
+
+def scores(
+    family: str, settings: dict[str, Any], facts: ModelFacts, model: BaseModel, cohorts: Cohorts
+) -> dict[str, float]:
+    """AUROC of made lesions by every detector that the family can serve."""
+    able, found = registry.capabilities(family, settings), {}
+    for name in detectors.names():
+        described = detectors.describe(name)
+        if not described["needs"] or not described["needs"] <= able or described["uses"]:
+            continue
+        few = {key: value for key, value in FEW.items() if key in described["settings"]}
+        detector = detectors.prepare(
+            name, model, device=torch.device("cpu"), contrasts=facts.targets, **few
+        )
+        assert isinstance(detector, Detector)
+        layers = described["layers"] | {"brain", "lesion"}
+        store = cohorts.store("tested", inputs=facts.inputs, targets=facts.targets, layers=layers)
+        found |= {f"{name}{level}": value for level, value in areas(name, detector, store).items()}
+    return found
+
+
+def areas(name: str, detector: Detector, store: SliceStore) -> dict[str, float]:
+    """AUROC of pixels ("") and of slices (" slice"), as far as a detector scores them."""
+    pixels, slices = ([], []), ([], [])
+    for scan in store.scans:
+        batch = store.scan(scan)
+        detection, again = (detector.detect(batch, 0) for _ in range(2))
+        lesion, brain = batch.layers["lesion"] > 0, batch.layers["brain"] > 0
+        for one, other in (
+            (detection.map, again.map),
+            (detection.scores, again.scores),
+            (detection.reconstruction, again.reconstruction),
+        ):
+            assert (one is None) == (other is None), name
+            if one is not None and other is not None:
+                assert one.dtype == np.float32 and np.isfinite(one).all(), name
+                assert one.tobytes() == other.tobytes(), f"{name}: other bits in a second run"
+        if detection.map is not None:
+            assert detection.map.shape == brain.shape
+            pixels[0].append(lesion[brain])
+            pixels[1].append(np.abs(detection.map)[brain])
+        if detection.scores is not None:
+            assert detection.scores.shape == (len(batch),)
+            slices[0].append(lesion.any(axis=(1, 2)))
+            slices[1].append(detection.scores)
+    return {
+        level: float(roc_auc_score(*map(np.concatenate, pairs)))
+        for level, pairs in (("", pixels), (" slice", slices))
+        if pairs[0]
+    }

@@ -1,0 +1,48 @@
+"""A bundle holds what its approach needs: its model, and the models that its detector uses."""
+
+import runpy
+from types import SimpleNamespace
+
+import pytest
+from snakemake.iocontainers import InputFiles
+
+from normscan.files import file_digest, read_json, write_json
+from normscan.workflow.fingerprint import SCRIPTS
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_used_models_lie_beside_under_their_roles(tmp_path, own):
+    files = {}
+    for name in ("weights", "model", "w1", "b1", "w2", "b2"):
+        files[name] = str(tmp_path / name)
+        (tmp_path / name).write_text(name)
+    files["thresholds"] = str(tmp_path / "thresholds.json")
+    write_json(files["thresholds"], {"none": {}})
+    given = {key: files[key] for key in ("thresholds", *(("weights", "model") * own))}
+    given["used_weights"] = [files["w1"], files["w2"]]
+    given["used_bundles"] = [files["b1"], files["b2"]]
+    folder = tmp_path / "bundle"
+    snakemake = SimpleNamespace(
+        rule="export_bundle",
+        log=[],
+        input=InputFiles(fromdict=given),
+        output=[str(folder / "approach.json")],
+        wildcards=SimpleNamespace(seed="3", items=dict),
+        params=SimpleNamespace(
+            approach={"settings": {}},
+            uses=["teacher", "other"],
+            fingerprint={},
+            folder=str(folder),
+        ),
+    )
+    runpy.run_path(str(SCRIPTS / "export_bundle.py"), {"snakemake": snakemake})
+    expected = {
+        "uses/teacher/weights.safetensors": "w1",
+        "uses/teacher/bundle.json": "b1",
+        "uses/other/weights.safetensors": "w2",
+        "uses/other/bundle.json": "b2",
+    }
+    expected |= {"weights.safetensors": "weights", "bundle.json": "model"} if own else {}
+    record = read_json(folder / "approach.json")
+    assert record["files"] == {name: file_digest(folder / name) for name in expected}
+    assert {name: (folder / name).read_text() for name in expected} == expected

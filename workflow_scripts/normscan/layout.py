@@ -1,0 +1,144 @@
+"""The layout of ``results/``: templates of all paths, how they are filled in, and read back.
+
+A path holds what determines its content, in words. Nothing else in the project spells one out.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from string import Formatter
+
+# Cohorts: what they hold, what was found in it, how their subjects are split.
+SIMULATED_FOLDER = "simulated/{cohort}"
+SIMULATED = "simulated/{cohort}/{shard}.json"
+CHECK = "checks/{cohort}/{shard}.json"
+CHECKED = "cohorts/checked.json"
+CHECKED_SCREENED = "cohorts/{cohort}/checked.json"
+SUBJECTS = "cohorts/{cohort}/subjects.tsv"
+SPLITS = "cohorts/{cohort}/splits.json"
+
+# Volumes after a chain of preprocessing steps; ``raw`` is the chain of none.
+RAW = "raw"
+PREPARED = "preprocessed/{chain}/{cohort}/{shard}.json"
+BEFORE_STEP = PREPARED.replace("{chain}", "{parent}")
+AFTER_STEP = PREPARED.replace("{chain}", "{parent}+{step}")
+RAW_SCANS = PREPARED.replace("{chain}", RAW)
+
+# Slice packs: an array, its index, and layers beside.
+PACK_FOLDER = "slices/{chain}/{pack}/{cohort}"
+SLICES = PACK_FOLDER + "/{shard}.npy"
+INDEX = PACK_FOLDER + "/{shard}.json"
+BRAIN = PACK_FOLDER + "/{shard}.brain.npy"
+LESION = PACK_FOLDER + "/{shard}.lesion.npy"
+
+# Models. Checkpoints are no outputs: they outlive a job that failed.
+MODEL = "models/{chain}/{pack}/{training}/{model}/seed-{seed}"
+WEIGHTS = MODEL + "/weights.safetensors"
+BUNDLE = MODEL + "/bundle.json"
+CURVE = MODEL + "/curve.tsv"
+CURVE_FIGURE = MODEL + "/curve"
+CHECKPOINTS = "checkpoints"
+
+# Anomaly maps: protocols with equal settings share them.
+MAPS = "maps/{chain}/{pack}/{training}/{approach}/seed-{seed}"
+TUNED = MAPS + "/tuned.json"
+MAP_FOLDER = MAPS + "/{cohort}"
+MAP_MANIFEST = MAPS + "/{cohort}/{shard}.json"
+
+# What one protocol makes of them.
+DETECTIONS = "detections/{protocol}/{variant}/seed-{seed}"
+THRESHOLDS = DETECTIONS + "/thresholds.json"
+FROC_THRESHOLDS = DETECTIONS + "/froc_thresholds.json"
+FILTERED_FOLDER = DETECTIONS + "/filtered-{prior}/{cohort}"
+FILTERED = FILTERED_FOLDER + "/{shard}.json"
+HISTOGRAMS = FILTERED_FOLDER + "/{shard}.npz"
+RESIDUALS = FILTERED_FOLDER + "/{shard}-residuals.json"
+DETECTED_FOLDER = DETECTIONS + "/detected/{cohort}"
+DETECTED = DETECTED_FOLDER + "/{shard}.json"
+SCORES = DETECTED_FOLDER + "/{shard}.tsv"
+FROC_SCORES = DETECTED_FOLDER + "/{shard}-froc.tsv"
+COMPONENTS = DETECTED_FOLDER + "/{shard}-components.tsv"
+
+# Evaluation, figures, report.
+EVALUATION = "evaluation/{protocol}/{variant}/seed-{seed}/{cohort}.tsv"
+CURVES = "evaluation/{protocol}/{variant}/seed-{seed}/{cohort}.json"
+METRICS = "metrics.tsv"
+QUALITY_FOLDER = "quality/{protocol}/{cohort}"
+QUALITY_TABLE = QUALITY_FOLDER + ".tsv"
+QUALITY = QUALITY_FOLDER + ".json"
+FIGURES_FOLDER = "figures/{protocol}/{cohort}"
+FIGURES = FIGURES_FOLDER + "/figures.json"
+STUDY_FOLDER = "study/{protocol}"
+STUDY_FIGURES = STUDY_FOLDER + "/figures.json"
+STUDY_PATIENTS = STUDY_FOLDER + "/patients.tsv"
+STUDY_TESTS = STUDY_FOLDER + "/tests.tsv"
+STUDY_CORRELATIONS = STUDY_FOLDER + "/correlations.tsv"
+STUDY_RANKS = STUDY_FOLDER + "/published_ranks.tsv"
+STUDY_BESIDE = STUDY_FOLDER + "/published_beside.tsv"
+REPORT = "report.html"
+
+# Screening: bundles may stand in another folder than results.
+BUNDLES = "bundles"
+JOB = "{protocol}/{variant}/seed-{seed}"
+EXPORTED_FOLDER = f"{BUNDLES}/{JOB}"
+EXPORTED = EXPORTED_FOLDER + "/approach.json"
+SCREENING_FOLDER = "screening/{cohort}/{protocol}/{variant}/seed-{seed}"
+SCREENED = SCREENING_FOLDER + "/{shard}.json"
+SCREENING_PAGE = "screening/{cohort}/index.html"
+SCREENING_COMPONENTS = "screening/{cohort}/components.tsv"
+
+LOGS = "logs"
+LOG = LOGS + "/{rule}/{job}.log"
+BENCHMARK = "benchmarks/{rule}/{job}.tsv"
+
+
+class Layout:
+    """Paths below one folder of results.
+
+    Parameters
+    ----------
+    results : the folder, relative to the working directory or not.
+    """
+
+    def __init__(self, results: str | Path):
+        self.root = str(Path(results))
+
+    def path(self, *parts: str) -> str:
+        """A path below the results folder; templates keep their wildcards."""
+        return "/".join([self.root, *parts])
+
+    def fill(self, template: str, **wildcards: str | int) -> str:
+        """The path that a template stands for with all its wildcards filled in."""
+        return f"{self.root}/{template.format(**wildcards)}"
+
+
+def parse(template: str, path: str | Path) -> dict[str, str]:
+    """Wildcards of a path of which only the end matters.
+
+    Raises
+    ------
+    ValueError : the path is not one of that template.
+    """
+    found = _expression(template).search(Path(path).as_posix())
+    if not found:
+        raise ValueError(f"{path} is no path of the form {template}")
+    return found.groupdict()
+
+
+def pattern(template: str) -> str:
+    """A template with ``*`` in place of its wildcards, for :meth:`pathlib.Path.glob`."""
+    return re.sub(r"\{\w+\}", "*", template)
+
+
+@cache
+def _expression(template: str) -> re.Pattern[str]:
+    """Wildcards hold anything but a slash; one that comes again holds the same."""
+    parts, seen = [], set()
+    for text, name, _, _ in Formatter().parse(template):
+        parts.append(re.escape(text))
+        if name:
+            parts.append(f"(?P={name})" if name in seen else f"(?P<{name}>[^/]+)")
+            seen.add(name)
+    return re.compile("(?:^|/)" + "".join(parts) + "$")

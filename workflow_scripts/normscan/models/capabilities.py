@@ -1,0 +1,119 @@
+"""What a trained model can do, as protocols: a family says which of them it has, a detector needs.
+
+Slices are float32 tensors (n, channels, height, width), background 0. Models are in ``eval`` mode.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+
+@runtime_checkable
+class Reconstructs(Protocol):
+    """``reconstruct``: the model's normal version of slices."""
+
+    def reconstruct(self, slices: Tensor) -> Tensor:
+        """What is expected of the targets (n, targets, height, width); deterministic."""
+        ...
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """``sample``: stochastic reconstructions."""
+
+    def encode(self, slices: Tensor) -> Any:
+        """What is computed once: a tensor or a tuple of tensors, the first axis the slices."""
+        ...
+
+    def decode_sample(self, code: Any, generator: torch.Generator) -> Tensor:
+        """One stochastic reconstruction from what :meth:`encode` gave.
+
+        Parameters
+        ----------
+        generator : lives on the device of the code.
+        """
+        ...
+
+
+@runtime_checkable
+class Drops(Protocol):
+    """``drop``: stochastic reconstructions by dropout, at a rate of the caller's choice."""
+
+    def encode(self, slices: Tensor) -> Any:
+        """As of :class:`Samples`."""
+        ...
+
+    def decode_sample(
+        self, code: Any, generator: torch.Generator, dropout: float | None = None
+    ) -> Tensor:
+        """As of :class:`Samples`; ``dropout`` is the rate, None: as in training."""
+        ...
+
+
+@runtime_checkable
+class Bounds(Protocol):
+    """``elbo``: a negative evidence lower bound, differentiable in the slices."""
+
+    def elbo_loss(self, slices: Tensor) -> Tensor:
+        """The bound of each slice (n,)."""
+        ...
+
+    def elbo_parts(self, slices: Tensor) -> tuple[Tensor, Tensor]:
+        """An L1 likelihood's bound in parts: what is expected, like ``slices``, and the rest (n,).
+
+        The bound is the sum of absolute differences between slices and what is expected, plus the
+        rest. Solvers that can treat absolute values exactly ask for the parts.
+        """
+        ...
+
+
+@runtime_checkable
+class ScoresPixels(Protocol):
+    """``energy``: how anomalous each pixel is."""
+
+    def energy(self, slices: Tensor) -> Tensor:
+        """Energies (n, height, width), high = anomalous."""
+        ...
+
+
+@runtime_checkable
+class ScoresSlices(Protocol):
+    """``score_slices``: how anomalous a slice is as a whole."""
+
+    def score_slices(self, slices: Tensor) -> Tensor:
+        """Scores (n,), high = anomalous."""
+        ...
+
+
+@runtime_checkable
+class Segments(Protocol):
+    """``segment``: how likely each pixel is to be a lesion."""
+
+    def segment(self, slices: Tensor) -> Tensor:
+        """Probabilities (n, height, width)."""
+        ...
+
+
+@runtime_checkable
+class Embeds(Protocol):
+    """``embed``: features of pixels, or of places on a coarser grid."""
+
+    def embed(self, slices: Tensor) -> Tensor:
+        """Feature vectors (n, features, rows, columns)."""
+        ...
+
+
+# The words of ``CAPABILITIES`` and ``NEEDS``.
+PROTOCOLS: dict[str, type] = {
+    "reconstruct": Reconstructs,
+    "sample": Samples,
+    "drop": Drops,
+    "elbo": Bounds,
+    "energy": ScoresPixels,
+    "score_slices": ScoresSlices,
+    "segment": Segments,
+    "embed": Embeds,
+}

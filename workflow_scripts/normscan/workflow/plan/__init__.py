@@ -1,0 +1,43 @@
+"""What rules take, by wildcards: small parts, each for one group of rules.
+
+What determines an artifact is what its path is made of. So a scan is registered once and a model
+trained once, whichever protocols use them, and parameters hold exactly the values that a rule uses:
+a change of one makes only that rule and what follows it stale.
+"""
+
+from __future__ import annotations
+
+from normscan.layout import Layout
+from normscan.workflow.configuration import Study
+from normscan.workflow.plan.cohorts import Cohorts
+from normscan.workflow.plan.detection import Detection
+from normscan.workflow.plan.jobs import Job, variant_label, variant_parts
+from normscan.workflow.plan.preprocessing import Preprocessing
+from normscan.workflow.plan.report import Report
+from normscan.workflow.plan.scoring import Scoring
+from normscan.workflow.plan.screening import Screening
+from normscan.workflow.plan.training import Training
+
+
+class Plan:
+    """Everything the rules ask for, computed from a :class:`Study`.
+
+    Attributes
+    ----------
+    cohorts, preprocessing, training, detection, scoring, screening, report : each for the rules
+        of its stage; a part knows the ones before it.
+    """
+
+    def __init__(self, study: Study):
+        self.layout = layout = Layout(study.results)
+        self.path = layout.path
+        self.cohorts = Cohorts(study, layout)
+        self.preprocessing = Preprocessing(study, layout, self.cohorts)
+        self.training = Training(study, layout, self.cohorts, self.preprocessing)
+        self.detection = Detection(study, layout, self.preprocessing, self.training)
+        self.scoring = Scoring(study, layout, self.cohorts, self.detection)
+        self.screening = Screening(study, layout, self.cohorts, self.preprocessing, self.detection)
+        self.report = Report(study, layout, self.cohorts, self.detection, self.screening)
+
+
+__all__ = ["Job", "Plan", "variant_label", "variant_parts"]

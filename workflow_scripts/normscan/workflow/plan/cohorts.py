@@ -1,0 +1,136 @@
+"""What the rules of cohorts take: scans by shard, splits, the gate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from normscan import layout as places
+from normscan.cohorts.scans import Scan
+from normscan.cohorts.shards import shard_of
+from normscan.layout import Layout
+from normscan.workflow.configuration import Study
+
+
+class Cohorts:
+    """Cohorts of a study in shards.
+
+    Attributes
+    ----------
+    shards : cohort -> shard -> scans.
+    roles : cohort -> role.
+    """
+
+    def __init__(self, study: Study, layout: Layout):
+        self.study, self.layout = study, layout
+        self.shards: dict[str, dict[str, list[Scan]]] = {
+            name: shard_of(cohort.scans, study.shard_size[name])
+            for name, cohort in study.cohorts.items()
+        }
+        self.roles = {name: cohort.role for name, cohort in study.cohorts.items()}
+
+    def named(self, *roles: str) -> list[str]:
+        """Names of the cohorts with one of the roles."""
+        return [name for name, role in self.roles.items() if role in roles]
+
+    def users(self, cohort: str) -> list[str]:
+        """Protocols that train on, evaluate or screen a cohort."""
+        found = self.study.protocols.items()
+        return [name for name, protocol in found if protocol.uses(cohort, self.roles)]
+
+    def used(self, protocol: str) -> list[str]:
+        """Cohorts that a protocol uses, the unlabelled ones as well."""
+        return [name for name in self.roles if protocol in self.users(name)]
+
+    # Their scans
+
+    def simulation(self, cohort: str) -> dict[str, Any]:
+        """How a cohort's scans are simulated; their number has no part in any one of them."""
+        settings = self.study.simulation[cohort]
+        return {key: value for key, value in settings.items() if key != "subjects"}
+
+    def scan_files(self, w) -> str | list[str]:
+        """Every file of a shard's scans; a simulated cohort's come from its own rule."""
+        if w.cohort in self.study.simulation:
+            return self.layout.fill(places.SIMULATED, cohort=w.cohort, shard=w.shard)
+        found = []
+        for scan in self.shards[w.cohort][w.shard]:
+            found += [*scan.images.values(), scan.brain_mask, scan.lesion_mask]
+        return [path for path in dict.fromkeys(found) if path]
+
+    def subjects(self, w) -> list[str]:
+        """Subjects of a shard."""
+        return [scan.subject for scan in self.shards[w.cohort][w.shard]]
+
+    def scan_records(self, w) -> list[dict[str, Any]]:
+        """A shard's scans as plain values."""
+        return [
+            {
+                "cohort": w.cohort,
+                "subject": scan.subject,
+                "session": scan.session,
+                "images": dict(scan.images),
+                "brain_mask": scan.brain_mask,
+                "lesion_mask": scan.lesion_mask,
+            }
+            for scan in self.shards[w.cohort][w.shard]
+        ]
+
+    def needed_contrasts(self, cohort: str) -> list[str]:
+        """Contrasts that the protocols which use a cohort need."""
+        protocols = [self.study.protocols[name] for name in self.users(cohort)]
+        return sorted({contrast for protocol in protocols for contrast in protocol.contrasts})
+
+    def lesion_labels(self, cohort: str) -> list[int]:
+        """Mask labels that count as lesion; empty: all but 0."""
+        classes = self.study.cohorts[cohort].lesion_classes
+        labels = [one if isinstance(one, list) else [one] for one in classes.values()]
+        return sorted({label for group in labels for label in group})
+
+    # The gate and the splits
+
+    def checks(self, cohorts: Iterable[str]) -> list[str]:
+        """What was found in the scans of cohorts."""
+        return [
+            self.layout.fill(places.CHECK, cohort=cohort, shard=shard)
+            for cohort in cohorts
+            for shard in self.shards[cohort]
+        ]
+
+    def gate(self, cohort: str) -> str:
+        """What anything long waits for: all problems of all cohorts are known and accepted."""
+        if self.roles[cohort] == "unlabelled":
+            return self.layout.fill(places.CHECKED_SCREENED, cohort=cohort)
+        return self.layout.path(places.CHECKED)
+
+    def splits(self, cohorts: Iterable[str]) -> list[str]:
+        """Tables of the subjects of cohorts."""
+        return [self.layout.fill(places.SUBJECTS, cohort=cohort) for cohort in cohorts]
+
+    # Which cohorts a protocol uses, and for what
+
+    def healthy(self, protocol: str) -> list[str]:
+        """Healthy cohorts of a protocol, on which operating points are found without labels."""
+        return sorted(self.study.protocols[protocol].healthy_cohorts(self.roles))
+
+    def evaluated(self, protocol: str) -> list[str]:
+        """Patient cohorts that a protocol reports on."""
+        chosen = self.study.protocols[protocol].evaluation_cohorts
+        return list(chosen or self.named("patients"))
+
+    def calibrating(self, protocol: str) -> list[str]:
+        """Patient cohorts whose validation patients choose an operating point."""
+        found: list[str] = []
+        for rule in self.study.protocols[protocol].rules:
+            if "cohorts" in rule.settings:
+                found += rule.settings["cohorts"] or self.evaluated(protocol)
+        return [name for name in dict.fromkeys(found) if self.study.validation[name]]
+
+    def prior(self, cohort: str) -> str:
+        """Sign of what is sought in a cohort."""
+        return self.study.cohorts[cohort].prior
+
+    def priors(self, protocol: str) -> list[str]:
+        """Sign priors that a protocol's patient cohorts use (thresholds are found for each)."""
+        names = [*self.evaluated(protocol), *self.calibrating(protocol)]
+        return sorted({self.prior(name) for name in [*names, *self.named("unlabelled")]})

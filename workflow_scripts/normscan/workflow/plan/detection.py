@@ -1,0 +1,150 @@
+"""What the rules of detection take: approaches, their models, and the jobs of a protocol."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from normscan import layout as places
+from normscan.layout import Layout
+from normscan.workflow.configuration import Study
+from normscan.workflow.plan.jobs import Job, variant_label, variant_parts
+from normscan.workflow.plan.preprocessing import Preprocessing
+from normscan.workflow.plan.training import Training
+from normscan.workflow.protocol_approaches import NO_MODEL, Approach
+
+AUTO = "auto"
+
+
+class Detection:
+    """Approaches of a study.
+
+    Attributes
+    ----------
+    approaches : name -> approach (names mean the same in every protocol).
+    """
+
+    def __init__(
+        self, study: Study, layout: Layout, preprocessing: Preprocessing, training: Training
+    ):
+        self.study, self.layout = study, layout
+        self.preprocessing, self.training = preprocessing, training
+        self.approaches: dict[str, Approach] = {}
+        for protocol in study.protocols.values():
+            self.approaches |= protocol.approaches
+        self.jobs = cache(self.jobs)
+        self.map_wildcards = cache(self.map_wildcards)
+
+    def jobs(self, protocol: str) -> list[Job]:
+        """Every (variant, seed) of a protocol; what needs no model has one seed and one share."""
+        spec = self.study.protocols[protocol]
+        found = []
+        for approach in spec.approaches.values():
+            free = not approach.models
+            for share in [100] if free else spec.shares:
+                for seed in self.study.seeds[:1] if free else self.study.seeds:
+                    found.append(Job(protocol, variant_label(approach.name, share), seed))
+        return found
+
+    def first_jobs(self, protocol: str) -> list[Job]:
+        """Every variant of a protocol by its first seed."""
+        return [job for job in self.jobs(protocol) if job.seed == self.study.seeds[0]]
+
+    def approach_of(self, variant: str) -> Approach:
+        """The approach behind a variant."""
+        return self.approaches[variant_parts(variant)[0]]
+
+    def is_free(self, approach: str) -> bool:
+        """Whether an approach needs no model."""
+        return not self.approaches[approach].models
+
+    # Where things stand
+
+    def map_wildcards(self, protocol: str, variant: str) -> dict[str, str]:
+        """What the maps of a variant are called by; protocols with equal settings share them."""
+        name, share = variant_parts(variant)
+        models = self.approaches[name].models
+        return {
+            "chain": self.preprocessing.chain[protocol],
+            "pack": self.preprocessing.pack[protocol],
+            "training": self.training.label(protocol, share, models) if models else NO_MODEL,
+            "approach": name,
+        }
+
+    def map_folder(self, protocol: str, variant: str, seed: int | str) -> str:
+        """Folder of the anomaly maps of a variant."""
+        where = self.map_wildcards(protocol, variant)
+        return self.layout.fill(places.MAPS, **where, seed=seed)
+
+    def map_manifest(self, w) -> str:
+        """Anomaly maps of one shard, as a protocol names them."""
+        return f"{self.map_folder(w.protocol, w.variant, w.seed)}/{w.cohort}/{w.shard}.json"
+
+    def tuned_file(self, protocol: str, variant: str, seed: int | str) -> str:
+        """Settings of a variant that are found on healthy scans; empty where none are."""
+        if not self.tunes(variant_parts(variant)[0]):
+            return ""
+        return f"{self.map_folder(protocol, variant, seed)}/tuned.json"
+
+    def model_folder(self, protocol: str, variant: str, seed: int | str) -> str:
+        """Folder of the model that a variant applies; empty where it has none of its own."""
+        approach = self.approach_of(variant)
+        if approach.model == NO_MODEL:
+            return ""
+        where = self.map_wildcards(protocol, variant)
+        return self.training.folder(
+            where["chain"], where["pack"], where["training"], approach.model, seed
+        )
+
+    # Files
+
+    def tunes(self, approach: str) -> bool:
+        """Whether an approach has settings that are found on healthy scans."""
+        return AUTO in self.approaches[approach].settings.values()
+
+    def model(self, w) -> dict[str, str | list[str]]:
+        """Weights and descriptions of an approach's model and of those that its detector uses."""
+        approach = self.approaches[w.approach]
+        found: dict[str, str | list[str]] = dict(self.training.used(w, approach.uses))
+        if approach.model != NO_MODEL:
+            folder = self.training.folder(w.chain, w.pack, w.training, approach.model, w.seed)
+            found |= {
+                "weights": f"{folder}/weights.safetensors",
+                "bundle": f"{folder}/bundle.json",
+            }
+        return found
+
+    def tuned(self, w) -> dict[str, str]:
+        """Detector settings that are found on healthy scans first, when any is ``auto``."""
+        if not self.tunes(w.approach):
+            return {}
+        where = {key: getattr(w, key) for key in ("chain", "pack", "training", "approach", "seed")}
+        return {"tuned": self.layout.fill(places.TUNED, **where)}
+
+    def chosen(self, w) -> dict[str, str]:
+        """Splits of a healthy cohort, of which only validation subjects get maps."""
+        if self.training.cohorts.roles[w.cohort] != "healthy":
+            return {}
+        return {"subjects": self.layout.fill(places.SUBJECTS, cohort=w.cohort)}
+
+    # Parameters
+
+    def detector(self, w) -> str:
+        """Name of an approach's detector."""
+        return self.approaches[w.approach].detector
+
+    def settings(self, w) -> dict[str, Any]:
+        """Settings of an approach's detector."""
+        return self.approaches[w.approach].settings
+
+    def uses(self, w) -> list[str]:
+        """Roles of the further models that an approach's detector uses."""
+        return list(self.approaches[w.approach].uses)
+
+    def modules(self, approach: str) -> list[str]:
+        """What an approach's code is made of besides what its script imports."""
+        found = self.approaches[approach]
+        names = [f"normscan.detectors.{found.detector}"]
+        for model in found.models:
+            names += self.training.modules(model)
+        return list(dict.fromkeys(names))

@@ -1,0 +1,205 @@
+"""What figures, comparisons and the report take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from normscan import layout as places
+from normscan.layout import Layout
+from normscan.workflow.configuration import Study
+from normscan.workflow.introductions import appearance, introductions
+from normscan.workflow.plan.cohorts import Cohorts
+from normscan.workflow.plan.detection import Detection
+from normscan.workflow.plan.jobs import Job, variant_parts
+from normscan.workflow.plan.screening import Screening
+from normscan.workflow.protocol_approaches import NO_MODEL
+from normscan.workflow.recipes import recipe, reference
+from normscan.workflow.training_sets import MAIN
+
+
+class Report:
+    """What is shown of a study."""
+
+    def __init__(
+        self,
+        study: Study,
+        layout: Layout,
+        cohorts: Cohorts,
+        detection: Detection,
+        screening: Screening,
+    ):
+        self.study, self.layout, self.cohorts = study, layout, cohorts
+        self.detection, self.screening = detection, screening
+
+    def approaches(self, protocol: str) -> list[dict[str, Any]]:
+        """Approaches in the order of the protocol, as figures label them."""
+        return [self._approach(protocol, job) for job in self.detection.jobs(protocol)]
+
+    def _approach(self, protocol: str, job: Job) -> dict[str, Any]:
+        name, share = variant_parts(job.variant)
+        approach = self.study.protocols[protocol].approaches[name]
+        part = "" if share == 100 else f", {share:g} % of subjects"
+        models = self.detection.training.models
+        model = None if approach.model == NO_MODEL else models[approach.model]
+        return {
+            "variant": job.variant,
+            "name": approach.title,
+            "share": share,
+            "title": approach.title + part,
+            "model": approach.model,
+            "network": model.settings.get("network", "") if model else "",
+            "detector": approach.detector,
+            **appearance(model.family if model else "", approach.detector),
+            "seed": job.seed,
+            "folder": places.JOB.format(**job.wildcards()),
+        }
+
+    def curves(self, w) -> list[str]:
+        """Curves of a cohort in the order of :meth:`approaches`."""
+        jobs = self.detection.jobs(w.protocol)
+        return [self.layout.fill(places.CURVES, **j.wildcards(), cohort=w.cohort) for j in jobs]
+
+    def _detected(self, protocol: str, cohort: str) -> list[str]:
+        return [
+            self.layout.fill(places.DETECTED, **job.wildcards(), cohort=cohort, shard=shard)
+            for job in self.detection.first_jobs(protocol)
+            for shard in self.cohorts.shards[cohort]
+        ]
+
+    def maps(self, w) -> list[str]:
+        """Detections that rows of slices are drawn from: every variant by its first seed."""
+        return self._detected(w.protocol, w.cohort)
+
+    def compared_maps(self, w) -> list[str]:
+        """Detections of every cohort that approaches are shown side by side with."""
+        cohorts = self.cohorts.evaluated(w.protocol)
+        return [path for cohort in cohorts for path in self._detected(w.protocol, cohort)]
+
+    def _trained(self, jobs: list[Job]) -> dict[str, dict[str, Any]]:
+        """Folder -> ``model`` and ``seed`` of the models that jobs apply."""
+        found = {}
+        for job in jobs:
+            folder = self.detection.model_folder(job.protocol, job.variant, job.seed)
+            if folder:
+                name, _ = variant_parts(job.variant)
+                model = self.study.protocols[job.protocol].approaches[name].model
+                found[folder] = {"model": model, "seed": job.seed}
+        return found
+
+    def compared_models(self, w) -> dict[str, str]:
+        """Descriptions of the models of a protocol, by their first seed: file -> model."""
+        found = self._trained(self.detection.first_jobs(w.protocol))
+        return {f"{folder}/bundle.json": one["model"] for folder, one in found.items()}
+
+    def lesion_labels(self, w) -> dict[str, list[int]]:
+        """Mask labels that count as lesion, of every cohort that a protocol evaluates."""
+        return {
+            cohort: self.cohorts.lesion_labels(cohort)
+            for cohort in self.cohorts.evaluated(w.protocol)
+        }
+
+    def studies(self, template: str) -> list[str]:
+        """Comparisons of the approaches of every protocol that evaluates any cohort."""
+        return [
+            self.layout.fill(template, protocol=protocol)
+            for protocol in self.study.protocols
+            if self.cohorts.evaluated(protocol)
+        ]
+
+    def inputs(self) -> dict[str, Any]:
+        """Everything the report shows."""
+        protocols = self.study.protocols
+        jobs = [job for name in protocols for job in self.detection.jobs(name)]
+        models = self._trained(jobs)
+        return {
+            "metrics": self.layout.path(places.METRICS),
+            "checks": self.layout.path(places.CHECKED),
+            "subjects": self.cohorts.splits(self._used(*protocols)),
+            "figures": [
+                self.layout.fill(places.FIGURES, protocol=name, cohort=cohort)
+                for name in protocols
+                for cohort in self.cohorts.evaluated(name)
+            ],
+            "studies": self.studies(places.STUDY_FIGURES),
+            "patients": self.studies(places.STUDY_PATIENTS),
+            "tests": self.studies(places.STUDY_TESTS),
+            "ranks": self.studies(places.STUDY_RANKS),
+            "beside": self.studies(places.STUDY_BESIDE),
+            "quality": [
+                self.layout.fill(places.QUALITY, protocol=name, cohort=cohort)
+                for name in protocols
+                for cohort in self._used(name)
+            ],
+            "curves": [f"{folder}/curve.tsv" for folder in models],
+            "models": [f"{folder}/bundle.json" for folder in models],
+            "thresholds": [self.layout.fill(places.THRESHOLDS, **job.wildcards()) for job in jobs],
+            "tuned": list(self.tuned()),
+            "bundles": self.screening.bundles(),
+        }
+
+    def tuned(self) -> dict[str, str]:
+        """Settings that were found on healthy scans: file -> whose, in words."""
+        found = {}
+        for name in self.study.protocols:
+            for job in self.detection.jobs(name):
+                path = self.detection.tuned_file(name, job.variant, job.seed)
+                if path:
+                    found[path] = f"{self._approach(name, job)['title']}, seed {job.seed}"
+        return found
+
+    def _used(self, *protocols: str) -> list[str]:
+        """Cohorts that protocols train on or evaluate."""
+        return [
+            name
+            for name in self.cohorts.named("healthy", "patients")
+            if set(protocols) & set(self.cohorts.users(name))
+        ]
+
+    def run_record(self, config: dict[str, Any]) -> dict[str, Any]:
+        """What the report says of the run; no times, so that equal runs give equal reports."""
+        study = self.study
+        jobs = [job for name in study.protocols for job in self.detection.jobs(name)]
+        return {
+            "title": study.title,
+            "simulated": bool(study.simulation),
+            "config": config,
+            "on_bad_scan": study.on_bad_scan,
+            "excluded": study.excluded,
+            "results": str(study.results),
+            "cohorts": {
+                name: {
+                    "role": cohort.role,
+                    "prior": cohort.prior,
+                    "skull_stripped": cohort.skull_stripped,
+                    "space": cohort.space,
+                    "scans": len(cohort.scans),
+                    "contrasts": sorted({c for scan in cohort.scans for c in scan.images}),
+                }
+                for name, cohort in study.cohorts.items()
+            },
+            "protocols": {name: self._protocol_record(name) for name in study.protocols},
+            "plugins": introductions(recipe(spec) for spec in study.protocols.values()),
+            # In the order of the report's inputs ``curves`` and ``models``.
+            "trained": list(self._trained(jobs).values()),
+            "seeds": list(study.seeds),
+            "tuned": self.tuned(),
+            "device": study.device,
+        }
+
+    def _protocol_record(self, name: str) -> dict[str, Any]:
+        spec = self.study.protocols[name]
+        streams = spec.training_streams(self.cohorts.roles)
+        return {
+            "description": spec.description,
+            "citation": spec.citation,
+            "source": spec.source,
+            "recipe": recipe(spec),
+            "reference": reference(spec),
+            "used": self._used(name),
+            "postprocessing": spec.postprocessing,
+            "cohorts": self.cohorts.evaluated(name),
+            "training_cohorts": list(streams[MAIN].cohorts or ()),
+            "streams": {stream: one.record() for stream, one in streams.items()},
+            "approaches": self.approaches(name),
+            "rules": [rule.label for rule in spec.rules],
+        }

@@ -1,0 +1,133 @@
+"""What the rules of bundles and screening take; nothing here trains anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from normscan import layout as places
+from normscan.errors import NormscanError
+from normscan.files import file_digest
+from normscan.layout import Layout
+from normscan.workflow.configuration import Study
+from normscan.workflow.plan.cohorts import Cohorts
+from normscan.workflow.plan.detection import Detection
+from normscan.workflow.plan.jobs import Job, variant_parts
+from normscan.workflow.plan.preprocessing import Preprocessing
+
+
+class Screening:
+    """Bundles of a study, and the cohorts that are screened with them."""
+
+    def __init__(
+        self,
+        study: Study,
+        layout: Layout,
+        cohorts: Cohorts,
+        preprocessing: Preprocessing,
+        detection: Detection,
+    ):
+        self.study, self.layout, self.cohorts = study, layout, cohorts
+        self.preprocessing, self.detection = preprocessing, detection
+
+    # Bundles
+
+    def parts(self, w) -> dict[str, str | list[str]]:
+        """Files that make up an approach's bundle."""
+        approach = self.detection.approach_of(w.variant)
+        where = self.detection.map_wildcards(w.protocol, w.variant)
+        found: dict[str, str | list[str]] = {}
+        folder = self.detection.model_folder(w.protocol, w.variant, w.seed)
+        if folder:
+            found = {"weights": f"{folder}/weights.safetensors", "model": f"{folder}/bundle.json"}
+        folders = [
+            self.detection.training.folder(
+                where["chain"], where["pack"], where["training"], used, w.seed
+            )
+            for used in approach.uses.values()
+        ]
+        if folders:
+            found["used_weights"] = [f"{one}/weights.safetensors" for one in folders]
+            found["used_bundles"] = [f"{one}/bundle.json" for one in folders]
+        tuned = self.detection.tuned_file(w.protocol, w.variant, w.seed)
+        return found | ({"tuned": tuned} if tuned else {})
+
+    def uses(self, w) -> list[str]:
+        """Roles of the further models that an approach's detector uses."""
+        return list(self.detection.approach_of(w.variant).uses)
+
+    def approach_record(self, w) -> dict[str, Any]:
+        """What a bundle says of its approach."""
+        name, share = variant_parts(w.variant)
+        approach, spec = self.detection.approaches[name], self.study.protocols[w.protocol]
+        return {
+            "protocol": w.protocol,
+            "approach": name,
+            "share": share,
+            "title": approach.title,
+            "model": approach.model,
+            "uses": approach.uses,
+            "detector": approach.detector,
+            "settings": approach.settings,
+            "postprocessing": spec.postprocessing,
+            "primary_rule": spec.rules[0].label,
+            "contrasts": list(spec.contrasts),
+        }
+
+    def bundles(self) -> list[str]:
+        """Bundles of every approach of every protocol."""
+        return [
+            self.layout.fill(places.EXPORTED, **job.wildcards())
+            for protocol in self.study.protocols
+            for job in self.detection.jobs(protocol)
+        ]
+
+    # Screening
+
+    def jobs(self) -> list[Job]:
+        """Approaches that unlabelled cohorts are screened with: all, by their first seed."""
+        jobs = [job for name in self.study.protocols for job in self.detection.first_jobs(name)]
+        wanted = self.study.screening["approaches"]
+        known = {f"{job.protocol}/{job.variant}": job for job in jobs}
+        for name in wanted:
+            if name not in known:
+                raise NormscanError(
+                    f"config.screening.approaches: no approach '{name}'; there are: "
+                    + ", ".join(known)
+                )
+        return [known[name] for name in wanted] if wanted else jobs
+
+    def bundle(self, w) -> str:
+        """Folder of the bundle to screen with; NormscanError when it was never made."""
+        root = self.study.screening["bundles"] or self.layout.path(places.BUNDLES)
+        where = {"protocol": w.protocol, "variant": w.variant, "seed": w.seed}
+        folder = Path(root, places.JOB.format(**where))
+        if not (folder / "approach.json").is_file():
+            raise NormscanError(
+                f"{folder}: no trained bundle of approach '{w.protocol}/{w.variant}'; run "
+                "'snakemake' first, or name a folder of bundles in config.screening.bundles"
+            )
+        return str(folder.absolute())
+
+    def bundle_digest(self, w) -> str:
+        """Digest of the bundle's description (which holds its weights' digest)."""
+        return file_digest(Path(self.bundle(w), "approach.json"))
+
+    def modules(self, w) -> list[str]:
+        """What the code of the approach behind a variant is made of."""
+        return self.detection.modules(variant_parts(w.variant)[0])
+
+    def screened(self, w) -> list[str]:
+        """Screening results of all shards of a cohort by all chosen approaches."""
+        return [
+            self.layout.fill(places.SCREENED, **job.wildcards(), cohort=w.cohort, shard=shard)
+            for job in self.jobs()
+            for shard in self.cohorts.shards[w.cohort]
+        ]
+
+    def pages(self) -> list[str]:
+        """Index pages of all unlabelled cohorts."""
+        return [
+            self.layout.fill(places.SCREENING_PAGE, cohort=cohort)
+            for cohort in self.cohorts.named("unlabelled")
+        ]

@@ -1,0 +1,89 @@
+"""The approaches of a protocol: detectors with settings, on a model or on none."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+from normscan.detectors import registry as detectors
+from normscan.plugins import complete_settings
+from normscan.workflow import declared
+from normscan.workflow.protocol_models import Model, lacking_ability, listed, use_problems
+from normscan.workflow.schema import wrong_value
+
+NO_MODEL = "none"
+OWN = ("title", "model", "detector", "uses")
+
+
+@dataclass(frozen=True)
+class Approach:
+    """A row of a results table: a model (or none) and a detector with its settings.
+
+    ``uses``: role -> name of a further model that the detector uses.
+    """
+
+    name: str
+    title: str
+    model: str
+    detector: str
+    settings: dict[str, Any]
+    uses: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of all models that it needs: its own, and those that its detector uses."""
+        own = () if self.model == NO_MODEL else (self.model,)
+        return (*own, *self.uses.values())
+
+
+def parse_approaches(
+    entries: dict[str, dict],
+    names: Collection[str],
+    known: dict[str, Model],
+    contrasts: list[str],
+    where: str,
+    problems: list[str],
+) -> dict[str, Approach]:
+    """The approaches of a protocol; problems are added to the list.
+
+    Parameters
+    ----------
+    names, known : the protocol's models, also those with problems of their own, and the others.
+    """
+    found = {}
+    for name, entry in entries.items():
+        key = f"{where}.approaches.{name}"
+        detector = entry["detector"].replace("-", "_")
+        if detector not in detectors.names():
+            problems.append(wrong_value(f"{key}.detector", entry["detector"], detectors.names()))
+            continue
+        described = detectors.describe(detector)
+        given = {one: value for one, value in entry.items() if one not in OWN}
+        settings, wrong = complete_settings(
+            given, described["settings"], declared.allowed("detectors", detector, contrasts), key
+        )
+        problems += wrong
+        model, uses = entry.get("model", NO_MODEL), dict(entry.get("uses", {}))
+        problem = _model_problem(model, names, known, described["needs"], f"{key}.model")
+        for one, capability in described["needed_for"].items():
+            if settings[one] is not None and not problem:
+                problem = _model_problem(model, names, known, {capability}, f"{key}.{one}")
+        problems += [problem] if problem else []
+        problems += use_problems(uses, declared.uses("detectors", detector), names, known, key)
+        title = entry.get("title", name.replace("_", " "))
+        found[name] = Approach(name, title, model, detector, settings, uses)
+    return found
+
+
+def _model_problem(
+    model: str, names: Collection[str], known: dict[str, Model], needs: set[str], where: str
+) -> str:
+    """Why a model cannot serve a detector; empty when it can."""
+    if model == NO_MODEL:
+        if needs:
+            return f"{where}: is missing; the detector needs a model that can {listed(needs)}"
+        return ""
+    if model not in names:
+        return wrong_value(where, model, names)
+    return lacking_ability(known[model], needs, where) if model in known else ""
