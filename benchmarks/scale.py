@@ -41,6 +41,22 @@ def write_cohort(folder: Path, prefix: str, subjects: int, lesions: bool) -> Non
             save_nifti(folder / "derivatives/masks" / name / "anat" / path, mask, np.eye(4))
 
 
+def wide_protocol(approaches: int) -> dict:
+    """The comparative study with so many approaches: further models of its families, in turn."""
+    content = yaml.safe_load((ROOT / "protocols/comparative_study.yaml").read_text())
+    models = list(content["models"].items())
+    for number in range(approaches - len(content["approaches"])):
+        name, model = models[number % len(models)]
+        latent = 64 + number // len(models)
+        content["models"][f"{name}_{latent}"] = {**model, "latent": latent}
+        content["approaches"][f"{name}_{latent}"] = {
+            "model": f"{name}_{latent}",
+            "detector": "reconstruction",
+        }
+    content["approaches"] = dict(list(content["approaches"].items())[:approaches])
+    return content
+
+
 def write_study(folder: Path, arguments: argparse.Namespace) -> dict:
     """The workflow with a configuration for these cohorts."""
     for part in PARTS:
@@ -48,8 +64,9 @@ def write_study(folder: Path, arguments: argparse.Namespace) -> dict:
     half = arguments.subjects // 2
     write_cohort(folder / "data/healthy", "h", arguments.subjects - half, lesions=False)
     write_cohort(folder / "data/patients", "p", half, lesions=True)
+    (folder / "wide.yaml").write_text(yaml.safe_dump(wide_protocol(arguments.approaches)))
     config = {
-        "protocols": ["comparative_study"],
+        "protocols": ["wide.yaml"],
         "seeds": list(range(arguments.seeds)),
         "shard_size": arguments.shard if arguments.shard == "auto" else int(arguments.shard),
         "cohorts": {
@@ -61,8 +78,8 @@ def write_study(folder: Path, arguments: argparse.Namespace) -> dict:
     return config
 
 
-def dry_run(folder: Path) -> tuple[float, float, Counter]:
-    """Seconds, GB at most, and jobs per rule."""
+def dry_run(folder: Path) -> tuple[float, float, float, Counter]:
+    """Seconds, seconds of the processor (of user code), GB at most, and jobs per rule."""
     before = time.perf_counter()
     with (folder / "plan.txt").open("w") as out:
         process = subprocess.Popen(
@@ -77,12 +94,13 @@ def dry_run(folder: Path) -> tuple[float, float, Counter]:
     if status:
         raise SystemExit(text[-3000:])
     jobs = Counter({name: int(n) for name, n in re.findall(r"^(\w+)\s+(\d+)$", text, re.M)})
-    return seconds, usage.ru_maxrss / 2**20, jobs
+    return seconds, usage.ru_utime, usage.ru_maxrss / 2**20, jobs
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--subjects", type=int, default=5000)
+    parser.add_argument("--approaches", type=int, default=18, help="of one protocol")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--shard", default="auto", help="subjects per shard")
     parser.add_argument("--json", default="", help="write the figures there, too")
@@ -108,13 +126,15 @@ def main() -> None:
             for scan in cohort.scans:
                 problems += len(check_scan(scan, ["FLAIR"], cohort.role, {})["problems"])
         checked = time.perf_counter() - start
-        seconds, memory, jobs = dry_run(folder)
+        seconds, user, memory, jobs = dry_run(folder)
     figures = {
         "subjects": arguments.subjects,
+        "approaches": arguments.approaches,
         "reading the cohorts, s": round(read, 2),
         "opening every file, s": round(checked, 2),
         "problems": problems,
         "dry run, s": round(seconds, 1),
+        "dry run, s of user code": round(user, 1),
         "dry run, GB": round(memory, 2),
         "jobs": dict(jobs),
     }

@@ -56,7 +56,7 @@ rule compare_approaches:
     input:
         metrics=PLAN.path(layout.METRICS),
         maps=lambda w: PLAN.report.compared_maps(w),
-        models=lambda w: list(PLAN.report.compared_models(w)),
+        models=lambda w: PLAN.report.compared_models(w),
     output:
         figures=PLAN.path(layout.STUDY_FIGURES),
         patients=PLAN.path(layout.STUDY_PATIENTS),
@@ -78,7 +78,7 @@ rule compare_approaches:
         lesion_labels=lambda w: PLAN.report.lesion_labels(w),
         approaches=lambda w: PLAN.report.approaches(w.protocol),
         rule=lambda w: PLAN.scoring.primary_rule(w.protocol),
-        models=lambda w: list(PLAN.report.compared_models(w).values()),
+        models=lambda w: PLAN.report.compared_names(w),
         published=lambda w: STUDY.protocols[w.protocol].citation,
         code=code("compare_approaches.py"),
     script:

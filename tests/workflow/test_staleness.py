@@ -181,6 +181,17 @@ def more_patients(config: dict, prior: str) -> dict:
     }
 
 
+def trained_on_patients(workflow) -> None:
+    """A second protocol, whose models see lesion-free slices of the patients that are evaluated."""
+    content = yaml.safe_load((workflow.folder / "protocols/tiny.yaml").read_text())
+    main = {"cohorts": ["ms"], "slices": "lesion_free"}
+    content["training"] = {"streams": {"main": main}}
+    (workflow.folder / "protocols/second.yaml").write_text(yaml.safe_dump(content))
+    config(lambda c: c.update(protocols=["tiny", "second"]))(workflow)
+
+
+trained_on_patients.files = ["config.yaml", "protocols/second.yaml"]
+
 MORE_PATIENTS = {
     **{rule: 2 * count for rule, count in ONE_SHARD.items()},
     "simulate": 2,
@@ -239,6 +250,10 @@ ROWS: dict[str, tuple[Change, dict[str, int]]] = {
     "threshold rule": (
         protocol(lambda p: p.update(threshold_rules=[{"healthy_fpr": {"rate": 0.02}}])),
         AFTER_FILTER,
+    ),
+    "volumes that are written": (
+        config(lambda c: c.update(volumes={"detections": "atlas"})),
+        {"segment": 6, "evaluate": 3, **SUMMARY},
     ),
     "code of a model": (
         code(LIBRARY + "models/vae.py", VALUE),
@@ -303,6 +318,22 @@ ROWS: dict[str, tuple[Change, dict[str, int]]] = {
             "export_bundle": 3,
             "segment": 12,
             "evaluate": 6,
+        },
+    ),
+    "protocol that trains on patients": (
+        trained_on_patients,
+        {
+            "split_subjects": 1,
+            # All of the second protocol: its models' maps, and those of the first without a model.
+            "train": 2,
+            "tune_detector": 1,
+            "detect": 8,
+            "filter_maps": 12,
+            "check_quality": 2,
+            # Both: one patient less is tested.
+            **{rule: 2 * count for rule, count in AFTER_FILTER.items()},
+            "collect_metrics": 1,
+            "report": 1,
         },
     ),
     "scan replaced": (replaced("data/ms/sub-03/anat/sub-03_FLAIR.nii.gz"), PATIENTS_CHANGED),

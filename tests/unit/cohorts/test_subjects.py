@@ -38,7 +38,7 @@ def test_scans_of_a_split_carry_their_cohort(tmp_path):
 
 def test_a_share_is_one_of_subjects_with_all_their_scans(tmp_path):
     path = table(tmp_path, "a", 30)
-    half, whole = (chosen_scans([path], "train", share, seed=1) for share in (50, 100))
+    half, whole = (chosen_scans([path], "train", share=share, seed=1) for share in (50, 100))
     assert len(half) == 20 and len(whole) == 40 and set(half) < set(whole)
     subjects = {one.split("_")[0] for one in half}
     assert len(subjects) == 10

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from normscan import layout as places
+from normscan.detectors.registry import describe
 from normscan.layout import Layout
 from normscan.workflow.configuration import Study
 from normscan.workflow.plan.jobs import Job, variant_label, variant_parts
@@ -34,6 +35,7 @@ class Detection:
             self.approaches |= protocol.approaches
         self.jobs = cache(self.jobs)
         self.map_wildcards = cache(self.map_wildcards)
+        self._described = cache(describe)
 
     def jobs(self, protocol: str) -> list[Job]:
         """Every (variant, seed) of a protocol; what needs no model has one seed and one share."""
@@ -53,6 +55,10 @@ class Detection:
     def approach_of(self, variant: str) -> Approach:
         """The approach behind a variant."""
         return self.approaches[variant_parts(variant)[0]]
+
+    def described(self, variant: str) -> dict[str, Any]:
+        """What the detector behind a variant says of itself."""
+        return self._described(self.approach_of(variant).detector)
 
     def is_free(self, approach: str) -> bool:
         """Whether an approach needs no model."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from normscan import layout as places
@@ -50,6 +51,7 @@ class Report:
             "network": model.settings.get("network", "") if model else "",
             "detector": approach.detector,
             **appearance(model.family if model else "", approach.detector),
+            "signed": self.detection.described(job.variant)["signed"],
             "seed": job.seed,
             "folder": places.JOB.format(**job.wildcards()),
         }
@@ -75,21 +77,29 @@ class Report:
         cohorts = self.cohorts.evaluated(w.protocol)
         return [path for cohort in cohorts for path in self._detected(w.protocol, cohort)]
 
-    def _trained(self, jobs: list[Job]) -> dict[str, dict[str, Any]]:
-        """Folder -> ``model`` and ``seed`` of the models that jobs apply."""
+    def _trained(self, jobs: Iterable[Job]) -> dict[str, dict[str, Any]]:
+        """Folder -> ``model`` and ``seed`` of all models that jobs apply."""
         found = {}
         for job in jobs:
             folder = self.detection.model_folder(job.protocol, job.variant, job.seed)
             if folder:
-                name, _ = variant_parts(job.variant)
-                model = self.study.protocols[job.protocol].approaches[name].model
+                model = self.detection.approach_of(job.variant).model
                 found[folder] = {"model": model, "seed": job.seed}
         return found
 
-    def compared_models(self, w) -> dict[str, str]:
-        """Descriptions of the models of a protocol, by their first seed: file -> model."""
-        found = self._trained(self.detection.first_jobs(w.protocol))
-        return {f"{folder}/bundle.json": one["model"] for folder, one in found.items()}
+    def _all_trained(self) -> dict[str, dict[str, Any]]:
+        """The same of all protocols."""
+        return self._trained(j for name in self.study.protocols for j in self.detection.jobs(name))
+
+    def compared_models(self, w) -> list[str]:
+        """Descriptions of the models of a protocol, by their first seed."""
+        jobs = self.detection.first_jobs(w.protocol)
+        return [f"{folder}/bundle.json" for folder in self._trained(jobs)]
+
+    def compared_names(self, w) -> list[str]:
+        """The models that :meth:`compared_models` describe."""
+        jobs = self.detection.first_jobs(w.protocol)
+        return [one["model"] for one in self._trained(jobs).values()]
 
     def lesion_labels(self, w) -> dict[str, list[int]]:
         """Mask labels that count as lesion, of every cohort that a protocol evaluates."""
@@ -110,7 +120,7 @@ class Report:
         """Everything the report shows."""
         protocols = self.study.protocols
         jobs = [job for name in protocols for job in self.detection.jobs(name)]
-        models = self._trained(jobs)
+        models = self._all_trained()
         return {
             "metrics": self.layout.path(places.METRICS),
             "checks": self.layout.path(places.CHECKED),
@@ -158,7 +168,6 @@ class Report:
     def run_record(self, config: dict[str, Any]) -> dict[str, Any]:
         """What the report says of the run; no times, so that equal runs give equal reports."""
         study = self.study
-        jobs = [job for name in study.protocols for job in self.detection.jobs(name)]
         return {
             "title": study.title,
             "simulated": bool(study.simulation),
@@ -179,8 +188,8 @@ class Report:
             },
             "protocols": {name: self._protocol_record(name) for name in study.protocols},
             "plugins": introductions(recipe(spec) for spec in study.protocols.values()),
-            # In the order of the report's inputs ``curves`` and ``models``.
-            "trained": list(self._trained(jobs).values()),
+            # As the report's inputs ``curves`` and ``models`` are ordered.
+            "trained": list(self._all_trained().values()),
             "seeds": list(study.seeds),
             "tuned": self.tuned(),
             "device": study.device,

@@ -85,14 +85,19 @@ class Screening:
     # Screening
 
     def jobs(self) -> list[Job]:
-        """Approaches that unlabelled cohorts are screened with: all, by their first seed."""
-        jobs = [job for name in self.study.protocols for job in self.detection.first_jobs(name)]
+        """Approaches that unlabelled cohorts are screened with: those with maps, by first seed."""
+        jobs = [
+            job
+            for name in self.study.protocols
+            for job in self.detection.first_jobs(name)
+            if "voxel" in self.detection.described(job.variant)["levels"]
+        ]
         wanted = self.study.screening["approaches"]
         known = {f"{job.protocol}/{job.variant}": job for job in jobs}
         for name in wanted:
             if name not in known:
                 raise NormscanError(
-                    f"config.screening.approaches: no approach '{name}'; there are: "
+                    f"config.screening.approaches: no approach '{name}' with maps; there are: "
                     + ", ".join(known)
                 )
         return [known[name] for name in wanted] if wanted else jobs
