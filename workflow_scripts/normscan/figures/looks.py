@@ -30,10 +30,11 @@ GROUPS = {
     "baseline": BLACK,
     "denoising": "#44AA99",
     "diffusion": "#882255",
-    "segmentation": "#117733",
+    "supervised": "#117733",
     "density": "#999933",
-    "translation": "#332288",
-    "features": "#AA4499",
+    "synthesis": "#332288",
+    "bank": "#AA4499",
+    "one-class": "#7B5B3A",
 }
 # For any other group, by its name.
 OTHERS = ("#332288", "#882255", "#44AA99", "#999933", "#AA4499", "#117733", "#661100", "#6699CC")
