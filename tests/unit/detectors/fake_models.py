@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from normscan.detectors import registry
+from normscan.models import registry as models
 from normscan.slices.batch import Batch
 
 CPU = torch.device("cpu")
@@ -91,3 +92,28 @@ class Convolutional(nn.Module):
 
     def elbo_parts(self, slices):
         return self.layers(slices), slices.new_zeros(len(slices))
+
+
+class Scores(nn.Module):
+    """Says of pixels and slices what can be read off them."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(2.0))
+
+    def energy(self, slices):
+        return self.scale * slices.abs().mean(dim=1)
+
+    def segment(self, slices):
+        return (self.scale * slices.mean(dim=1)).sigmoid()
+
+    def score_slices(self, slices):
+        return self.scale * slices.flatten(1).amax(dim=1)
+
+
+def bank():
+    """A memory bank of three entries on the features of an AE."""
+    encoder = models.build("ae", (1, 1, 16), latent=4)
+    model = models.build("feature_bank", (1, 1, 16), uses={"features": encoder})
+    model.bank = torch.rand(3, 32, generator=torch.Generator().manual_seed(0))
+    return model

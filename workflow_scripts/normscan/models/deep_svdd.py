@@ -58,6 +58,8 @@ AWAY = 0.1
 class Model(BaseModel):
     """An encoder without biases, and the centre (latent,)."""
 
+    centre: Tensor
+
     def __init__(
         self,
         shape: SliceShape,

@@ -14,7 +14,7 @@ scores of whole slices reweighted.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from normscan.errors import ConfigError
 from normscan.models.base import BaseModel, Batches
+from normscan.models.capabilities import Embeds
 from normscan.models.parts.bank import cover, draw_vectors, nearest_distance, project
 from normscan.slices.batch import SliceShape
 
@@ -52,6 +53,7 @@ class Model(BaseModel):
 
     phases = ("fit",)
     FITTED = frozenset({"bank"})
+    bank: Tensor
 
     def __init__(
         self,
@@ -86,7 +88,7 @@ class Model(BaseModel):
 
     def _features(self, slices: Tensor) -> Tensor:
         """Features of neighbourhoods (n, features, rows, columns)."""
-        found = self.uses["features"].embed(slices)
+        found = cast(Embeds, self.uses["features"]).embed(slices)
         reach = self.patch // 2
         return functional.avg_pool2d(found, self.patch, 1, reach, count_include_pad=False)
 

@@ -33,7 +33,7 @@ from normscan.slices.batch import Batch, SliceShape
 TITLE = "semi-supervised FCN"
 CITE = ["baur2017"]
 LOOK = "supervised"
-COST = 8.0
+COST = 24.0
 CAPABILITIES = {"segment"}
 PARTS = {"image_to_image"}
 STREAMS = ("main", "unlabelled")
@@ -65,6 +65,8 @@ ALLOWED = {
     "patience": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
 }
+# For tests of all families.
+CHECKED_WITH = {"depth": 2, "width": 4, "learning_rate": 1e-2, "max_epochs": 25}
 # A place is a lesion of the noisy prior from this probability on.
 LESION = 0.5
 

@@ -23,7 +23,7 @@ from normscan.slices.batch import Batch, SliceShape
 TITLE = "contrast translation"
 CITE = ["bowles2017"]
 LOOK = "translation"
-COST = 4.0
+COST = 8.0
 CAPABILITIES = {"reconstruct"}
 PARTS = {"image_to_image"}
 TRANSLATES = True
@@ -46,6 +46,8 @@ ALLOWED = {
     "patience": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
 }
+# For tests of all families.
+CHECKED_WITH = {"depth": 2, "width": 4, "learning_rate": 1e-2, "max_epochs": 25}
 
 
 class Model(ImageModel):

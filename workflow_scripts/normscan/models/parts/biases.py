@@ -15,7 +15,8 @@ def without_biases(network: M) -> M:
     """The same network, whose layers add no constants of their own; norms do not scale either."""
     for module in network.modules():
         if isinstance(module, (*LAYERS, *NORMS)):
-            module.bias = None
+            module.register_parameter("bias", None)
         if isinstance(module, NORMS):
-            module.weight, module.affine = None, False
+            module.register_parameter("weight", None)
+            module.affine = False
     return network
