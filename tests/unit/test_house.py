@@ -126,8 +126,8 @@ def test_every_rule_has_log_benchmark_and_environment():
 
 
 # Names of detectors that are other things as well, by which no two plug-ins are told apart: what a
-# model expects is a volume, a column and a term of losses ("reconstruction"), scores of slices are a
-# field of manifests ("slice_scores"), an energy is something that a model can give ("energy").
+# model expects is a volume, a column and a term of losses ("reconstruction"), scores of slices are
+# a field of manifests ("slice_scores"), an energy is what a model can give ("energy").
 ORDINARY = {"reconstruction", "slice_scores", "energy"}
 ASKING = {"get", "pop", "setdefault", "startswith", "endswith"}
 
