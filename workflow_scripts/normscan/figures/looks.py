@@ -33,8 +33,7 @@ GROUPS = {
     "supervised": "#117733",
     "density": "#999933",
     "synthesis": "#332288",
-    "bank": "#AA4499",
-    "one-class": "#7B5B3A",
+    "features": "#AA4499",
 }
 # For any other group, by its name.
 OTHERS = ("#332288", "#882255", "#44AA99", "#999933", "#AA4499", "#117733", "#661100", "#6699CC")
