@@ -22,7 +22,7 @@ def found(slices):
 
 
 def test_energies_are_those_of_the_model(found, slices):
-    map = found("energy").map
+    map = found("per_pixel").map
     np.testing.assert_allclose(map, 2 * np.abs(slices).mean(axis=1), rtol=1e-6)
 
 
@@ -32,7 +32,7 @@ def test_probabilities_are_those_of_the_model(found, slices):
 
 
 def test_scores_of_slices_are_those_of_the_model(found, slices):
-    own = found("slice_scores")
+    own = found("per_slice")
     assert own.map is None and own.reconstruction is None
     np.testing.assert_allclose(own.scores, 2 * slices.max(axis=(1, 2, 3)), rtol=1e-6)
 
@@ -42,7 +42,7 @@ def test_half_precision_becomes_float32(slices):
         def energy(self, slices):
             return super().energy(slices).bfloat16()
 
-    map = detect("energy", Half(), slices, np.ones((5, 8, 8), bool)).map
+    map = detect("per_pixel", Half(), slices, np.ones((5, 8, 8), bool)).map
     assert map.dtype == np.float32 and torch.isfinite(torch.from_numpy(map)).all()
 
 
@@ -54,4 +54,4 @@ def test_energies_below_zero_are_refused(slices):
             return super().energy(slices) - 1
 
     with pytest.raises(ConfigError, match="energies down to -0.9.*start at 0"):
-        detect("energy", Below(), slices, np.ones((5, 8, 8), bool))
+        detect("per_pixel", Below(), slices, np.ones((5, 8, 8), bool))

@@ -79,7 +79,7 @@ def test_slices_with_lesions_score_higher():
     assert min(errors) < 0.5 * errors[0]
     scan = flair(count=40, seed=2, lesions=True)
     device = torch.device("cpu")
-    ready = detectors.prepare("slice_scores", model, device=device, contrasts=["FLAIR"])
+    ready = detectors.prepare("per_slice", model, device=device, contrasts=["FLAIR"])
     found = ready.detect(scan, 0)
     assert found.map is None and found.reconstruction is None
     assert found.scores.dtype == np.float32 and found.scores.shape == (40,)

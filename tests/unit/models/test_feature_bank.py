@@ -174,6 +174,8 @@ def test_lesions_are_far_from_the_bank():
     assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
     scan = flair(count=12, size=32, seed=2, lesions=True)
     device = torch.device("cpu")
-    found = detectors.prepare("energy", model, device=device, contrasts=["FLAIR"]).detect(scan, 0)
+    found = detectors.prepare("per_pixel", model, device=device, contrasts=["FLAIR"]).detect(
+        scan, 0
+    )
     brain, lesion = scan.layers["brain"] > 0, scan.layers["lesion"] > 0
     assert roc_auc_score(lesion[brain], found.map[brain]) > 0.85

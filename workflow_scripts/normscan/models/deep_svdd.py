@@ -26,7 +26,7 @@ from normscan.slices.batch import Batch, SliceShape
 
 TITLE = "deep SVDD"
 CITE = ["ruff2018"]
-LOOK = "one-class"
+LOOK = "density"
 COST = 0.5
 CAPABILITIES = {"score_slices"}
 PARTS = {"encoder"}

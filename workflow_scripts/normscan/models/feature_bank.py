@@ -28,7 +28,7 @@ from normscan.slices.batch import SliceShape
 
 TITLE = "feature bank"
 CITE = ["roth2022"]
-LOOK = "bank"
+LOOK = "features"
 COST = 0.1
 CAPABILITIES = {"energy"}
 USES = {"features": {"embed"}}

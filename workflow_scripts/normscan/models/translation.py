@@ -22,7 +22,7 @@ from normscan.slices.batch import Batch, SliceShape
 
 TITLE = "contrast translation"
 CITE = ["bowles2017"]
-LOOK = "translation"
+LOOK = "synthesis"
 COST = 8.0
 CAPABILITIES = {"reconstruct"}
 PARTS = {"image_to_image"}

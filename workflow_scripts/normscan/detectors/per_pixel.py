@@ -23,7 +23,7 @@ SIGNED = False
 RESIDUAL = False
 
 
-class Energy(Scored):
+class PerPixel(Scored):
     """``model.energy(slices)``."""
 
     def detect(self, scan: Batch[np.ndarray], seed: int) -> Detection:
@@ -42,4 +42,4 @@ class Energy(Scored):
         return Detection(found)
 
 
-prepare = Energy
+prepare = PerPixel

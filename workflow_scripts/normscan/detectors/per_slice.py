@@ -23,7 +23,7 @@ SIGNED = False
 RESIDUAL = False
 
 
-class SliceScores(Scored):
+class PerSlice(Scored):
     """``model.score_slices(slices)``."""
 
     def detect(self, scan: Batch[np.ndarray], seed: int) -> Detection:
@@ -31,4 +31,4 @@ class SliceScores(Scored):
         return Detection(scores=self.scores(self.model.score_slices, scan))
 
 
-prepare = SliceScores
+prepare = PerSlice
