@@ -125,10 +125,9 @@ def test_every_rule_has_log_benchmark_and_environment():
                 assert part in block, f"{path.name}: rule {name} has no {part}"
 
 
-# Names of detectors that are other things as well, by which no two plug-ins are told apart: what a
-# model expects is a volume, a column and a term of losses ("reconstruction"), scores of slices are
-# a field of manifests ("slice_scores"), an energy is what a model can give ("energy").
-ORDINARY = {"reconstruction", "slice_scores", "energy"}
+# Names of plug-ins that are other things as well: what a plug-in expects of a slice is a volume, a
+# column and a term of losses ("reconstruction"); no two plug-ins are told apart by it.
+ORDINARY = {"reconstruction"}
 ASKING = {"get", "pop", "setdefault", "startswith", "endswith"}
 
 
