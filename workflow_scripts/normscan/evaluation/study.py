@@ -54,7 +54,7 @@ def with_residuals(table: pandas.DataFrame) -> list[str]:
 
 
 def strongest(values: Mapping[str, float], names: Iterable[str]) -> str:
-    """Of some approaches (the training-free ones) that with the largest value; "" without any.
+    """Of some approaches (the baselines) that with the largest value; "" without any.
 
     Picked on the scans that are reported on, which favours it: the conservative choice for a
     baseline, and for nothing else.

@@ -25,7 +25,7 @@ def metric_bars(
     ----------
     values : cohort -> approach -> (mean, standard deviation over seeds; NaN with one seed).
     label : name of the metric.
-    baselines : the training-free approach, for all cohorts or per cohort.
+    baselines : the approach to beat, for all cohorts or per cohort.
     looks : of ``figures.looks``; approaches without one are plain.
     """
     cohorts = list(values)

@@ -101,7 +101,7 @@ def leaderboard(
     ----------
     rows : pandas table with the columns of ``metrics.tsv``, of one cohort.
     titles : ``protocol/approach`` or ``approach`` -> title.
-    baseline : the training-free approach, or protocol -> one or several; every approach is
+    baseline : the baseline, or protocol -> one or several; every approach is
         compared with the strongest of its own protocol.
     tests : protocol -> paired tests of AUPRC over patients between its approaches, by title
         (``evaluation.study.comparisons``, of this cohort). Without them no model "beats" anything.
@@ -218,7 +218,7 @@ def _mark_best(columns: list[Column], rows: list[Row]) -> None:
 def _by_protocol(
     rows: list[Row], baseline: str | Mapping[str, str | Sequence[str]]
 ) -> dict[str, list[str]]:
-    """protocol -> its training-free approaches."""
+    """protocol -> its baselines."""
     found = {}
     for protocol in dict.fromkeys(row.protocol for row in rows):
         names = baseline if isinstance(baseline, str) else baseline.get(protocol, ())

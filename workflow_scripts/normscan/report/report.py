@@ -80,7 +80,7 @@ def leaderboard_sections(
 
     Parameters
     ----------
-    titles : ``protocol/approach`` -> title. baselines : protocol -> training-free approaches.
+    titles : ``protocol/approach`` -> title. baselines : protocol -> those that others are to beat.
     tests : protocol -> paired tests over patients (``evaluation.study.comparisons``), all cohorts.
     priors : cohort -> sign prior. postprocessing : protocol -> settings.
     unsigned : ``protocol/approach`` -> title, of approaches whose maps have no sign.

@@ -61,7 +61,7 @@ def judge(
 
     Parameters
     ----------
-    baselines : protocol -> its training-free approaches (``protocol/approach`` or ``approach``).
+    baselines : protocol -> its baselines (``protocol/approach`` or ``approach``).
         All others of the protocol are compared with the strongest of them on the scans scored here.
     tests : protocol -> paired tests of AUPRC between its approaches, by title, on this cohort.
     """
