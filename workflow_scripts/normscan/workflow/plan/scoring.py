@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache
 from typing import Any
 
 from normscan import layout as places
-from normscan.detectors.registry import describe
 from normscan.layout import Layout
 from normscan.workflow.configuration import Study
 from normscan.workflow.plan.cohorts import Cohorts
@@ -21,7 +19,6 @@ class Scoring:
     def __init__(self, study: Study, layout: Layout, cohorts: Cohorts, detection: Detection):
         self.study, self.layout = study, layout
         self.cohorts, self.detection = cohorts, detection
-        self._described = cache(describe)
 
     def shards(self, template: str, cohort: str, **where: str | int) -> list[str]:
         """A template's paths for all shards of a cohort."""
@@ -100,11 +97,11 @@ class Scoring:
 
     def is_residual(self, variant: str) -> bool:
         """Whether a variant's maps are residuals of a reconstruction, as its detector says."""
-        return self._described(self.detection.approach_of(variant).detector)["residual"]
+        return self.detection.detector_of(variant)["residual"]
 
     def is_signed(self, variant: str) -> bool:
         """Whether the sign of a variant's maps says brighter or darker, as its detector says."""
-        return self._described(self.detection.approach_of(variant).detector)["signed"]
+        return self.detection.detector_of(variant)["signed"]
 
     def scores(self, w, template: str = places.SCORES) -> list[str]:
         """Segmentation scores of a patient cohort, or what else stands beside them."""
