@@ -20,8 +20,8 @@ STAGES = {
         "jsonschema",
     ],
     "report": [
-        "numpy", "scipy", "pandas", "nibabel", "matplotlib", "jinja2", "scikit-image",
-        "connected-components-3d", "pyyaml", "jsonschema",
+        "numpy", "scipy", "pandas", "nibabel", "connected-components-3d", "matplotlib", "jinja2",
+        "scikit-image", "pyyaml", "jsonschema",
     ],
 }  # fmt: skip
 NOT_LOCKED = {"pip", "setuptools", "wheel"}

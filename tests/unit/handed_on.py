@@ -8,12 +8,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas
 from snakemake.iocontainers import Wildcards
 
 import job
 from normscan.detectors.base import Detection
 from normscan.detectors.maps import write_maps
-from normscan.files import write_json
+from normscan.files import read_json, read_tsv, write_json, write_tsv
 from normscan.slices.index import load_index
 
 SCRIPTS = Path(job.__file__).parent
@@ -92,3 +93,24 @@ def detect_filter_segment(folder: Path, pack: Path, maps: dict[str, np.ndarray],
     """All of it, of maps given as volumes."""
     write_detections(folder, pack, dict(maps))
     filter_and_segment(folder, pack, **given)
+
+
+def evaluate(folder: Path, splits: dict[str, str], *, prior: str = "none", residual: bool = False):
+    """``metrics.tsv`` and ``curves.json`` of scans (name -> split) from what the others left."""
+    rows = [[scan, scan.removeprefix("sub-"), split] for scan, split in splits.items()]
+    table = pandas.DataFrame(rows, columns=["scan", "subject", "split"])
+    write_tsv(folder / "subjects.tsv", table)
+    ends = {"scores": ".tsv", "froc": "-froc.tsv"}
+    inputs: dict[str, Any] = {name: [folder / f"detected{end}"] for name, end in ends.items()}
+    inputs |= {"histograms": [folder / "filtered.npz"], "thresholds": folder / "thresholds.json"}
+    inputs |= {"residuals": [folder / "filtered-residuals.json"]}
+    inputs |= {"subjects": folder / "subjects.tsv"}
+    content = read_json(folder / "thresholds.json")
+    for one in content[prior].values():
+        one["cohorts"] = ["healthy"]
+    write_json(folder / "thresholds.json", content)
+    outputs = {"rows": folder / "metrics.tsv", "curves": folder / "curves.json"}
+    params = {"prior": prior, "residual": residual}
+    run("evaluate.py", input=inputs, params=params, output=outputs, wildcards=WILDCARDS)
+    metrics = read_tsv(folder / "metrics.tsv", dtype={"subject": str, "scan": str})
+    return metrics, read_json(folder / "curves.json")

@@ -26,7 +26,9 @@ def detected(finished, approach: str, seed: int = 0) -> dict[str, dict]:
     )
     scans = {}
     for path in sorted(folder.glob("*.json")):
-        scans |= json.loads(path.read_text())["scans"]
+        content = json.loads(path.read_text())
+        for scan, files in content["scans"].items():
+            scans[scan] = {**files, "components": content["components"]}
     return scans
 
 
@@ -107,7 +109,28 @@ def test_results_come_back_on_the_native_grid_where_the_lesion_is(finished):
         detection = nibabel.load(finished.folder / files["native_detection"]).get_fdata()
         assert set(np.unique(detection)) <= {0, 1}
         components = pandas.read_csv(finished.folder / files["components"], sep="\t")
-        assert components["voxels"].sum() == detection.sum()
+        own = components[components["scan"] == scan]
+        assert own["voxels"].sum() == detection.sum()
+
+
+def test_maps_are_arrays_and_volumes_what_was_asked_for(finished):
+    """One array per approach, seed and shard; of a scan there is nothing but what is asked for."""
+    for stage in ("maps", "slices"):
+        assert not list((finished.results / stage).rglob("*.nii*"))
+    for stage in ("maps", "detections/*/*/*/filtered-*"):
+        for manifest in finished.results.glob(f"{stage}/**/ms/*.json"):
+            content = json.loads(manifest.read_text())
+            if "arrays" not in content:
+                continue
+            assert content["cohort"] == "ms" and content["scans"]
+            for name in content["arrays"].values():
+                array = np.load(manifest.parent / name, mmap_mode="r")
+                assert len(array) == sum(one["count"] for one in content["scans"].values())
+    written = {path.name.partition("_")[2] for path in finished.results.rglob("detected/*/*/*")}
+    assert written == {
+        "space-FLAIR_label-anomaly_dseg.nii.gz",
+        "space-FLAIR_desc-filtered_map.nii.gz",
+    }
 
 
 def test_lesions_lost_on_the_slice_grid_are_counted(finished):

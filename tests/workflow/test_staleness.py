@@ -251,6 +251,10 @@ ROWS: dict[str, tuple[Change, dict[str, int]]] = {
         protocol(lambda p: p.update(threshold_rules=[{"healthy_fpr": {"rate": 0.02}}])),
         AFTER_FILTER,
     ),
+    "volumes that are written": (
+        config(lambda c: c.update(volumes={"detections": "atlas"})),
+        {"segment": 6, "evaluate": 3, **SUMMARY},
+    ),
     "code of a model": (
         code(LIBRARY + "models/vae.py", VALUE),
         {"train": 1, "tune_detector": 1, **ONE_APPROACH},

@@ -11,6 +11,7 @@ from normscan.evaluation.curves import auprc, auroc, thinned
 from normscan.evaluation.froc import froc_curve
 from normscan.evaluation.metrics import (
     NO_THRESHOLD,
+    SLICE,
     marked,
     over_scans,
     over_subjects,
@@ -22,7 +23,6 @@ from normscan.postprocessing.slice_scores import SliceScores
 
 ROW = ["level", "subject", "scan", "threshold_rule", "metric", "value"]
 _SCAN = ROW[1:]
-SLICE = "slice"
 
 
 def split_rows(

@@ -34,6 +34,8 @@ COLUMNS = [
     "value",
 ]
 NO_THRESHOLD, ORACLE = "none", "oracle"
+# The level of what is said of whole slices; all other levels are of voxels and lesions.
+SLICE = "slice"
 
 
 def marked(rule: str, chosen_here: Iterable[str]) -> str:

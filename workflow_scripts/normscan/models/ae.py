@@ -17,7 +17,7 @@ from normscan.slices.batch import Batch
 TITLE = "autoencoder"
 CITE = ["baur2018"]
 LOOK = "autoencoder"
-CAPABILITIES = {"reconstruct", "sample", "drop"}
+CAPABILITIES = {"reconstruct", "sample", "drop", "embed"}
 PARTS = {"encoder", "decoder"}
 # Without dropout in the bottleneck there is nothing random to sample.
 BY_DROPOUT = {"sample", "drop"}

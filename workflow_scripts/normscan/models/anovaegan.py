@@ -24,7 +24,7 @@ from normscan.slices.batch import Batch, SliceShape
 TITLE = "AnoVAEGAN"
 CITE = ["baur2018", "gulrajani2017"]
 LOOK = "adversarial"
-CAPABILITIES = {"reconstruct", "elbo", "sample"}
+CAPABILITIES = {"reconstruct", "elbo", "sample", "embed"}
 PARTS = {"encoder", "decoder", "critic"}
 SETTINGS = {
     "network": "unified",

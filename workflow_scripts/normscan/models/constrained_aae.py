@@ -22,7 +22,7 @@ from normscan.slices.batch import Batch, SliceShape
 TITLE = "constrained adversarial autoencoder"
 CITE = ["chen2018", "gulrajani2017"]
 LOOK = "constrained"
-CAPABILITIES = {"reconstruct"}
+CAPABILITIES = {"reconstruct", "embed"}
 PARTS = {"encoder", "decoder"}
 SETTINGS = {
     "network": "unified",

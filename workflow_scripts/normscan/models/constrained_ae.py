@@ -18,7 +18,7 @@ from normscan.slices.batch import Batch, SliceShape
 TITLE = "constrained autoencoder"
 CITE = ["chen2018"]
 LOOK = "constrained"
-CAPABILITIES = {"reconstruct"}
+CAPABILITIES = {"reconstruct", "embed"}
 PARTS = {"encoder", "decoder"}
 SETTINGS = {
     "network": "unified",

@@ -19,7 +19,7 @@ from normscan.slices.batch import Batch, SliceShape
 TITLE = "context-encoding autoencoder"
 CITE = ["zimmerer2018"]
 LOOK = "context"
-CAPABILITIES = {"reconstruct"}
+CAPABILITIES = {"reconstruct", "embed"}
 PARTS = {"encoder", "decoder"}
 # squares, largest_square: how many are painted over, and their largest side per slice side.
 SETTINGS = {

@@ -20,7 +20,7 @@ from normscan.slices.batch import Batch, SliceShape
 TITLE = "context-encoding variational autoencoder"
 CITE = ["zimmerer2018"]
 LOOK = "context"
-CAPABILITIES = {"reconstruct", "elbo", "sample"}
+CAPABILITIES = {"reconstruct", "elbo", "sample", "embed"}
 PARTS = {"encoder", "decoder"}
 SETTINGS = {
     "network": "unified",

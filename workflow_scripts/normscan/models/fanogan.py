@@ -26,7 +26,7 @@ from normscan.slices.batch import Batch, SliceShape
 TITLE = "f-AnoGAN"
 CITE = ["schlegl2019", "gulrajani2017"]
 LOOK = "adversarial"
-CAPABILITIES = {"reconstruct"}
+CAPABILITIES = {"reconstruct", "embed"}
 PARTS = {"encoder", "decoder", "critic"}
 NEEDS_DENSE = True
 SETTINGS = {

@@ -32,7 +32,7 @@ from normscan.slices.batch import Batch, SliceShape
 TITLE = "Gaussian mixture variational autoencoder"
 CITE = ["dilokthanakul2016"]
 LOOK = "mixture"
-CAPABILITIES = {"reconstruct", "elbo", "sample"}
+CAPABILITIES = {"reconstruct", "elbo", "sample", "embed"}
 PARTS = {"encoder", "decoder"}
 SETTINGS = {
     "network": "unified",

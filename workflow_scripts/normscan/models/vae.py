@@ -21,7 +21,7 @@ from normscan.slices.batch import Batch, SliceShape
 TITLE = "variational autoencoder"
 CITE = ["kingma2014"]
 LOOK = "variational"
-CAPABILITIES = {"reconstruct", "elbo", "sample"}
+CAPABILITIES = {"reconstruct", "elbo", "sample", "embed"}
 PARTS = {"encoder", "decoder"}
 SETTINGS = {
     "network": "unified",

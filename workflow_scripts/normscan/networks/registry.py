@@ -4,10 +4,11 @@ A network is one file of this room with the literal constant ``PARTS``: which of
 made by a function of its own. ::
 
     encoder       make_encoder(channels, size, latent, bottleneck, codes=1)
-                  slices -> tuple of ``codes`` codes
+                  slices -> tuple of ``codes`` codes; its ``stages`` -> (n, features, rows, columns)
     decoder       make_decoder(channels, size, latent, bottleneck)    code -> slices
     critic        make_critic(channels, size)    slices -> (n,); its ``features`` -> any shape
-    image_to_image  make_image_to_image(inputs, outputs, size, **settings)    slices -> slices
+    image_to_image  make_image_to_image(inputs, outputs, size, **settings)    slices -> images;
+                  its ``features`` -> (n, features, size, size), its ``head`` -> images of those
 
 Further parts are words that a network and the families which need them agree on. A network with
 an encoder also has ``BOTTLENECKS`` (forms of its code, the usual one first) and, where codes are

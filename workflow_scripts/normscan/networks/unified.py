@@ -11,11 +11,10 @@ images instead of from loud noise; an AE then ends at a third of the error).
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from normscan.errors import ConfigError
-from normscan.networks.layers import full_precision, initialise
+from normscan.networks.layers import full_precision, initialise, quieten
 from normscan.networks.normalisation import BatchNorm
 
 # Bottlenecks that there are; with a critic, adversarial models can use this network.
@@ -27,7 +26,6 @@ DROPOUT = {"dense": 0.2}
 COARSEST = 8
 SLOPE = 0.3
 NARROW = 16
-LAST_LAYER = 0.1
 
 
 def stages(size: int) -> int:
@@ -198,8 +196,7 @@ class UnifiedDecoder(nn.Module):
         self.apply(initialise)
         last = self.stages[-1]
         assert isinstance(last, nn.Conv2d)
-        with torch.no_grad():
-            last.weight.mul_(LAST_LAYER)
+        quieten(last)
 
     def forward(self, code: Tensor) -> Tensor:
         return full_precision(self.stages(self.features(code)))

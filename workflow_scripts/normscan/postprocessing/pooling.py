@@ -7,7 +7,15 @@ from typing import Any
 
 from normscan.files import read_tsv
 from normscan.postprocessing.histograms import ScoreHistogram, load_arrays, load_histograms
-from normscan.postprocessing.thresholds import find_threshold, why_none
+from normscan.postprocessing.thresholds import ONLY_SLICES, find_threshold, why_none
+
+
+def scores_only_slices(paths: Sequence[str]) -> bool:
+    """Whether files of histograms hold scores of slices, and none of voxels."""
+    voxels, slices = (
+        any(len(load_arrays(path, name)[0]) for path in paths) for name in ("scans", "slice_scans")
+    )
+    return slices and not voxels
 
 
 def validation_scans(cohorts: Sequence[str], tables: Sequence[str]) -> dict[str, set[str]]:
@@ -51,6 +59,7 @@ def operating_points(
     healthy_cohorts: Sequence[str],
     patients: Sequence[str],
     scans: Mapping[str, set[str]],
+    only_slices: bool = False,
 ) -> dict[str, dict[str, Any]]:
     """What every threshold rule finds under one prior.
 
@@ -62,6 +71,7 @@ def operating_points(
     healthy_cohorts : their cohorts.
     patients : files of histograms of validation patients.
     scans : cohort -> validation scans.
+    only_slices : the approach has no maps (:func:`scores_only_slices`).
 
     Returns
     -------
@@ -75,7 +85,8 @@ def operating_points(
         source = healthy if cohorts is None else pooled(patients, scans, cohorts, None)
         found = {"threshold": None, "reason": "", "cohorts": cohorts or healthy_cohorts}
         if source is None:
-            found["reason"] = "no healthy scans" if cohorts is None else "no validation patients"
+            missing = "no healthy scans" if cohorts is None else "no validation patients"
+            found["reason"] = ONLY_SLICES if only_slices else missing
         else:
             found["threshold"] = find_threshold(rule["kind"], source, **settings)
             found["reason"] = why_none(rule["kind"], source)

@@ -23,6 +23,9 @@ ALLOWED = {
     "healthy_fpr": {"rate": "0..1"},
 }
 
+# Why an approach without maps has no operating point; no failure of anything.
+ONLY_SLICES = "only slices are scored"
+
 
 def find_threshold(rule: str, histogram: ScoreHistogram, **settings) -> float | None:
     """The threshold that a rule chooses on pooled voxels; None where :func:`why_none` has a reason.

@@ -14,6 +14,7 @@ from normscan.evaluation import study
 from normscan.evaluation.published import about_published, load_published, published_studies
 from normscan.files import read_json, read_tsv
 from normscan.housekeeping import stage_sizes
+from normscan.postprocessing.thresholds import ONLY_SLICES
 from normscan.report.citations import after, citation
 from normscan.report.report import leaderboard_sections
 from normscan.report.sections import lost_lesions, undetermined_weights
@@ -71,6 +72,12 @@ def content(files: Any, record: Mapping[str, Any], *, results: str, code: str) -
                 for name, path in zip(compared(protocols), files.tests, strict=True)
             },
             priors={name: one["prior"] for name, one in record["cohorts"].items()},
+            unsigned={
+                f"{name}/{one['variant']}": one["title"]
+                for name, protocol in protocols.items()
+                for one in protocol["approaches"]
+                if not one.get("signed", True)
+            },
             postprocessing={name: one["postprocessing"] for name, one in protocols.items()},
         ),
         "statistics": statistics(files, protocols, metrics),
@@ -247,6 +254,6 @@ def failures(files, checked: dict, record: Mapping[str, Any]) -> list[dict]:
     for path in files.thresholds:
         for prior, rules in read_json(path).items():
             for rule, one in rules.items():
-                if one["threshold"] is None:
+                if one["threshold"] is None and one["reason"] != ONLY_SLICES:
                     missing[f"threshold rule {rule} (prior {prior})"] = one["reason"]
     return found + [{"what": what, "why": why} for what, why in missing.items()]

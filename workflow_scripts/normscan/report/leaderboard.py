@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from normscan.errors import NormscanError
-from normscan.evaluation.metrics import COLUMNS, ORACLE, is_oracle
+from normscan.evaluation.metrics import COLUMNS, ORACLE, SLICE, is_oracle
 from normscan.figures.labels import rule_label
 from normscan.report.numbers import count, listing
-from normscan.report.verdicts import Tested, judge, sentences
+from normscan.report.verdicts import ONLY_SLICES, Tested, judge, sentences
 
 _SAME = {"dice_mean": "dice", "best_possible_dice": "best_dice"}
 _ONLY = "not given for maps that are no residuals of a reconstruction"
@@ -34,6 +34,7 @@ class Column:
     label: str
     note: str
     better: str  # "higher" or "" (no direction)
+    of_slices: bool = False
 
     @property
     def oracle(self) -> bool:
@@ -117,7 +118,7 @@ def leaderboard(
     rows["value"] = rows["value"].astype(float)
     rows["metric"] = rows["metric"].replace(_SAME)
     rows["threshold_rule"] = rows["threshold_rule"].fillna("none").astype(str)
-    columns = _columns(rows)
+    columns = _columns(rows[rows["level"] != SLICE]) + _slice_columns(rows)
     made = [
         _row(name, rows[rows["approach"] == name], columns, titles or {})
         for name in dict.fromkeys(rows["approach"])
@@ -125,6 +126,7 @@ def leaderboard(
     made.sort(key=lambda row: (-np.nan_to_num(row.cells[0].mean, nan=-1.0), row.approach))
     _mark_best(columns, made)
     judge(made, _by_protocol(made, baseline), tests or {})
+    _judge_slices(columns, made)
     subjects = rows.loc[rows["level"] == "subject", "subject"].nunique()
     return Board(columns, made, sentences(made), int(subjects))
 
@@ -156,6 +158,26 @@ def _columns(rows) -> list[Column]:
     return [*first, *dice, *oracle, *later]
 
 
+def _slice_columns(rows) -> list[Column]:
+    """Areas over whole slices, where any approach scores them."""
+    if SLICE not in set(rows["level"]):
+        return []
+    note = "of slices: one with lesion voxels against one without"
+    return [
+        Column(metric, "none", f"{label} slices", f"{area} {note}", "higher", of_slices=True)
+        for metric, label, area, _ in _FIXED[:2]
+    ]
+
+
+def _judge_slices(columns: list[Column], rows: list[Row]) -> None:
+    """Approaches without maps are not compared by voxels; that is no failure of theirs."""
+    places = [place for place, column in enumerate(columns) if column.of_slices]
+    for row in rows:
+        scored = any(np.isfinite(row.cells[place].mean) for place in places)
+        if scored and not np.isfinite(row.cells[0].mean):
+            row.verdict = ONLY_SLICES
+
+
 def _row(name: str, rows, columns: list[Column], titles: Mapping[str, str]) -> Row:
     protocol, _, short = str(name).rpartition("/")
     title = titles.get(name) or titles.get(short) or short
@@ -165,6 +187,8 @@ def _row(name: str, rows, columns: list[Column], titles: Mapping[str, str]) -> R
 
 def _cell(rows, column: Column) -> Cell:
     of = rows[(rows["metric"] == column.metric) & (rows["threshold_rule"] == column.rule)]
+    if column.of_slices:
+        of = of[of["level"] == SLICE].assign(level="cohort")
     cohort, subjects = of[of["level"] == "cohort"], of[of["level"] == "subject"]
     # Dice per patient is the mean over patients; one threshold for all makes the oracle's.
     per_patient = column.metric == "dice" and not column.oracle and len(subjects) > 0
@@ -202,13 +226,16 @@ def _by_protocol(
     return found
 
 
-def prior_text(prior: str) -> str:
-    """The sign prior in words."""
-    return {
+def prior_text(prior: str, unsigned: Sequence[str] = ()) -> str:
+    """The sign prior in words, and the approaches (titles) whose maps have no sign to go by."""
+    said = {
         "hyperintense": "hyperintense: only voxels brighter than expected count",
         "hypointense": "hypointense: only voxels darker than expected count",
         "none": "none: deviations in both directions count",
     }.get(prior, prior or "not stated")
+    if unsigned and prior in ("hyperintense", "hypointense"):
+        said += f" (all voxels of {listing(dict.fromkeys(unsigned))}: maps without a sign)"
+    return said
 
 
 def postprocessing_text(settings: Any) -> str:

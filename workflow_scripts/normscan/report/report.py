@@ -30,7 +30,7 @@ def build_report(content: Mapping[str, Any]) -> str:
         ``quality`` : [{cohort, table (pandas, column ``scan``), flagged [scan or {scan, reason}],
         overview (PNG), pictures [{scan, png}]}].
         ``leaderboards`` : [{cohort, protocol ("" = combined), rows (metrics.tsv rows of this
-        cohort), titles, baseline, tests, prior, postprocessing, split}].
+        cohort), titles, baseline, tests, prior, unsigned, postprocessing, split}].
         ``statistics``, ``published`` : [{title, table (pandas), note}].
         ``figures`` : [{section, title, caption, png, svg, cohort}], PNG as bytes or path.
         ``storage`` : pandas table stage, files, bytes.
@@ -69,6 +69,7 @@ def leaderboard_sections(
     baselines: Mapping[str, Any] | None = None,
     tests: Mapping[str, Any] | None = None,
     priors: Mapping[str, str] | None = None,
+    unsigned: Mapping[str, str] | None = None,
     postprocessing: Mapping[str, Any] | None = None,
     split: str = "test",
 ) -> list[dict[str, Any]]:
@@ -82,6 +83,7 @@ def leaderboard_sections(
     titles : ``protocol/approach`` -> title. baselines : protocol -> training-free approaches.
     tests : protocol -> paired tests over patients (``evaluation.study.comparisons``), all cohorts.
     priors : cohort -> sign prior. postprocessing : protocol -> settings.
+    unsigned : ``protocol/approach`` -> title, of approaches whose maps have no sign.
     """
     protocol_of = metrics["approach"].astype(str).str.rpartition("/")[0]
     made = []
@@ -99,6 +101,7 @@ def leaderboard_sections(
                     "baseline": baselines or {},
                     "tests": _tests_of(cohort, tests or {}),
                     "prior": (priors or {}).get(cohort, ""),
+                    "unsigned": unsigned or {},
                     "postprocessing": (postprocessing or {}).get(protocol, ""),
                     "split": split,
                 }
@@ -123,6 +126,8 @@ def _board(entry: Mapping[str, Any]) -> dict[str, Any]:
         split=entry.get("split") or "test",
     )
     protocol = entry.get("protocol") or ""
+    known = entry.get("unsigned") or {}
+    unsigned = [known[row.approach] for row in board.rows if row.approach in known]
     combined = not protocol and len({row.protocol for row in board.rows}) > 1
     seeds = max((row.seeds for row in board.rows), default=0)
     return {
@@ -134,7 +139,7 @@ def _board(entry: Mapping[str, Any]) -> dict[str, Any]:
         "sentences": board.sentences,
         "best": board.best,
         "verdicts": [row.verdict for row in board.rows],
-        "prior": prior_text(entry.get("prior") or ""),
+        "prior": prior_text(entry.get("prior") or "", unsigned),
         "postprocessing": (
             "as each protocol says"
             if combined

@@ -32,6 +32,7 @@ MIXED = "voxels and patients disagree"
 FEW = "too few patients to decide"
 UNTESTED = "not tested over patients"
 UNSCORED = "not scored"
+ONLY_SLICES = "scores slices only"
 
 
 @dataclass(frozen=True)

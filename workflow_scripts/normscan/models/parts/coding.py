@@ -6,12 +6,15 @@ gives no reduction).
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import torch
 from torch import Tensor
 
 from normscan.errors import ConfigError
 from normscan.models.base import BaseModel, adam, l1_error
 from normscan.networks import registry as networks
+from normscan.networks.layers import full_precision
 from normscan.slices.batch import Batch, SliceShape
 
 
@@ -43,11 +46,7 @@ class CodingModel(BaseModel):
     ):
         super().__init__(shape)
         self.learning_rate = learning_rate
-        module, has = networks.load(network), networks.describe(network)["bottlenecks"]
-        if bottleneck not in has:
-            raise ConfigError(
-                f"bottleneck: found '{bottleneck}'; network {network} has: {', '.join(has)}"
-            )
+        module = network_with(network, bottleneck)
         self.dropout = networks.dropout_rate(network, bottleneck, dropout)
         dropping = {} if self.dropout is None else {"dropout": self.dropout}
         size = shape.size
@@ -64,6 +63,19 @@ class CodingModel(BaseModel):
     def reconstruct(self, slices: Tensor) -> Tensor:
         """Decode the code, or its mean."""
         return self.decoder(self.encoder(slices)[0])
+
+    def embed(self, slices: Tensor) -> Tensor:
+        """Features of the encoder's last stage (n, features, rows, columns), before the code."""
+        return full_precision(self.encoder.stages(slices))
+
+
+def network_with(network: str, bottleneck: str) -> ModuleType:
+    """The module of a network that has such a bottleneck. ConfigError: there is none."""
+    module, has = networks.load(network), networks.describe(network)["bottlenecks"]
+    if bottleneck not in has:
+        allowed = ", ".join(has)
+        raise ConfigError(f"bottleneck: found '{bottleneck}'; network {network} has: {allowed}")
+    return module
 
 
 def absolute_errors(slices: Tensor, expected: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ class Detection:
             self.approaches |= protocol.approaches
         self.jobs = cache(self.jobs)
         self._set = cache(self._set)
-        self.described = cache(describe)
+        self._described = cache(describe)
 
     def jobs(self, protocol: str) -> list[Job]:
         """Every (variant, seed) of a protocol; what needs no model has one seed and one share."""
@@ -57,13 +57,9 @@ class Detection:
         """The approach behind a variant."""
         return self.approaches[variant_parts(variant)[0]]
 
-    def detector_of(self, variant: str) -> dict[str, Any]:
-        """What the detector of a variant says of itself."""
-        return self.described(self.approach_of(variant).detector)
-
-    def scores_voxels(self, variant: str) -> bool:
-        """Whether a variant makes maps; a detector may score slices only."""
-        return "voxel" in self.detector_of(variant)["levels"]
+    def described(self, variant: str) -> dict[str, Any]:
+        """What the detector behind a variant says of itself."""
+        return self._described(self.approach_of(variant).detector)
 
     def is_free(self, approach: str) -> bool:
         """Whether an approach needs no model."""

@@ -50,8 +50,8 @@ class Report:
             "model": approach.model,
             "network": model.settings.get("network", "") if model else "",
             "detector": approach.detector,
-            "signed": self.detection.detector_of(job.variant)["signed"],
             **appearance(model.family if model else "", approach.detector),
+            "signed": self.detection.described(job.variant)["signed"],
             "seed": job.seed,
             "folder": places.JOB.format(**job.wildcards()),
         }

@@ -97,11 +97,11 @@ class Scoring:
 
     def is_residual(self, variant: str) -> bool:
         """Whether a variant's maps are residuals of a reconstruction, as its detector says."""
-        return self.detection.detector_of(variant)["residual"]
+        return self.detection.described(variant)["residual"]
 
     def is_signed(self, variant: str) -> bool:
         """Whether the sign of a variant's maps says brighter or darker, as its detector says."""
-        return self.detection.detector_of(variant)["signed"]
+        return self.detection.described(variant)["signed"]
 
     def scores(self, w, template: str = places.SCORES) -> list[str]:
         """Segmentation scores of a patient cohort, or what else stands beside them."""

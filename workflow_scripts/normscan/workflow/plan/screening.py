@@ -79,7 +79,7 @@ class Screening:
             job
             for name in self.study.protocols
             for job in self.detection.first_jobs(name)
-            if self.detection.scores_voxels(job.variant)
+            if "voxel" in self.detection.described(job.variant)["levels"]
         ]
         wanted = self.study.screening["approaches"]
         known = {f"{job.protocol}/{job.variant}": job for job in jobs}
