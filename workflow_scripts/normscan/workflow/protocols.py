@@ -105,8 +105,8 @@ class Protocol:
         stream has any, all there are.
         """
         streams = self.training_streams(roles)
-        main = streams[MAIN].cohorts
-        named = [name for stream in streams.values() for name in stream.cohorts]
+        main = streams[MAIN].cohorts or ()
+        named = [name for stream in streams.values() for name in stream.cohorts or ()]
         for choice in (main, named if main else (), roles if main else ()):
             found = [name for name in choice if roles[name] == "healthy"]
             if found:
