@@ -1,9 +1,6 @@
 """The checked configuration, the plan of paths, and small helpers that rules share."""
 
-import snakemake.common
-import snakemake.rules
-from snakemake.dag import DAG, NotebookProcessor, ScriptProcessor
-from snakemake.jobs import Job
+from snakemake.dag import DAG
 from snakemake.logging import logger
 from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
@@ -22,11 +19,7 @@ from normscan.workflow.terminal import Stages, result_lines, show_stages
 respect_ancient(DAG)
 wait_once(JobScheduler)
 look_as_often_as_told(RemoteExecutor)
-faster_snakemake.look_for_garbage_seldom()
-faster_snakemake.remember_signatures(snakemake.common, snakemake.rules)
-faster_snakemake.look_once_at_scripts(ScriptProcessor, NotebookProcessor)
-faster_snakemake.name_environments_by_rule(Job, snakemake.rules._NOT_CACHED)
-faster_snakemake.pass_by_jobs_that_are_not_shown(JobScheduler, faster_snakemake.shows_jobs)
+faster_snakemake.plan_faster()
 
 try:
     STUDY = load_study(config, Path.cwd(), Path(workflow.basedir) / "protocols")

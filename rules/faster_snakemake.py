@@ -16,6 +16,23 @@ from typing import Any
 SELDOM = (100_000, 50, 100)
 
 
+def plan_faster() -> None:
+    """All of it, as far as the Snakemake that runs has these parts; it is only slower without."""
+    # They import each other, so Snakemake has to have done it.
+    from snakemake import common, dag, rules
+    from snakemake.jobs import Job
+    from snakemake.scheduling.job_scheduler import JobScheduler
+
+    look_for_garbage_seldom()
+    known = "get_function_params"
+    remember_signatures(*[module for module in (common, rules) if hasattr(module, known)])
+    names = ("ScriptProcessor", "NotebookProcessor")
+    look_once_at_scripts(*[getattr(dag, name) for name in names if hasattr(dag, name)])
+    if hasattr(rules, "_NOT_CACHED"):
+        name_environments_by_rule(Job, rules._NOT_CACHED)
+    pass_by_jobs_that_are_not_shown(JobScheduler, shows_jobs)
+
+
 def look_for_garbage_seldom() -> None:
     """Let Python look for garbage in circles less often; a fifth of the time goes there else."""
     gc.set_threshold(*SELDOM)
@@ -28,6 +45,8 @@ def remember_signatures(*modules: Any) -> None:
     ----------
     modules : those that have ``get_function_params``, of ``snakemake.common``.
     """
+    if not modules:
+        return
     original = modules[0].get_function_params
     known = lru_cache(maxsize=10_000)(original)
 
@@ -76,7 +95,7 @@ def name_environments_by_rule(job_class: Any, not_known: Any) -> None:
     original = job_class.conda_env_spec.fget
 
     def conda_env_spec(self):
-        known = self.rule._expanded_conda_env
+        known = getattr(self.rule, "_expanded_conda_env", not_known)
         return original(self) if known is not_known else known
 
     job_class.conda_env_spec = property(conda_env_spec)

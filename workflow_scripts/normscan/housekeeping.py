@@ -16,12 +16,32 @@ from pathlib import Path
 
 from normscan.errors import NormscanError
 from normscan.files import read_json
+from normscan.layout import (
+    DETECTED,
+    DETECTIONS,
+    EXPORTED,
+    FILTERED,
+    FILTERED_ARRAY,
+    MAP_ARRAY,
+    MAP_MANIFEST,
+    MODEL,
+    PREPARED,
+    PREPARED_FOLDER,
+    RAW,
+    RESIDUALS,
+    SIMULATED,
+    SLICES,
+    parse,
+    pattern,
+)
 
-STAGES = ("simulated", "preprocessed", "slices", "models", "maps", "detections", "bundles")
+# In the order in which they are made.
+STAGES = tuple(
+    template.split("/")[0]
+    for template in (SIMULATED, PREPARED, SLICES, MODEL, MAP_MANIFEST, DETECTIONS, EXPORTED)
+)
 DESCRIPTION = "dataset_description.json"
 RECORD = "record.json"
-RAW = "raw"
-RESIDUALS = "-residuals.json"
 
 
 def stage_sizes(results: str | Path) -> dict[str, tuple[int, int]]:
@@ -48,9 +68,13 @@ def _file_sizes(folder: Path) -> Iterator[int]:
 def intermediates(results: str | Path) -> Iterator[Path]:
     """Files that :func:`remove_intermediates` removes; manifests before what they name."""
     results = Path(results)
-    yield from _detections(results / "detections")
-    yield from _maps(results / "maps")
-    yield from _preprocessed(results / "preprocessed")
+    residuals = set(results.glob(pattern(RESIDUALS)))
+    # Lists of detections name the arrays that figures are drawn from.
+    for template in (DETECTED, FILTERED, FILTERED_ARRAY, MAP_MANIFEST, MAP_ARRAY):
+        yield from sorted(set(results.glob(pattern(template))) - residuals)
+    for cohort in sorted(results.glob(pattern(PREPARED_FOLDER))):
+        if parse(PREPARED_FOLDER, cohort)["chain"] != RAW:
+            yield from _preprocessed(cohort)
 
 
 def remove_intermediates(results: str | Path) -> tuple[int, int]:
@@ -63,37 +87,14 @@ def remove_intermediates(results: str | Path) -> tuple[int, int]:
     return files, size
 
 
-def _detections(folder: Path) -> Iterator[Path]:
-    # {protocol}/{variant}/seed-{n}/detected|filtered-{prior}/{cohort}
-    for job in sorted(folder.glob("*/*/seed-*")):
-        # Lists of detections name the arrays that figures are drawn from.
-        yield from sorted(job.glob("detected/*/*.json"))
-        for cohort in sorted(job.glob("filtered-*/*")):
-            yield from sorted(
-                path for path in cohort.glob("*.json") if not path.name.endswith(RESIDUALS)
-            )
-            yield from sorted(cohort.glob("*.npy"))
-
-
-def _maps(folder: Path) -> Iterator[Path]:
-    # {chain}/{pack}/{training}/{approach}/seed-{n}/{cohort}
-    for cohort in sorted(folder.glob("*/*/*/*/seed-*/*")):
-        if cohort.is_dir():
-            yield from sorted(cohort.glob("*.json"))
-            yield from sorted(cohort.glob("*.npy"))
-
-
-def _preprocessed(folder: Path) -> Iterator[Path]:
-    # {chain}/{cohort}/{scan}
-    for cohort in sorted(folder.glob("*/*")):
-        if cohort.parent.name == RAW:
+def _preprocessed(cohort: Path) -> Iterator[Path]:
+    """Manifests, records and images of a cohort after a step."""
+    yield from sorted(path for path in cohort.glob("*.json") if path.name != DESCRIPTION)
+    for record in sorted(cohort.glob(f"*/{RECORD}")):
+        try:
+            images = read_json(record)["entry"]["images"].values()
+        except (NormscanError, KeyError):
             continue
-        yield from sorted(path for path in cohort.glob("*.json") if path.name != DESCRIPTION)
-        for record in sorted(cohort.glob(f"*/{RECORD}")):
-            try:
-                images = read_json(record)["entry"]["images"].values()
-            except (NormscanError, KeyError):
-                continue
-            yield record
-            own = [Path(path) for path in images if Path(path).parent == record.parent.absolute()]
-            yield from sorted(path for path in own if path.is_file())
+        yield record
+        own = [Path(path) for path in images if Path(path).parent == record.parent.absolute()]
+        yield from sorted(path for path in own if path.is_file())

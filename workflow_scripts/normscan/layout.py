@@ -21,7 +21,8 @@ SPLITS = "cohorts/{cohort}/splits.json"
 
 # Volumes after a chain of preprocessing steps; ``raw`` is the chain of none.
 RAW = "raw"
-PREPARED = "preprocessed/{chain}/{cohort}/{shard}.json"
+PREPARED_FOLDER = "preprocessed/{chain}/{cohort}"
+PREPARED = PREPARED_FOLDER + "/{shard}.json"
 BEFORE_STEP = PREPARED.replace("{chain}", "{parent}")
 AFTER_STEP = PREPARED.replace("{chain}", "{parent}+{step}")
 RAW_SCANS = PREPARED.replace("{chain}", RAW)
@@ -45,7 +46,9 @@ CHECKPOINTS = "checkpoints"
 MAPS = "maps/{chain}/{pack}/{training}/{approach}/seed-{seed}"
 TUNED = MAPS + "/tuned.json"
 MAP_FOLDER = MAPS + "/{cohort}"
-MAP_MANIFEST = MAPS + "/{cohort}/{shard}.json"
+MAP_MANIFEST = MAP_FOLDER + "/{shard}.json"
+# The maps, and beside them what was expected: {shard}.expected.npy.
+MAP_ARRAY = MAP_FOLDER + "/{shard}.npy"
 
 # What one protocol makes of them.
 DETECTIONS = "detections/{protocol}/{variant}/seed-{seed}"
@@ -53,6 +56,7 @@ THRESHOLDS = DETECTIONS + "/thresholds.json"
 FROC_THRESHOLDS = DETECTIONS + "/froc_thresholds.json"
 FILTERED_FOLDER = DETECTIONS + "/filtered-{prior}/{cohort}"
 FILTERED = FILTERED_FOLDER + "/{shard}.json"
+FILTERED_ARRAY = FILTERED_FOLDER + "/{shard}.npy"
 HISTOGRAMS = FILTERED_FOLDER + "/{shard}.npz"
 RESIDUALS = FILTERED_FOLDER + "/{shard}-residuals.json"
 DETECTED_FOLDER = DETECTIONS + "/detected/{cohort}"
@@ -83,7 +87,8 @@ REPORT = "report.html"
 BUNDLES = "bundles"
 JOB = "{protocol}/{variant}/seed-{seed}"
 EXPORTED_FOLDER = f"{BUNDLES}/{JOB}"
-EXPORTED = EXPORTED_FOLDER + "/approach.json"
+APPROACH = "approach.json"
+EXPORTED = f"{EXPORTED_FOLDER}/{APPROACH}"
 SCREENING_FOLDER = "screening/{cohort}/{protocol}/{variant}/seed-{seed}"
 SCREENED = SCREENING_FOLDER + "/{shard}.json"
 SCREENING_PAGE = "screening/{cohort}/index.html"

@@ -34,6 +34,7 @@ def test_scans_of_a_split_carry_their_cohort(tmp_path):
         "a/sub-3_ses-2",
     ]
     assert chosen_scans(tables, "test") == []
+    assert chosen_scans(tables, "validation", ["b"]) == ["b/sub-0_ses-1", "b/sub-0_ses-2"]
 
 
 def test_a_share_is_one_of_subjects_with_all_their_scans(tmp_path):

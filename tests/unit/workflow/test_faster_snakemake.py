@@ -12,15 +12,8 @@ import warm_snakemake
 FASTER = f"""
 import sys
 sys.path.insert(0, {os.path.dirname(faster_snakemake.__file__)!r})
-import snakemake.common, snakemake.rules
-import faster_snakemake as faster
-from snakemake.dag import NotebookProcessor, ScriptProcessor
-from snakemake.jobs import Job
-from snakemake.scheduling.job_scheduler import JobScheduler
-faster.remember_signatures(snakemake.common, snakemake.rules)
-faster.look_once_at_scripts(ScriptProcessor, NotebookProcessor)
-faster.name_environments_by_rule(Job, snakemake.rules._NOT_CACHED)
-faster.pass_by_jobs_that_are_not_shown(JobScheduler, faster.shows_jobs)
+import faster_snakemake
+faster_snakemake.plan_faster()
 """
 SNAKEFILE = """
 rule all:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
+from normscan import layout
 from normscan.evaluation.published import load_published
 from normscan.networks import registry as networks
 from normscan.workflow.fingerprint import SCRIPTS
@@ -72,12 +73,12 @@ def test_bayesian_approaches_need_no_training_of_their_own(name):
     )
     plan = Plan(study)
     folders = {
-        one.name: plan.detection.model_folder(name, one.name, 0)
+        one.name: plan.detection.model_file(layout.MODEL, name, one.name, 0)
         for one in protocol.approaches.values()
     }
     assert folders["bayesian_ae"] == folders["ae"] and folders["bayesian_vae"] == folders["vae"]
     assert len(set(folders.values())) == len({*protocol.models, ""}) == 12
-    maps = {plan.detection.map_folder(name, one, 0) for one in ("ae", "bayesian_ae")}
+    maps = {plan.detection.map_file(layout.MAPS, name, one, 0) for one in ("ae", "bayesian_ae")}
     assert len(maps) == 2
 
 

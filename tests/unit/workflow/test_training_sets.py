@@ -1,8 +1,11 @@
 """Training sets: named streams, their labels, and who may be in them."""
 
+from types import SimpleNamespace
+
 import pytest
 from made_studies import load, plan, protocol, say, wildcards
 
+from normscan import layout
 from normscan.errors import ConfigError
 from normscan.workflow.protocols import parse_protocol
 from normscan.workflow.training_sets import Stream, TrainingSet, TrainingSets
@@ -45,7 +48,7 @@ def test_a_family_is_trained_on_the_streams_that_it_declares(tmp_path, monkeypat
     folders = {path.split("/")[4] for path in made.training.packs(w)}
     assert folders == {"ixi", "oasis", "gliomas"}
     assert [path.split("/")[2] for path in made.training.subjects(w)] == ["ixi", "oasis", "gliomas"]
-    assert "50pct--patients" in made.detection.model_folder("p0", "vae@50pct", 0)
+    assert "50pct--patients" in made.detection.model_file(layout.MODEL, "p0", "vae@50pct", 0)
     assert made.training.streams(wildcards(made, training=labels["ae"], model="ae")) == {
         "main": {"cohorts": ["ixi", "oasis"], "slices": "all"}
     }
@@ -68,6 +71,20 @@ def test_the_main_stream_may_be_of_patients_who_are_evaluated_too(tmp_path):
     # Operating points without labels come from all healthy cohorts then.
     assert made.cohorts.healthy("p0") == ["ixi", "oasis"]
     assert made.cohorts.study.training == {**dict.fromkeys(made.cohorts.roles, 0), "gliomas": 0.5}
+
+
+def test_a_model_makes_no_maps_of_patients_that_it_was_trained_on(tmp_path):
+    main = {"main": {"cohorts": ["gliomas"], "slices": "lesion_free"}}
+    made = plan(tmp_path, protocol(), protocol(training={"streams": main}))
+
+    def chosen(training, cohort):
+        return made.detection.chosen(SimpleNamespace(training=training, cohort=cohort))
+
+    assert chosen("gliomas-lesion_free", "gliomas")["subjects"].endswith("gliomas/subjects.tsv")
+    assert chosen("gliomas-lesion_free", "ms") == {}
+    # Maps of other models are as before: adding a protocol makes them no staler.
+    assert chosen("ixi+oasis", "gliomas") == chosen("none", "gliomas") == {}
+    assert chosen("none", "ixi") and chosen("ixi+oasis", "ixi")
 
 
 def test_patients_train_only_where_a_protocol_asks(tmp_path):

@@ -3,6 +3,8 @@
 import pytest
 from made_studies import plan, protocol, say, wildcards
 
+from normscan import layout
+from normscan.errors import NormscanError
 from normscan.workflow.plan import variant_parts
 from normscan.workflow.protocol_models import uses_cycle
 from normscan.workflow.protocols import parse_protocol
@@ -125,7 +127,7 @@ def test_the_set_of_what_uses_a_model_holds_the_streams_of_both(tmp_path, monkey
     assert set(made.training.streams(w)) == {"main"}
     assert label in made.training.used_by_model(w)["used_bundles"][0]
     # A model that does not need the other stream stays where it is.
-    assert "/ixi+oasis/ae/" in made.detection.model_folder("p0", "ae", 0)
+    assert "/ixi+oasis/ae/" in made.detection.model_file(layout.MODEL, "p0", "ae", 0)
 
 
 def test_parts_that_a_network_lacks_are_named(monkeypatch):
@@ -135,6 +137,15 @@ def test_parts_that_a_network_lacks_are_named(monkeypatch):
     assert "unified" in text
     say(monkeypatch, "networks", "chen2018", PARTS={"encoder", "decoder", "critic"})
     assert problems(models={"vae": {"family": "vae", "network": "chen2018"}}) == ""
+
+
+def test_what_scores_slices_only_screens_nothing(tmp_path, monkeypatch):
+    say(monkeypatch, "detectors", "reconstruction", LEVELS={"slice"})
+    made = plan(tmp_path, protocol())
+    assert [job.variant for job in made.screening.jobs()] == ["intensity"]
+    made.screening.study.screening["approaches"] = ["p0/vae"]
+    with pytest.raises(NormscanError, match="'p0/vae' with maps; there are: p0/intensity"):
+        made.screening.jobs()
 
 
 def test_variants_are_read_back():

@@ -70,7 +70,7 @@ def parse_approaches(
             if settings[one] is not None and not problem:
                 problem = _model_problem(model, names, known, {capability}, f"{key}.{one}")
         problems += [problem] if problem else []
-        problems += use_problems(uses, declared.uses("detectors", detector), names, known, key)
+        problems += use_problems(uses, described["uses"], names, known, key)
         title = entry.get("title", name.replace("_", " "))
         found[name] = Approach(name, title, model, detector, settings, uses)
     return found

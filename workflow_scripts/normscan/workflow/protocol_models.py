@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from normscan.models import registry as models
-from normscan.networks import registry as networks
 from normscan.plugins import complete_settings
 from normscan.workflow import declared
 from normscan.workflow.schema import unknown_key, wrong_value
@@ -54,9 +53,7 @@ def parse_models(
             declared.allowed("models", family, contrasts),
             key,
         )
-        lines = models.network_problems(family, settings, key)
-        lines += _part_problems(family, settings, key)
-        problems += wrong + _others(lines, wrong)
+        problems += wrong + _others(models.network_problems(family, settings, key), wrong)
         problems += _stream_problems(family, streams, where, key)
         problems += _contrast_problems(entry, contrasts, key)
         found[name] = Model(
@@ -69,7 +66,7 @@ def parse_models(
             dict(entry.get("uses", {})),
         )
     for name, model in found.items():
-        key, roles = f"{where}.models.{name}", declared.uses("models", model.family)
+        key, roles = f"{where}.models.{name}", models.describe(model.family)["uses"]
         problems += use_problems(model.uses, roles, entries, found, key)
     cycle = uses_cycle({name: list(model.uses.values()) for name, model in found.items()})
     if cycle:
@@ -78,34 +75,16 @@ def parse_models(
 
 
 def _others(found: list[str], known: list[str]) -> list[str]:
-    """Problems of keys of which nothing is known yet, each key's first."""
+    """Problems of keys of which nothing is known yet."""
     keys = {line.split(": found")[0] for line in known}
-    firsts: dict[str, str] = {}
-    for line in found:
-        firsts.setdefault(line.split(": found")[0], line)
-    return [line for key, line in firsts.items() if key not in keys]
-
-
-def _part_problems(family: str, settings: dict[str, Any], where: str) -> list[str]:
-    """Parts that a family needs and its network lacks."""
-    needed, network = declared.needed_parts(family), settings.get("network")
-    if not needed or network not in networks.names():
-        return []
-    lacking = needed - declared.network_parts(network)
-    if not lacking:
-        return []
-    able = [name for name in networks.names() if needed <= declared.network_parts(name)]
-    return [
-        f"{where}.network: found '{network}', which has no {listed(lacking)}; family {family} "
-        f"needs one of: {', '.join(able) or 'none there is'}"
-    ]
+    return [line for line in found if line.split(": found")[0] not in keys]
 
 
 def _stream_problems(family: str, streams: Collection[str], where: str, key: str) -> list[str]:
     return [
         f"{key}: family '{family}' is trained on the stream '{name}' too; name its cohorts in "
         f"{where}.training.streams.{name}"
-        for name in declared.streams(family)
+        for name in models.describe(family)["streams"]
         if name not in streams
     ]
 
@@ -118,7 +97,7 @@ def _contrast_problems(entry: dict[str, Any], contrasts: list[str], where: str) 
         for name in entry.get(side, [])
         if name not in contrasts
     ]
-    if problems or declared.translates(entry["family"]):
+    if problems or models.describe(entry["family"])["translates"]:
         return problems
     given = {side: entry.get(side, contrasts) for side in ("inputs", "targets")}
     if given["inputs"] != given["targets"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 from normscan import layout as places
@@ -34,7 +35,7 @@ class Detection:
         for protocol in study.protocols.values():
             self.approaches |= protocol.approaches
         self.jobs = cache(self.jobs)
-        self.map_wildcards = cache(self.map_wildcards)
+        self._set = cache(self._set)
         self._described = cache(describe)
 
     def jobs(self, protocol: str) -> list[Job]:
@@ -66,41 +67,42 @@ class Detection:
 
     # Where things stand
 
-    def map_wildcards(self, protocol: str, variant: str) -> dict[str, str]:
+    def where(self, protocol: str, variant: str, seed: int | str) -> SimpleNamespace:
         """What the maps of a variant are called by; protocols with equal settings share them."""
+        chain, pack, training = self._set(protocol, variant)
+        approach = variant_parts(variant)[0]
+        return SimpleNamespace(
+            chain=chain, pack=pack, training=training, approach=approach, seed=seed
+        )
+
+    def _set(self, protocol: str, variant: str) -> tuple[str, str, str]:
+        """Chain, pack and training set of a variant."""
         name, share = variant_parts(variant)
         models = self.approaches[name].models
-        return {
-            "chain": self.preprocessing.chain[protocol],
-            "pack": self.preprocessing.pack[protocol],
-            "training": self.training.label(protocol, share, models) if models else NO_MODEL,
-            "approach": name,
-        }
+        training = self.training.label(protocol, share, models) if models else NO_MODEL
+        return self.preprocessing.chain[protocol], self.preprocessing.pack[protocol], training
 
-    def map_folder(self, protocol: str, variant: str, seed: int | str) -> str:
-        """Folder of the anomaly maps of a variant."""
-        where = self.map_wildcards(protocol, variant)
-        return self.layout.fill(places.MAPS, **where, seed=seed)
+    def map_file(self, template: str, protocol: str, variant: str, seed: int | str, **more) -> str:
+        """A file of the maps of a variant."""
+        return self.layout.fill(template, **vars(self.where(protocol, variant, seed)), **more)
 
     def map_manifest(self, w) -> str:
         """Anomaly maps of one shard, as a protocol names them."""
-        return f"{self.map_folder(w.protocol, w.variant, w.seed)}/{w.cohort}/{w.shard}.json"
+        shard = {"cohort": w.cohort, "shard": w.shard}
+        return self.map_file(places.MAP_MANIFEST, w.protocol, w.variant, w.seed, **shard)
 
     def tuned_file(self, protocol: str, variant: str, seed: int | str) -> str:
         """Settings of a variant that are found on healthy scans; empty where none are."""
         if not self.tunes(variant_parts(variant)[0]):
             return ""
-        return f"{self.map_folder(protocol, variant, seed)}/tuned.json"
+        return self.map_file(places.TUNED, protocol, variant, seed)
 
-    def model_folder(self, protocol: str, variant: str, seed: int | str) -> str:
-        """Folder of the model that a variant applies; empty where it has none of its own."""
+    def model_file(self, template: str, protocol: str, variant: str, seed: int | str) -> str:
+        """A file of the model that a variant applies; empty where it has none of its own."""
         approach = self.approach_of(variant)
         if approach.model == NO_MODEL:
             return ""
-        where = self.map_wildcards(protocol, variant)
-        return self.training.folder(
-            where["chain"], where["pack"], where["training"], approach.model, seed
-        )
+        return self.training.file(template, self.where(protocol, variant, seed), approach.model)
 
     # Files
 
@@ -113,10 +115,9 @@ class Detection:
         approach = self.approaches[w.approach]
         found: dict[str, str | list[str]] = dict(self.training.used(w, approach.uses))
         if approach.model != NO_MODEL:
-            folder = self.training.folder(w.chain, w.pack, w.training, approach.model, w.seed)
             found |= {
-                "weights": f"{folder}/weights.safetensors",
-                "bundle": f"{folder}/bundle.json",
+                "weights": self.training.file(places.WEIGHTS, w, approach.model),
+                "bundle": self.training.file(places.BUNDLE, w, approach.model),
             }
         return found
 
@@ -128,8 +129,15 @@ class Detection:
         return {"tuned": self.layout.fill(places.TUNED, **where)}
 
     def chosen(self, w) -> dict[str, str]:
-        """Splits of a healthy cohort, of which only validation subjects get maps."""
-        if self.training.cohorts.roles[w.cohort] != "healthy":
+        """Splits of a cohort of which the model was trained on a part, which gets no maps.
+
+        Of healthy cohorts no approach looks at more than the validation subjects.
+        """
+        trained = (
+            w.training in self.training.sets
+            and w.cohort in self.training.sets[w.training].cohorts()
+        )
+        if not trained and self.training.cohorts.roles[w.cohort] != "healthy":
             return {}
         return {"subjects": self.layout.fill(places.SUBJECTS, cohort=w.cohort)}
 

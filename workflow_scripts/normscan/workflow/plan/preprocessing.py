@@ -126,13 +126,16 @@ class Preprocessing:
 
     def index(self, w) -> str:
         """Index of the slice pack of one shard, as a protocol makes it."""
-        chain, pack = self.chain[w.protocol], self.pack[w.protocol]
-        where = {"chain": chain, "pack": pack, "cohort": w.cohort, "shard": w.shard}
-        return self.layout.fill(places.INDEX, **where)
+        return self._of_pack(places.INDEX, w)
 
     def slices(self, w) -> str:
         """Slices of one shard."""
-        return self.index(w).removesuffix(".json") + ".npy"
+        return self._of_pack(places.SLICES, w)
+
+    def _of_pack(self, template: str, w) -> str:
+        chain, pack = self.chain[w.protocol], self.pack[w.protocol]
+        where = {"chain": chain, "pack": pack, "cohort": w.cohort, "shard": w.shard}
+        return self.layout.fill(template, **where)
 
     def of_protocol(self, w) -> dict[str, list[str]]:
         """Prepared scans and slice packs of a cohort, as a protocol makes them."""

@@ -78,14 +78,18 @@ class Report:
         return [path for cohort in cohorts for path in self._detected(w.protocol, cohort)]
 
     def _trained(self, jobs: Iterable[Job]) -> dict[str, dict[str, Any]]:
-        """Folder -> ``model`` and ``seed`` of all models that jobs apply."""
+        """Description -> ``model`` and ``seed`` of all models that jobs apply."""
         found = {}
         for job in jobs:
-            folder = self.detection.model_folder(job.protocol, job.variant, job.seed)
-            if folder:
+            path = self.detection.model_file(places.BUNDLE, job.protocol, job.variant, job.seed)
+            if path:
                 model = self.detection.approach_of(job.variant).model
-                found[folder] = {"model": model, "seed": job.seed}
+                found[path] = {"model": model, "seed": job.seed}
         return found
+
+    def _curve(self, description: str) -> str:
+        """The training curve of a model that is described there."""
+        return self.layout.fill(places.CURVE, **places.parse(places.BUNDLE, description))
 
     def _all_trained(self) -> dict[str, dict[str, Any]]:
         """The same of all protocols."""
@@ -94,7 +98,7 @@ class Report:
     def compared_models(self, w) -> list[str]:
         """Descriptions of the models of a protocol, by their first seed."""
         jobs = self.detection.first_jobs(w.protocol)
-        return [f"{folder}/bundle.json" for folder in self._trained(jobs)]
+        return list(self._trained(jobs))
 
     def compared_names(self, w) -> list[str]:
         """The models that :meth:`compared_models` describe."""
@@ -140,8 +144,8 @@ class Report:
                 for name in protocols
                 for cohort in self._used(name)
             ],
-            "curves": [f"{folder}/curve.tsv" for folder in models],
-            "models": [f"{folder}/bundle.json" for folder in models],
+            "curves": [self._curve(path) for path in models],
+            "models": list(models),
             "thresholds": [self.layout.fill(places.THRESHOLDS, **job.wildcards()) for job in jobs],
             "tuned": list(self.tuned()),
             "bundles": self.screening.bundles(),

@@ -34,21 +34,10 @@ class Screening:
 
     def parts(self, w) -> dict[str, str | list[str]]:
         """Files that make up an approach's bundle."""
-        approach = self.detection.approach_of(w.variant)
-        where = self.detection.map_wildcards(w.protocol, w.variant)
-        found: dict[str, str | list[str]] = {}
-        folder = self.detection.model_folder(w.protocol, w.variant, w.seed)
-        if folder:
-            found = {"weights": f"{folder}/weights.safetensors", "model": f"{folder}/bundle.json"}
-        folders = [
-            self.detection.training.folder(
-                where["chain"], where["pack"], where["training"], used, w.seed
-            )
-            for used in approach.uses.values()
-        ]
-        if folders:
-            found["used_weights"] = [f"{one}/weights.safetensors" for one in folders]
-            found["used_bundles"] = [f"{one}/bundle.json" for one in folders]
+        where = self.detection.where(w.protocol, w.variant, w.seed)
+        found: dict[str, str | list[str]] = dict(self.detection.model(where))
+        if "bundle" in found:
+            found["model"] = found.pop("bundle")
         tuned = self.detection.tuned_file(w.protocol, w.variant, w.seed)
         return found | ({"tuned": tuned} if tuned else {})
 
@@ -107,7 +96,7 @@ class Screening:
         root = self.study.screening["bundles"] or self.layout.path(places.BUNDLES)
         where = {"protocol": w.protocol, "variant": w.variant, "seed": w.seed}
         folder = Path(root, places.JOB.format(**where))
-        if not (folder / "approach.json").is_file():
+        if not (folder / places.APPROACH).is_file():
             raise NormscanError(
                 f"{folder}: no trained bundle of approach '{w.protocol}/{w.variant}'; run "
                 "'snakemake' first, or name a folder of bundles in config.screening.bundles"
@@ -116,7 +105,7 @@ class Screening:
 
     def bundle_digest(self, w) -> str:
         """Digest of the bundle's description (which holds its weights' digest)."""
-        return file_digest(Path(self.bundle(w), "approach.json"))
+        return file_digest(Path(self.bundle(w), places.APPROACH))
 
     def modules(self, w) -> list[str]:
         """What the code of the approach behind a variant is made of."""

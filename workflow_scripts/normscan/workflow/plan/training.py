@@ -8,7 +8,7 @@ from typing import Any
 
 from normscan import layout as places
 from normscan.layout import Layout
-from normscan.workflow import declared
+from normscan.models import registry
 from normscan.workflow.configuration import Study
 from normscan.workflow.plan.cohorts import Cohorts
 from normscan.workflow.plan.preprocessing import Preprocessing
@@ -38,6 +38,7 @@ class Training:
             self.models |= protocol.models
         self.sets = TrainingSets()
         self._all = cache(self._all)
+        self._own = cache(self._own)
         self._part = cache(self._part)
         self._needed = cache(self._needed)
         self.packs_of = cache(self.packs_of)
@@ -55,11 +56,14 @@ class Training:
         streams = self.study.protocols[protocol].training_streams(self.cohorts.roles)
         return TrainingSet(streams, share)
 
+    def _own(self, model: str) -> tuple[str, ...]:
+        """Streams that a model itself is trained on."""
+        return registry.describe(self.models[model].family)["streams"]
+
     def _needed(self, model: str) -> frozenset[str]:
         """Streams of a model and of all models that it uses."""
-        found = self.models[model]
-        own = frozenset(declared.streams(found.family))
-        return own.union(*(self._needed(used) for used in found.uses.values()))
+        used = [self._needed(one) for one in self.models[model].uses.values()]
+        return frozenset(self._own(model)).union(*used)
 
     def label(self, protocol: str, share: float, models: Iterable[str]) -> str:
         """The training set of models of a protocol; it is known by its label from then on."""
@@ -77,8 +81,7 @@ class Training:
     def streams(self, w) -> dict[str, dict[str, Any]]:
         """Streams that a model itself is trained on, as plain values."""
         streams = self.sets[w.training].streams
-        own = declared.streams(self.models[w.model].family)
-        return {name: streams[name].record() for name in own}
+        return {name: streams[name].record() for name in self._own(w.model)}
 
     # Files
 
@@ -87,8 +90,7 @@ class Training:
         return self.preprocessing.packed(chain, pack, cohorts)
 
     def _trained_on(self, w) -> tuple[str, ...]:
-        own = declared.streams(self.models[w.model].family)
-        return tuple(self.sets[w.training].cohorts(own))
+        return tuple(self.sets[w.training].cohorts(self._own(w.model)))
 
     def packs(self, w) -> list[str]:
         """Slice packs of all cohorts that a model is trained on."""
@@ -112,25 +114,24 @@ class Training:
         """Splits of the cohorts that a detector's settings are found on."""
         return self.cohorts.splits(self._held_out(w))
 
-    def folder(self, chain: str, pack: str, training: str, model: str, seed: int | str) -> str:
-        """Folder of a model; ``training`` is its own set or that of what uses it."""
-        return self.layout.fill(
-            places.MODEL,
-            chain=chain,
-            pack=pack,
-            training=self._part(training, model),
-            model=model,
-            seed=seed,
-        )
+    def file(self, template: str, w, model: str) -> str:
+        """A file of a model.
+
+        Parameters
+        ----------
+        w : ``chain``, ``pack``, ``seed``, and ``training``: the model's own set or that of what
+            uses it.
+        """
+        where = {"chain": w.chain, "pack": w.pack, "model": model, "seed": w.seed}
+        return self.layout.fill(template, **where, training=self._part(w.training, model))
 
     def used(self, w, uses: dict[str, str]) -> dict[str, list[str]]:
         """Weights and descriptions of the models in certain roles; nothing where there are none."""
         if not uses:
             return {}
-        folders = [self.folder(w.chain, w.pack, w.training, one, w.seed) for one in uses.values()]
         return {
-            "used_weights": [f"{folder}/weights.safetensors" for folder in folders],
-            "used_bundles": [f"{folder}/bundle.json" for folder in folders],
+            "used_weights": [self.file(places.WEIGHTS, w, one) for one in uses.values()],
+            "used_bundles": [self.file(places.BUNDLE, w, one) for one in uses.values()],
         }
 
     def used_by_model(self, w) -> dict[str, list[str]]:
