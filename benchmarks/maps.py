@@ -26,6 +26,7 @@ from normscan.evaluation.froc import COLUMNS as FROC_COLUMNS
 from normscan.evaluation.froc import froc_counts, froc_thresholds
 from normscan.evaluation.region import evaluated_region, lesion_and_ignored
 from normscan.evaluation.residuals import Residuals, load_residuals, save_residuals
+from normscan.evaluation.scoring import scan_scores
 from normscan.evaluation.segmentation import segmentation_scores
 from normscan.evaluation.truth import load_brain, load_truth
 from normscan.files import load_nifti, read_tsv, save_nifti, write_json, write_tsv
@@ -119,15 +120,10 @@ def filtered_and_counted(signed, brain, lesion, ignored, folder: Path) -> np.nda
     return filtered
 
 
-def write_scores(scan: Scan, filtered, lesion, ignored, folder: Path) -> None:
+def write_scores(scan: Scan, scores: list, counts: list, folder: Path) -> None:
     """Scores at every rule, and the counts of the FROC curve."""
-    rows = []
-    for rule, threshold in scan.thresholds.items():
-        detected = drop_small(filtered > threshold, MINIMUM)
-        found = segmentation_scores(detected, lesion, AFFINE, ignored)
-        rows += [[NAME, SUBJECT, rule, metric, value] for metric, value in found.items()]
+    rows = [[NAME, SUBJECT, *row] for row in scores]
     write_tsv(folder / "00.tsv", pandas.DataFrame(rows, columns=SCORES))
-    counts = froc_counts(filtered, lesion, scan.froc, MINIMUM, ignored)
     counts = pandas.DataFrame([[NAME, *row] for row in counts], columns=FROC_COLUMNS)
     write_tsv(folder / "00-froc.tsv", counts)
 
@@ -167,7 +163,15 @@ def segment_nifti(scan: Scan, folder: Path) -> None:
     """Detections in both spaces and the native map as volumes, components as a table."""
     filtered, _ = load_nifti(folder / "filtered.nii.gz")
     truth = lesion_and_ignored(load_nifti(folder.parent / "lesion.nii.gz", np.int32)[0], [])
-    write_scores(scan, filtered, *truth, folder)
+    scores = [
+        (rule, metric, value)
+        for rule, threshold in scan.thresholds.items()
+        for metric, value in segmentation_scores(
+            drop_small(filtered > threshold, MINIMUM), truth[0], AFFINE, truth[1]
+        ).items()
+    ]
+    counts = froc_counts(filtered, truth[0], scan.froc, MINIMUM, truth[1])
+    write_scores(scan, scores, counts, folder)
     detected = drop_small(filtered > scan.thresholds["best_dice"], MINIMUM)
     save_nifti(folder / "detected.nii.gz", detected, AFFINE, np.uint8)
     found = detect_components(filtered, scan.thresholds["best_dice"], MINIMUM, scan.entry, "FLAIR")
@@ -201,7 +205,9 @@ def filter_arrays(scan: Scan, folder: Path) -> None:
 def segment_arrays(scan: Scan, folder: Path, *, wanted: str) -> None:
     """Components as a table; native volumes where they are asked for."""
     filtered = RowReader(folder / "filtered.json").volume("filtered", scan.entry)
-    write_scores(scan, filtered, *load_truth(folder.parent / PACK, scan.entry, []), folder)
+    truth = load_truth(folder.parent / PACK, scan.entry, [])
+    found = scan_scores(filtered, *truth, AFFINE, scan.thresholds, scan.froc, MINIMUM)
+    write_scores(scan, *found, folder)
     found = detect_components(filtered, scan.thresholds["best_dice"], MINIMUM, scan.entry, "FLAIR")
     write_tsv(folder / "components.tsv", found.components)
     volumes = {"detections": wanted, "maps": wanted, "reconstructions": "none"}

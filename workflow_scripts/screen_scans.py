@@ -89,7 +89,7 @@ def main(snakemake) -> None:
         {
             **facts,
             "cohort": snakemake.wildcards.cohort,
-            "shard": snakemake.wildcards.shard,
+            "shard": index.shard,
             "approach": {
                 "variant": snakemake.wildcards.variant,
                 **{key: record[key] for key in ("protocol", "title", "model", "detector")},

@@ -7,12 +7,10 @@ import pandas
 
 from job import run
 from normscan.evaluation.froc import COLUMNS as FROC_COLUMNS
-from normscan.evaluation.froc import froc_counts
-from normscan.evaluation.segmentation import segmentation_scores
+from normscan.evaluation.scoring import scan_scores
 from normscan.evaluation.truth import load_truth
 from normscan.files import read_json, write_json, write_tsv
 from normscan.postprocessing.components import COLUMNS as COMPONENT_COLUMNS
-from normscan.postprocessing.components import drop_small
 from normscan.postprocessing.detections import detect_components, write_volumes
 from normscan.progress import progress
 from normscan.slices.index import load_index
@@ -29,28 +27,27 @@ def main(snakemake) -> None:
     index, reader = load_index(files.index), RowReader(files.filtered)
     maps = RowReader(reader.content["maps"])
     with_expected = params.volumes["reconstructions"] != "none" and maps.has("expected")
-    primary = first_usable(rules, params.primary)
+    usable = {k: one["threshold"] for k, one in rules.items() if one["threshold"] is not None}
+    # The wanted rule when it has a threshold, else the first that has one, else none.
+    primary = params.primary if params.primary in usable else next(iter(usable), "")
     rows, counts, components, done = [], [], [], {}
     for name in progress(list(reader.scans), "segmenting"):
         done[name] = {}
         if not reader.has("filtered"):
             continue
         scan = index.scan(name)
-        affine = np.asarray(scan.affine)
         filtered = reader.volume("filtered", scan)
         lesion, ignored = load_truth(files.index, scan, params.lesion_labels)
-        for label, rule in rules.items():
-            if rule["threshold"] is None:
-                continue
-            detected = drop_small(filtered > rule["threshold"], params.minimum_voxels)
-            scores = segmentation_scores(detected, lesion, affine, ignored)
-            rows += [[name, scan.subject, label, metric, value] for metric, value in scores.items()]
-        found = froc_counts(filtered, lesion, thresholds, params.minimum_voxels, ignored)
+        scores, found = scan_scores(
+            filtered, lesion, ignored, np.asarray(scan.affine), usable, thresholds,
+            params.minimum_voxels,
+        )  # fmt: skip
+        rows += [[name, scan.subject, *row] for row in scores]
         counts += [[name, *row] for row in found]
         detections = None
         if primary:
             detections = detect_components(
-                filtered, rules[primary]["threshold"], params.minimum_voxels, scan, params.contrast
+                filtered, usable[primary], params.minimum_voxels, scan, params.contrast
             )
             components.append(detections.components.assign(scan=name))
         done[name] = write_volumes(
@@ -72,7 +69,7 @@ def main(snakemake) -> None:
             "filtered": str(files.filtered),
             "contrast": params.contrast,
             "rule": primary,
-            "threshold": rules[primary]["threshold"] if primary else None,
+            "threshold": usable.get(primary),
             "minimum_voxels": params.minimum_voxels,
             "components": str(out.components),
             "scans": done,
@@ -86,12 +83,6 @@ def joined(tables: list[pandas.DataFrame]) -> pandas.DataFrame:
     if not tables:
         return pandas.DataFrame(columns=columns)
     return pandas.concat(tables, ignore_index=True)[columns]
-
-
-def first_usable(rules: dict, wanted: str) -> str:
-    """The wanted rule when it has a threshold, else the first that has one, else none."""
-    usable = [label for label, rule in rules.items() if rule["threshold"] is not None]
-    return wanted if wanted in usable else (usable or [""])[0]
 
 
 run(snakemake, main)

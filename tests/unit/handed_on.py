@@ -24,7 +24,10 @@ WILDCARDS = {"cohort": "wmh", "shard": "00", "protocol": "p", "variant": "vae", 
 def run(script: str, **given) -> None:
     """Run a script as Snakemake would."""
     wildcards = Wildcards(fromdict=given.pop("wildcards", {}))
-    values = {key: SimpleNamespace(**value) for key, value in given.items()}
+    values = {
+        key: SimpleNamespace(**value) if isinstance(value, dict) else value
+        for key, value in given.items()
+    }
     snakemake = SimpleNamespace(
         rule=Path(script).stem, wildcards=wildcards, log=[], threads=1, **values
     )

@@ -44,9 +44,10 @@ class Found:
         return self._filtered.has("filtered")
 
     def image(self, scan: str) -> np.ndarray:
-        """What the detector saw: the contrast that detections are brought back to."""
+        """What the map says something about: the contrast that was expected."""
         entry = self._entry(scan)
-        channel = self._index.contrasts.index(self.content["contrast"])
+        contrast = self._maps.content.get("contrast", self.content["contrast"])
+        channel = self._index.contrasts.index(contrast)
         return stack_volume(open_array(self.content["index"])[entry.rows, channel], entry)
 
     def filtered(self, scan: str) -> np.ndarray | None:

@@ -1,0 +1,96 @@
+"""What screening writes of a shard, and what its pages read of that."""
+
+import numpy as np
+import pandas
+import pytest
+from handed_on import run
+from made_pack import write_pack
+
+from normscan.files import load_nifti, read_json, read_tsv, write_json
+from normscan.postprocessing.filter import filter_map
+from normscan.report.screened import joined, read_screened
+from normscan.slices.index import load_index
+from normscan.slices.rows import RowReader
+
+SHAPE = (16, 16, 10)
+WILDCARDS = {"cohort": "wmh", "protocol": "p", "variant": "intensity", "seed": "0"}
+POST = {"erosion": 0, "median": 1, "minimum_voxels": 2}
+
+
+@pytest.fixture(scope="module")
+def screened(tmp_path_factory):
+    """Two scans with a bright spot each, of which one is left out; the manifest of the shard."""
+    folder = tmp_path_factory.mktemp("screened")
+    random = np.random.default_rng(0)
+    scans = {}
+    for name in ("sub-1", "sub-2"):
+        brain = np.zeros(SHAPE, np.uint8)
+        brain[2:14, 2:14, 1:9] = 1
+        image = random.random(SHAPE) * brain
+        image[5:8, 5:8, 4:6] = 3
+        scans[name] = {"brain": brain, "lesion": np.zeros(SHAPE, np.uint8), "image": image}
+    pack = write_pack(folder, scans)
+    record = {
+        "protocol": "p", "title": "Intensity", "model": "none", "detector": "intensity",
+        "settings": {}, "seed": 0, "files": {}, "fingerprint": load_index(pack).settings,
+        "thresholds": {"hyperintense": {"fixed": {"threshold": 0.4}}}, "primary_rule": "fixed",
+        "postprocessing": POST,
+    }  # fmt: skip
+    write_json(folder / "bundle" / "approach.json", record)
+    write_json(folder / "checked.json", {"excluded": {"wmh": {"sub-2": "truncated"}}})
+    params = {
+        "bundle": str(folder / "bundle"), "prior": "hyperintense", "contrast": "FLAIR",
+        "on_bad_scan": "stop", "folder": str(folder / "out"), "device": "cpu",
+    }  # fmt: skip
+    (folder / "out").mkdir()
+    inputs = {"index": pack, "checked": folder / "checked.json"}
+    manifest = folder / "out" / "07.json"
+    # The rule's output has no name.
+    run("screen_scans.py", input=inputs, params=params, output=[manifest], wildcards=WILDCARDS)
+    return folder, pack, manifest
+
+
+def test_native_volumes_and_components_are_always_there(screened):
+    folder, _, manifest = screened
+    content = read_json(manifest)
+    assert (content["cohort"], content["shard"], content["threshold"]) == ("wmh", "00", 0.4)
+    assert content["excluded"] == {"sub-2": "truncated"} and list(content["scans"]) == ["sub-1"]
+    files = content["scans"]["sub-1"]
+    native = {key: load_nifti(files[key])[0] for key in ("native_map", "native_detection")}
+    assert native["native_detection"].any() and native["native_map"].shape == SHAPE
+    table = read_tsv(files["components"])
+    assert table["voxels"].sum() == native["native_detection"].sum()
+    assert not list((folder / "out").rglob("*desc-input*"))
+
+
+def test_filtered_maps_are_arrays(screened):
+    _, pack, manifest = screened
+    reader, index = RowReader(manifest), load_index(pack)
+    entry = index.scan("sub-1")
+    filtered = reader.volume("filtered", entry)
+    assert filtered[6, 6, 4] == filtered.max() and (filtered >= 0).all()
+    # Filtered once more, without any prior: nothing else is to be taken away.
+    again = filter_map(filtered, np.ones(SHAPE, bool), prior="none", erosion=0, median=1)
+    np.testing.assert_array_equal(again, filtered)
+    assert not reader.has("map") and not reader.has("expected")
+
+
+def test_pages_read_the_arrays(screened, monkeypatch):
+    folder, _, manifest = screened
+    shown = []
+
+    def rows_of(rows, **_):
+        shown.extend(rows)
+        return None
+
+    monkeypatch.setattr("normscan.report.screened.slice_rows", rows_of)
+    monkeypatch.setattr("normscan.report.screened.save_figure", lambda _, path: (path, path))
+    found = read_screened([str(manifest)], {}, "hyperintense", folder / "out")
+    assert list(found.results) == ["sub-1"] and list(found.excluded) == ["sub-2"]
+    assert [row["label"] for row in shown] and set(shown[0]) == {
+        "label", "image", "map", "detection",
+    }  # fmt: skip
+    assert any(row["detection"].any() for row in shown)
+    hrefs = [one["href"] for one in found.results["sub-1"][0]["files"]]
+    assert all((folder / "out" / href).is_file() for href in hrefs) and len(hrefs) == 3
+    assert isinstance(joined(found.tables), pandas.DataFrame)

@@ -1,0 +1,42 @@
+"""Which NIfTI volumes are written: what the configuration says, and nothing without it."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from normscan.errors import ConfigError
+from normscan.workflow.configuration import load_study
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def study(tmp_path, **changes):
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    config.pop("volumes")
+    return load_study({**config, **changes}, tmp_path, ROOT / "protocols")
+
+
+def test_nothing_is_written_that_is_not_asked_for(tmp_path):
+    nothing = {"detections": "none", "maps": "none", "reconstructions": "none"}
+    assert study(tmp_path).volumes == nothing
+    asked = study(tmp_path, volumes={"detections": "both"})
+    assert asked.volumes == {**nothing, "detections": "both"}
+
+
+def test_the_demo_shows_detections_and_maps_in_the_scans_own_space():
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    assert config["volumes"]["detections"] == config["volumes"]["maps"] == "native"
+
+
+@pytest.mark.parametrize(
+    ("volumes", "message"),
+    [
+        ({"maps": "nativ"}, "config.volumes.maps: found 'nativ' .did you mean 'native'"),
+        ({"map": "native"}, "config.volumes.map: unknown key .did you mean 'maps'"),
+        ({"maps": True}, "config.volumes.maps: found True.*allowed: none, native, atlas, both"),
+    ],
+)
+def test_what_cannot_be_written_is_named(tmp_path, volumes, message):
+    with pytest.raises(ConfigError, match=message):
+        study(tmp_path, volumes=volumes)
