@@ -257,7 +257,9 @@ def test_a_bundle_refuses_scans_it_was_trained_on(finished, tmp_path, caplog, re
             device="cpu",
         ),
         rule="screen_scans",
-        wildcards=Wildcards(fromdict={"cohort": "clinic", "protocol": "tiny", "variant": "ae"}),
+        wildcards=Wildcards(
+            fromdict={"cohort": "clinic", "protocol": "tiny", "variant": "ae", "shard": "01"}
+        ),
         output=[tmp_path / "01.json"],
         log=[],
         threads=1,
