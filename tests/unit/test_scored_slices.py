@@ -121,6 +121,7 @@ def test_there_is_no_operating_point_and_that_is_said(only_slices):
 def approaches():
     """A detector with maps and one without, as the plan describes them."""
     common = {"seed": 0, "share": 100, "network": "", "detector": "x", "training_free": False}
+    common |= {"baseline": False, "look": "", "line": "solid", "expected": "reconstruction"}
     return [
         {**common, "variant": name, "title": name.upper(), "name": name, "model": name,
          "folder": f"p/{name}/seed-0"}

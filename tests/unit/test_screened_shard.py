@@ -32,7 +32,8 @@ def screened(tmp_path_factory):
     pack = write_pack(folder, scans)
     record = {
         "protocol": "p", "title": "Intensity", "model": "none", "detector": "intensity",
-        "settings": {}, "seed": 0, "files": {}, "fingerprint": load_index(pack).settings,
+        "settings": {}, "seed": 0, "files": {}, "uses": [],
+        "fingerprint": load_index(pack).settings,
         "thresholds": {"hyperintense": {"fixed": {"threshold": 0.4}}}, "primary_rule": "fixed",
         "postprocessing": POST,
     }  # fmt: skip
