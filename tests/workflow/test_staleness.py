@@ -187,7 +187,9 @@ def trained_on_patients(workflow) -> None:
     main = {"cohorts": ["ms"], "slices": "lesion_free"}
     content["training"] = {"streams": {"main": main}}
     (workflow.folder / "protocols/second.yaml").write_text(yaml.safe_dump(content))
-    config(lambda c: c.update(protocols=["tiny", "second"]))(workflow)
+    # The second protocol has no bundles yet.
+    screening = {"approaches": ["tiny/ae"]}
+    config(lambda c: c.update(protocols=["tiny", "second"], screening=screening))(workflow)
 
 
 trained_on_patients.files = ["config.yaml", "protocols/second.yaml"]
