@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Tests side by side: a process for each core, four at most.
 PARALLEL := -n logical --maxprocesses 4
 
-.PHONY: demo study check test lint types coverage format bench lock clean_demo
+.PHONY: demo study check check_model test lint types coverage format bench lock clean_demo
 
 $(VENV)/.installed: envs/lock.txt
 	$(PYTHON) -m venv $(VENV)
@@ -21,6 +21,11 @@ study: $(VENV)/.installed  ## the whole comparative study on a simulated cohort
 
 check: lint types  ## what every commit passes, in minutes: format, lints, types, unit tests
 	$(BIN)/python -m pytest tests/unit $(PARALLEL)
+
+check_model: $(VENV)/.installed  ## all that a model family promises: make check_model NAME=vae
+	$(if $(NAME),,$(error name a model family: make check_model NAME=vae))
+	$(BIN)/python -m pytest -q -rP --no-header --durations=0 \
+	  "tests/unit/training/test_every_model.py::test_it_learns_resumes_is_bundled_and_detects[$(NAME)]"
 
 test: $(VENV)/.installed  ## all tests
 	$(BIN)/python -m pytest tests $(PARALLEL)

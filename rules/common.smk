@@ -113,11 +113,14 @@ def detection_memory(packs=False):
     return memory(4000 + 500 * (STUDY.threads - 1), packs=packs)
 
 
-def minutes(base, per_scan=0.0):
-    """Run time of a job in minutes, ``per_scan`` more for every scan, doubled with every retry."""
+def minutes(base, per_scan=0.0, cost=lambda wildcards: 1.0):
+    """Run time of a job in minutes, ``per_scan`` more for every scan, doubled with every retry.
+
+    All of it times ``cost``, what plug-ins say of theirs.
+    """
 
     def of(wildcards, attempt):
-        time = base + per_scan * SIZES.scans(wildcards)
+        time = (base + per_scan * SIZES.scans(wildcards)) * cost(wildcards)
         return min(int(time * 2 ** (attempt - 1)), LONGEST)
 
     return of

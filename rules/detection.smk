@@ -20,7 +20,7 @@ rule tune_detector:
     resources:
         gpu=GPU,
         mem_mb=detection_memory(),
-        runtime=minutes(120, per_scan=0.1),
+        runtime=minutes(120, per_scan=0.1, cost=lambda w: PLAN.detection.cost(w.approach)),
     params:
         detector=lambda w: PLAN.detection.detector(w),
         settings=lambda w: PLAN.detection.settings(w),
@@ -68,7 +68,7 @@ rule detect:
     resources:
         gpu=lambda w: 0 if PLAN.detection.is_free(w.approach) else GPU,
         mem_mb=detection_memory(packs=True),
-        runtime=minutes(60, per_scan=5),
+        runtime=minutes(60, per_scan=5, cost=lambda w: PLAN.detection.cost(w.approach)),
     params:
         detector=lambda w: PLAN.detection.detector(w),
         settings=lambda w: PLAN.detection.settings(w),

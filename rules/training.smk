@@ -23,7 +23,7 @@ rule train:
     resources:
         gpu=GPU,
         mem_mb=memory(4000, packs=True),
-        runtime=minutes(240, per_scan=1),
+        runtime=minutes(240, per_scan=1, cost=lambda w: PLAN.training.cost(w.model)),
     params:
         streams=lambda w: PLAN.training.streams(w),
         share=lambda w: PLAN.training.sets[w.training].share,

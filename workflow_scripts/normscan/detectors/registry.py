@@ -37,8 +37,8 @@ def describe(name: str) -> dict[str, Any]:
         that a model needs for it), ``settings`` (name -> default), ``signed`` (whether the map's
         sign says brighter or darker than expected), ``residual`` (whether the map is a residual of
         a reconstruction, in units of intensity), ``layers`` (set of those it reads), ``uses`` (role
-        -> set of capabilities of further models) and ``levels`` (what it scores: ``voxel``,
-        ``slice``).
+        -> set of capabilities of further models), ``levels`` (what it scores: ``voxel``, ``slice``)
+        and ``cost`` (time of a scan against that of the usual detector).
 
     Raises
     ------
@@ -54,6 +54,7 @@ def describe(name: str) -> dict[str, Any]:
         "layers": set(found.get("LAYERS", ("brain",))),
         "uses": {role: set(needs) for role, needs in found.get("USES", {}).items()},
         "levels": set(found.get("LEVELS", ("voxel",))),
+        "cost": float(found.get("COST", 1.0)),
     }
 
 

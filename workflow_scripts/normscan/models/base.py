@@ -10,13 +10,21 @@ it, and a class ``Model``, a :class:`BaseModel`.
 ``SETTINGS``, ``ALLOWED``
     every setting with its default, and the values that it may have. The settings of
     :data:`TRAINING` are the loop's, all others are keywords of ``Model(shape, **settings)``.
-``STREAMS``, ``LAYERS``, ``POSITION``
+``STREAMS``, ``LAYERS``
     what it trains on beside the slices of its main stream, if anything: further streams by name,
-    layers of the slices, their axial position (:class:`~normscan.slices.batch.Batch`).
+    layers of the slices (:class:`~normscan.slices.batch.Batch`).
 ``USES``
     role -> capabilities of another model that it is given, trained, as ``uses[role]``.
 ``TRANSLATES``
     whether its targets may be other contrasts than its inputs.
+``PARTS``, ``NEEDS_DENSE``
+    what its network must have (:mod:`normscan.networks.registry`).
+``COST``
+    time of training against that of an AE, for what jobs ask of a cluster.
+``TITLE``, ``CITE``, ``LOOK``
+    what reports and figures say of it.
+``CHECKED_WITH``
+    settings with which it learns in seconds, for the check of all families.
 
 Equal arguments give equal weights: models are built by :func:`normscan.models.registry.build`,
 under a seed.

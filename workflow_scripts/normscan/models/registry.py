@@ -32,8 +32,9 @@ def describe(family: str) -> dict[str, Any]:
     -------
     description : ``capabilities`` (set of words), ``by_dropout`` (those that only a bottleneck
         with dropout gives), ``settings`` (name -> default), ``streams`` (tuple, the main one
-        first), ``layers`` (set), ``uses`` (role -> set of capabilities), ``translates`` (bool), and
-        what its network must have: ``parts`` (set), ``needs_dense`` (bool).
+        first), ``layers`` (set), ``uses`` (role -> set of capabilities), ``translates`` (bool),
+        what its network must have: ``parts`` (set), ``needs_dense`` (bool), and ``cost`` (time
+        against that of the usual family).
 
     Raises
     ------
@@ -51,6 +52,7 @@ def describe(family: str) -> dict[str, Any]:
         "translates": bool(found.get("TRANSLATES", False)),
         "parts": set(found.get("PARTS", ())),
         "needs_dense": bool(found.get("NEEDS_DENSE", False)),
+        "cost": float(found.get("COST", 1.0)),
     }
 
 

@@ -155,6 +155,13 @@ class Detection:
         """Roles of the further models that an approach's detector uses."""
         return list(self.approaches[w.approach].uses)
 
+    def cost(self, approach: str) -> float:
+        """Time that a scan takes, as the detector and its model's family say it."""
+        found = self.approaches[approach]
+        own = self._described(found.detector)["cost"]
+        model = self.training.cost(found.model) if found.model != NO_MODEL else 1.0
+        return max(1.0, own * model)
+
     def modules(self, approach: str) -> list[str]:
         """What an approach's code is made of besides what its script imports."""
         found = self.approaches[approach]

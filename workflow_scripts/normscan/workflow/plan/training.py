@@ -150,6 +150,10 @@ class Training:
         chosen = self.models[w.model].targets
         return self.preprocessing.pack_contrasts(w) if chosen is None else list(chosen)
 
+    def cost(self, model: str) -> float:
+        """Time that training a model takes, as its family says it, at least a whole one's."""
+        return max(1.0, registry.describe(self.models[model].family)["cost"])
+
     def modules(self, model: str) -> list[str]:
         """What the code of a model and of those it uses is made of, besides what scripts import."""
         found = self.models[model]

@@ -1,0 +1,111 @@
+"""A newcomer adds a model and a detector as the documentation says, and edits nothing else."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from textwrap import dedent
+
+import pytest
+
+from normscan.workflow.recipes import FOLDER
+
+ROOT = FOLDER.parent
+PARTS = [
+    "benchmarks", "configs", "docs", "envs", "protocols", "rules", "schemas", "tests",
+    "workflow_scripts", "config.yaml", "pyproject.toml", "README.md", "Snakefile",
+]  # fmt: skip
+PAGES = {
+    "docs/new-model.md": "models/my_model.py",
+    "docs/new-detector.md": "detectors/my_detector.py",
+}
+# What looks at every plug-in; of tests that run for each, those of the new ones.
+EVERY = [
+    "tests/unit/test_allowed.py",
+    "tests/unit/test_house.py",
+    "tests/unit/models/test_families.py",
+    "tests/unit/detectors/test_detector_registry.py",
+    "tests/unit/report/test_citations.py",
+    "tests/unit/workflow/test_protocols.py",
+]
+CHECKED = (
+    "tests/unit/training/test_every_model.py::"
+    "test_it_learns_resumes_is_bundled_and_detects[my_model]"
+)
+PROTOCOL = """
+from normscan.workflow.protocols import parse_protocol
+content = {
+    "contrasts": ["FLAIR"], "preprocessing": [{"register": {}}], "slices": {},
+    "models": {"mine": {"family": "my_model", "noise": 0.2}},
+    "approaches": {"smooth": {"model": "mine", "detector": "my_detector", "width": 5}},
+}
+protocol, problems = parse_protocol("new", content)
+assert protocol and not problems, problems
+content["models"]["mine"]["noise"] = -1
+_, problems = parse_protocol("new", content)
+assert len(problems) == 1 and "models.mine.noise" in problems[0], problems
+"""
+
+
+def code(page: str) -> str:
+    """The first block of Python on a page."""
+    block = re.search(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    assert block
+    return dedent("   " + block[1].removeprefix("   ")).rstrip(" ")
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    """The repository with the two files of the documentation."""
+    folder = tmp_path_factory.mktemp("newcomer")
+    for part in PARTS:
+        if (ROOT / part).is_dir():
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / part, folder / part, ignore=ignored)
+        else:
+            shutil.copy2(ROOT / part, folder / part)
+    for page, path in PAGES.items():
+        (folder / "workflow_scripts" / "normscan" / path).write_text(code(page))
+    return folder
+
+
+def run(folder, *arguments: str) -> str:
+    """Python in the copy; what it prints."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}
+    environment["PYTHONPATH"] = str(folder / "workflow_scripts")
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout[-5000:]
+    return done.stdout
+
+
+def test_all_tests_pass_without_another_edit(copy):
+    said = run(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", *EVERY, CHECKED)
+    assert "failed" not in said
+    run(
+        copy,
+        "-m",
+        "pytest",
+        "-q",
+        "tests/unit/detectors/test_all_detectors.py",
+        "-k",
+        "my_detector",
+    )
+
+
+def test_they_can_be_asked_for_in_a_protocol(copy):
+    run(copy, "-c", PROTOCOL)
+
+
+def test_their_code_passes_the_lints(copy):
+    files = [f"workflow_scripts/normscan/{path}" for path in PAGES.values()]
+    run(copy, "-m", "ruff", "check", *files)
+    run(copy, "-m", "ruff", "format", "--check", *files)
