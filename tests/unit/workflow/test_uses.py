@@ -74,6 +74,15 @@ def test_uses_are_checked_all_at_once(teachers):
         assert expected in text
 
 
+def test_a_used_model_must_see_what_its_user_hands_on(teachers):
+    seen = {"inputs": ["FLAIR"], "targets": ["FLAIR"]}
+    student = {"family": "constrained_ae", "uses": {"teacher": "vae"}}
+    text = problems(models={"student": {**student, **seen}})
+    assert "models.student.inputs: found ['FLAIR'], but 'vae', which it uses as teacher" in text
+    both = {"vae": {"family": "vae", **seen}, "student": {**student, **seen}}
+    assert problems(models=both) == ""
+
+
 def test_a_circle_of_uses_is_named(teachers):
     models = {
         "one": {"family": "context_ae", "uses": {"teacher": "two"}},

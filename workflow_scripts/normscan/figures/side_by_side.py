@@ -27,14 +27,16 @@ def add_examples(
                 for scan in found.scans:
                     scans.setdefault(scan, {})[title] = found
     shown = [title for title in of.whole if any(has_map(one.get(title)) for one in scans.values())]
-    complete = [scan for scan, found in scans.items() if set(shown) <= set(found)]
+    # Patients that models of another protocol are trained on have maps, but no metrics.
+    subject_of = of.subject_of(cohort)
+    complete = [scan for scan in scans if set(shown) <= set(scans[scan]) and scan in subject_of]
     if not complete or not shown:
         return
     volumes = {}
     for scan in complete:
         volumes[scan] = int(scans[scan][shown[0]].truth(scan, labels)[0].sum())
     # The patient in the middle by lesion volume: neither the easiest nor the hardest.
-    patients = typical_scans(volumes, of.subject_of(cohort))
+    patients = typical_scans(volumes, subject_of)
     scan = patients["scan"].iloc[(len(patients) - 1) // 2]
     example = scans[scan][shown[0]]
     lesion, ignored = example.truth(scan, labels)

@@ -68,6 +68,7 @@ def parse_models(
     for name, model in found.items():
         key, roles = f"{where}.models.{name}", models.describe(model.family)["uses"]
         problems += use_problems(model.uses, roles, entries, found, key)
+        problems += _sight_problems(model, found, contrasts, key)
     cycle = uses_cycle({name: list(model.uses.values()) for name, model in found.items()})
     if cycle:
         problems.append(f"{where}.models: use each other in a circle: {' -> '.join(cycle)}")
@@ -111,6 +112,27 @@ def _contrast_problems(entry: dict[str, Any], contrasts: list[str], where: str) 
             f"{where}.neighbours: found {entry['neighbours']}; must be 0, since family "
             f"'{entry['family']}' sees one slice at a time"
         )
+    return problems
+
+
+def _sight_problems(
+    model: Model, known: Mapping[str, Model], contrasts: list[str], where: str
+) -> list[str]:
+    """Models that a model uses, but that see other slices than it can hand on to them."""
+    problems = []
+    for role, name in model.uses.items():
+        used = known.get(name)
+        if used is None:
+            continue
+        for side, own, theirs in (
+            ("inputs", list(model.inputs or contrasts), list(used.inputs or contrasts)),
+            ("neighbours", model.neighbours, used.neighbours),
+        ):
+            if own != theirs:
+                problems.append(
+                    f"{where}.{side}: found {own}, but '{name}', which it uses as {role}, sees "
+                    f"{theirs}; they must be equal, since a model hands on what it sees itself"
+                )
     return problems
 
 

@@ -1,0 +1,141 @@
+"""Models beyond one tensor and one store, through the whole workflow: streams, layers, uses."""
+
+from __future__ import annotations
+
+import json
+
+import pandas
+import pytest
+import yaml
+
+from tiny_study import Workflow
+
+pytestmark = pytest.mark.workflow
+
+SMALL = {"max_epochs": 2, "batch_size": 16}
+NET = {"depth": 2, "width": 4}
+HEALTHY = {
+    "models": {
+        "ae": {"family": "ae", "latent": 8, "inputs": ["FLAIR"], "targets": ["FLAIR"], **SMALL},
+        "synthesis": {
+            "family": "translation", "inputs": ["T1w"], "targets": ["FLAIR"], "neighbours": 1,
+            **SMALL, **NET,
+        },
+        "svdd": {"family": "deep_svdd", "latent": 8, **SMALL},
+        "bank": {
+            "family": "feature_bank", "inputs": ["FLAIR"], "targets": ["FLAIR"],
+            "uses": {"features": "ae"}, "bank_size": 50,
+        },
+    },
+    "approaches": {
+        "intensity": {"detector": "intensity"},
+        "synthesis": {"model": "synthesis", "detector": "reconstruction"},
+        "svdd": {"model": "svdd", "detector": "slice_score"},
+        "bank": {"model": "bank", "detector": "pixel_energy"},
+    },
+}  # fmt: skip
+PATIENTS = {
+    "training": {
+        "streams": {
+            "main": {"cohorts": ["ms"]},
+            "unlabelled": {"cohorts": ["healthy"], "slices": "lesion_free"},
+        }
+    },
+    "models": {"fcn": {"family": "semi_fcn", **SMALL, **NET}},
+    "approaches": {"fcn": {"model": "fcn", "detector": "segmentation"}},
+}
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory) -> Workflow:
+    """Two protocols with a model of every kind, run to the end."""
+    workflow = Workflow(tmp_path_factory.mktemp("kinds"))
+    workflow.protocol["contrasts"] = ["FLAIR", "T1w"]
+    for name, own in (("kinds", HEALTHY), ("labels", PATIENTS)):
+        text = yaml.safe_dump({**workflow.protocol, **own}, sort_keys=False)
+        (workflow.folder / "protocols" / f"{name}.yaml").write_text(text)
+    workflow.config["protocols"] = ["kinds", "labels"]
+    workflow.config["shard_size"] = 4
+    workflow.write()
+    workflow.run("all")
+    workflow.run("screen")
+    return workflow
+
+
+@pytest.fixture(scope="module")
+def metrics(kinds) -> pandas.DataFrame:
+    labels = {"subject": str, "scan": str}
+    return pandas.read_csv(kinds.results / "metrics.tsv", sep="\t", dtype=labels)
+
+
+def of(metrics: pandas.DataFrame, approach: str) -> pandas.DataFrame:
+    return metrics[metrics["approach"] == approach]
+
+
+def bundle(kinds, protocol: str, approach: str) -> dict:
+    path = kinds.results / "bundles" / protocol / approach / "seed-0" / "bundle.json"
+    return json.loads(path.read_text())
+
+
+def test_slices_are_scored_and_voxels_are_not(metrics):
+    svdd = of(metrics, "kinds/svdd")
+    areas = svdd[svdd["metric"].isin(["auroc", "auprc"])]
+    assert set(areas["level"]) == {"slice"} and areas["value"].between(0, 1).all()
+    assert "slice" not in set(of(metrics, "kinds/synthesis")["level"])
+
+
+def test_targets_are_not_the_inputs(kinds, metrics):
+    description = bundle(kinds, "kinds", "synthesis")
+    assert (description["inputs"], description["targets"]) == (["T1w"], ["FLAIR"])
+    assert description["neighbours"] == 1
+    assert "l1_normal" in set(of(metrics, "kinds/synthesis")["metric"])
+    maps = kinds.results / "maps"
+    (manifest,) = maps.glob("*/*/healthy/synthesis/seed-0/ms/*.json")
+    assert json.loads(manifest.read_text())["contrast"] == "FLAIR"
+
+
+def test_a_model_comes_with_what_it_uses(kinds):
+    used = bundle(kinds, "kinds", "bank")["uses"]["features"]
+    assert used["family"] == "ae" and used["settings"]["latent"] == 8
+    scans = bundle(kinds, "kinds", "bank")["scans"]
+    assert scans["train, features"] == scans["train"]
+
+
+def test_patients_that_were_trained_on_are_in_no_metric(kinds, metrics):
+    table = pandas.read_csv(kinds.results / "cohorts/ms/subjects.tsv", sep="\t", dtype=str)
+    splits = dict(zip(table["subject"], table["split"]))
+    assert sorted(splits.values()) == ["test", "train", "validation"]
+    (trained,) = (subject for subject, split in splits.items() if split == "train")
+    assert f"ms/sub-{trained}" in bundle(kinds, "labels", "fcn")["scans"]["train"]
+    assert trained not in set(metrics["subject"])
+    # The same for all protocols of a run: they are compared on the same patients.
+    tested = of(metrics, "kinds/synthesis")
+    assert set(tested[tested["level"] == "subject"]["subject"]) == set(splits) - {trained}
+
+
+def test_maps_without_a_sign_are_not_emptied_by_a_prior(metrics):
+    fcn = of(metrics, "labels/fcn")
+    areas = fcn[(fcn["metric"] == "auroc") & (fcn["level"] == "cohort")]
+    assert len(areas) and (areas["value"] != 0.5).all()
+
+
+def test_nothing_is_left_to_be_done(kinds):
+    assert kinds.counts("all") == {}
+
+
+def test_screening_goes_by_what_makes_maps(kinds):
+    pages = sorted(path.name for path in (kinds.results / "screening/new").iterdir())
+    assert {"kinds", "labels"} <= set(pages)
+    assert not (kinds.results / "screening/new/kinds/svdd").exists()
+    assert (kinds.results / "screening/new/kinds/bank").exists()
+
+
+def test_another_model_that_is_used_trains_its_users_anew(kinds):
+    path = kinds.folder / "protocols/kinds.yaml"
+    before = path.read_text()
+    content = yaml.safe_load(before)
+    content["models"]["ae"]["latent"] = 9
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    trained = {w["model"] for rule, w in kinds.planned("all") if rule == "train"}
+    path.write_text(before)
+    assert trained == {"ae", "bank"}
