@@ -92,7 +92,10 @@ def main(snakemake) -> None:
             "shard": index.shard,
             "approach": {
                 "variant": snakemake.wildcards.variant,
-                **{key: record[key] for key in ("protocol", "title", "model", "detector")},
+                **{
+                    key: record[key]
+                    for key in ("protocol", "title", "model", "detector", "expected")
+                },
             },
             "seed": record["seed"],
             "contrast": params.contrast,

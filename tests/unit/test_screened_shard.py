@@ -32,6 +32,7 @@ def screened(tmp_path_factory):
     pack = write_pack(folder, scans)
     record = {
         "protocol": "p", "title": "Intensity", "model": "none", "detector": "intensity",
+        "expected": "restored",
         "settings": {}, "seed": 0, "files": {}, "uses": [],
         "fingerprint": load_index(pack).settings,
         "thresholds": {"hyperintense": {"fixed": {"threshold": 0.4}}}, "primary_rule": "fixed",
@@ -89,8 +90,8 @@ def test_pages_read_the_arrays(screened, monkeypatch):
     found = read_screened([str(manifest)], {}, "hyperintense", folder / "out")
     assert list(found.results) == ["sub-1"] and list(found.excluded) == ["sub-2"]
     assert [row["label"] for row in shown] and set(shown[0]) == {
-        "label", "image", "map", "detection",
-    }  # fmt: skip
+        "label", "image", "map", "detection", "reconstruction_name"}  # fmt: skip
+    assert shown[0]["reconstruction_name"] == "restored"
     assert any(row["detection"].any() for row in shown)
     hrefs = [one["href"] for one in found.results["sub-1"][0]["files"]]
     assert all((folder / "out" / href).is_file() for href in hrefs) and len(hrefs) == 3

@@ -181,4 +181,8 @@ def rows(shard: Found, scan: str) -> list[dict]:
     for z in np.argsort(-weight, kind="stable"):
         if len(chosen) < SHOWN_SLICES and all(abs(z - other) >= 4 for other in chosen):
             chosen.append(int(z))
-    return [{"label": f"z = {z}", **shard.slices(scan, z)} for z in sorted(chosen)]
+    expected = shard.content["approach"]["expected"]
+    return [
+        {"label": f"z = {z}", "reconstruction_name": expected, **shard.slices(scan, z)}
+        for z in sorted(chosen)
+    ]

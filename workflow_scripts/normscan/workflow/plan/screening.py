@@ -10,6 +10,7 @@ from normscan.errors import NormscanError
 from normscan.files import file_digest
 from normscan.layout import Layout
 from normscan.workflow.configuration import Study
+from normscan.workflow.introductions import appearance
 from normscan.workflow.plan.cohorts import Cohorts
 from normscan.workflow.plan.detection import Detection
 from normscan.workflow.plan.jobs import Job, variant_parts
@@ -57,6 +58,7 @@ class Screening:
             "model": approach.model,
             "uses": approach.uses,
             "detector": approach.detector,
+            "expected": appearance("", approach.detector)["expected"],
             "settings": approach.settings,
             "postprocessing": spec.postprocessing,
             "primary_rule": spec.rules[0].label,
