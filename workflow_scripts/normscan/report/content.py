@@ -32,7 +32,7 @@ def content(files: Any, record: Mapping[str, Any], *, results: str, code: str) -
     Parameters
     ----------
     files : the rule's inputs by name (``metrics``, ``checks``, ``subjects``, ``figures``, ...).
-    record : what the run is, as of ``workflow.report_inputs``.
+    record : what the run is, as of ``workflow.plan.report``.
     results : folder whose size is told.
     code : fingerprint of the code of the report.
     """
