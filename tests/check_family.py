@@ -29,9 +29,9 @@ from normscan.slices.store import LESION_FREE, SliceStore
 from normscan.training.bundle import ModelFacts, load_bundle, save_bundle
 from normscan.training.loop import train
 
+# A family's own literals ``CHECKED_AT`` (pixels) and ``CHECKED_WITH`` (settings) go before these.
 SIZE = 16
 CONTRASTS = ["T1w", "FLAIR"]
-# A family's own literal ``CHECKED_WITH`` goes before these.
 SMALL: dict[str, Any] = {
     "latent": 8,
     "learning_rate": 2e-3,
@@ -61,11 +61,13 @@ class BreakingStore(SliceStore):
         return super().batch(numbers)
 
 
-def made_pack(folder: Path, cohort: str, scans: int, lesions: bool, seed: int) -> Path:
+def made_pack(
+    folder: Path, cohort: str, scans: int, lesions: bool, seed: int, size: int = SIZE
+) -> Path:
     """The index of a pack of smooth round slices; patients have a square in every other one."""
     random = np.random.default_rng(seed)
     count = 6
-    x, y = np.mgrid[:SIZE, :SIZE] / SIZE - 0.5
+    x, y = np.mgrid[:size, :size] / size - 0.5
     radius = random.uniform(0.3, 0.45, (scans * count, 1, 1))
     brain = (x**2 + y**2 < radius**2).astype(np.uint8)
     level = random.uniform(0.6, 1.0, (scans * count, 1, 1))
@@ -73,7 +75,7 @@ def made_pack(folder: Path, cohort: str, scans: int, lesions: bool, seed: int) -
     t1w = (1.6 - level) * brain
     lesion = np.zeros_like(brain)
     if lesions:
-        lesion[::2, 6:10, 6:10] = 1
+        lesion[::2, 3 * size // 8 : 5 * size // 8, 3 * size // 8 : 5 * size // 8] = 1
     flair = np.where(lesion > 0, 2.5, flair)
     path = folder / f"{cohort}.json"
     np.save(path.with_suffix(".npy"), np.stack([t1w, flair], axis=1).astype(np.float32))
@@ -87,7 +89,7 @@ def made_pack(folder: Path, cohort: str, scans: int, lesions: bool, seed: int) -
             first=number * count,
             count=count,
             z=list(range(count)),
-            shape=(SIZE, SIZE, count),
+            shape=(size, size, count),
             affine=np.eye(4).tolist(),
             brain_voxels=brain[number * count : (number + 1) * count].sum((1, 2)).tolist(),
             lesion_voxels=lesion[number * count : (number + 1) * count].sum((1, 2)).tolist(),
@@ -95,7 +97,7 @@ def made_pack(folder: Path, cohort: str, scans: int, lesions: bool, seed: int) -
         )
         for number in range(scans)
     ]
-    index = PackIndex(cohort, path.stem, SIZE, CONTRASTS, [], "", {"made": True}, {}, entries)
+    index = PackIndex(cohort, path.stem, size, CONTRASTS, [], "", {"made": True}, {}, entries)
     write_json(path, index.to_json())
     return path
 
@@ -103,10 +105,10 @@ def made_pack(folder: Path, cohort: str, scans: int, lesions: bool, seed: int) -
 class Cohorts:
     """Packs of healthy people and of patients, for training, validation and test."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, size: int = SIZE):
+        self.folder, self.size = folder, size
         self.packs = {
-            name: made_pack(folder, name, scans, lesions, seed)
+            name: made_pack(folder, name, scans, lesions, seed, size)
             for seed, (name, scans, lesions) in enumerate(
                 [
                     ("healthy", 4, False),
@@ -144,7 +146,7 @@ def check_family(
     -------
     detector -> AUROC of made lesions, of pixels or (``slice``) of slices.
     """
-    cohorts = Cohorts(folder)
+    cohorts = Cohorts(folder, getattr(registry.load(family), "CHECKED_AT", SIZE))
     settings = small_settings(family, changes)
     facts, uses = model_facts(family, settings, folder, cohorts)
     model, history = trained(facts, uses, cohorts, None)
@@ -179,7 +181,7 @@ def model_facts(
         used_facts[role], below = model_facts(other, small_settings(other), folder, cohorts)
         uses[role], _ = trained(used_facts[role], below, cohorts, None)
     inputs = ("T1w",) if described["translates"] else ("FLAIR",)
-    return ModelFacts(family, settings, inputs, ("FLAIR",), SIZE, 0, used_facts), uses
+    return ModelFacts(family, settings, inputs, ("FLAIR",), cohorts.size, 0, used_facts), uses
 
 
 def able_family(needs: set[str]) -> str:

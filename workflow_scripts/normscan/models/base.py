@@ -23,8 +23,9 @@ it, and a class ``Model``, a :class:`BaseModel`.
     time of training against that of an AE, for what jobs ask of a cluster.
 ``TITLE``, ``CITE``, ``LOOK``
     what reports and figures say of it.
-``CHECKED_WITH``
-    settings with which it learns in seconds, for the check of all families.
+``CHECKED_WITH``, ``CHECKED_AT``
+    settings with which it learns in seconds, and on slices of which side, for the check of all
+    families.
 
 Equal arguments give equal weights: models are built by :func:`normscan.models.registry.build`,
 under a seed.
