@@ -15,6 +15,7 @@ SETTINGS = {
     "restoration": {"steps": 4, "tv_weight": 0.7},
     "proximal_restoration": {"time": 0.1, "tv_weight": 0.7},
     "montecarlo": {"samples": 23},
+    "scale_residual": {"levels": 2},
 }
 BATCHED = [name for name in registry.names() if "batch_size" in registry.describe(name)["settings"]]
 MODELS = {
