@@ -22,10 +22,10 @@ from normscan.detectors.base import Detector
 from normscan.files import write_json
 from normscan.models import registry
 from normscan.models.base import TRAINING, BaseModel
-from normscan.models.registry import MAIN
 from normscan.slices.batch import Batch
 from normscan.slices.index import PackIndex, ScanEntry
-from normscan.slices.store import LESION_FREE, SliceStore
+from normscan.slices.store import SliceStore
+from normscan.streams import LESION_FREE, MAIN
 from normscan.training.bundle import ModelFacts, load_bundle, save_bundle
 from normscan.training.loop import train
 

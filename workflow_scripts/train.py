@@ -10,8 +10,8 @@ from normscan.figures.training import training_history
 from normscan.files import file_digest, value_digest, write_tsv
 from normscan.models import registry
 from normscan.models.base import TRAINING
-from normscan.models.registry import MAIN
 from normscan.slices.store import SliceStore
+from normscan.streams import MAIN
 from normscan.training.bundle import ModelFacts, load_bundle, save_bundle
 from normscan.training.checkpoint import remove_checkpoints
 from normscan.training.curve import history_table
@@ -24,11 +24,13 @@ def main(snakemake) -> None:
     params, files, seed = snakemake.params, snakemake.input, int(snakemake.wildcards.seed)
     device = prepare_torch(params.device, snakemake.threads)
     chosen = scans_of_streams(files.subjects, params)
-    stores = slices_of_streams(files.packs, chosen, params)
+    held_out = chosen_scans(files.subjects, VALIDATION, params.streams[MAIN]["cohorts"])
+    stores = {name: slices_of(files.packs, scans, name, params) for name, scans in chosen.items()}
+    validation = slices_of(files.packs, held_out, MAIN, params)
     used_weights = files.get("used_weights", [])
     pairs = zip(params.uses, used_weights, files.get("used_bundles", []))
     used = {role: load_bundle(Path(one), Path(other), device) for role, one, other in pairs}
-    store, validation = stores.pop(MAIN), stores.pop(VALIDATION)
+    store = stores.pop(MAIN)
     facts = ModelFacts(
         params.family,
         params.settings,
@@ -41,7 +43,7 @@ def main(snakemake) -> None:
     # Checkpoints are found again by what determines this training, and by nothing else.
     read = [file_digest(path) for path in [*files.packs, *used_weights]]
     key = value_digest(
-        [params.code, facts.to_json(), seed, chosen, params.streams, read, str(device)]
+        [params.code, facts.to_json(), seed, chosen, held_out, params.streams, read, str(device)]
     )
     checkpoints = Path(params.checkpoints, key)
     model = facts.build(seed, {role: one for role, (one, _) in used.items()})
@@ -78,8 +80,8 @@ def main(snakemake) -> None:
 
 
 def scans_of_streams(subjects: list[str], params) -> dict[str, list[str]]:
-    """Scans of each stream, of the main one a share of the subjects; and the held-out ones."""
-    found = {
+    """Scans of each stream, of the main one a share of the subjects."""
+    return {
         name: chosen_scans(
             subjects,
             "train",
@@ -89,27 +91,19 @@ def scans_of_streams(subjects: list[str], params) -> dict[str, list[str]]:
         )
         for name, stream in params.streams.items()
     }
-    held_out = chosen_scans(subjects, VALIDATION, params.streams[MAIN]["cohorts"])
-    return found | {VALIDATION: held_out}
 
 
-def slices_of_streams(
-    packs: list[str], chosen: dict[str, list[str]], params
-) -> dict[str, SliceStore]:
-    """Slices of each stream and of the held-out scans, as the model sees them."""
-    layers = registry.describe(params.family)["layers"]
-    return {
-        name: SliceStore(
-            packs,
-            scans,
-            slices=params.streams[MAIN if name == VALIDATION else name]["slices"],
-            inputs=params.inputs,
-            targets=params.targets,
-            neighbours=params.neighbours,
-            layers=layers,
-        )
-        for name, scans in chosen.items()
-    }
+def slices_of(packs: list[str], scans: list[str], stream: str, params) -> SliceStore:
+    """Slices of scans, those that a stream has of them, as the model sees them."""
+    return SliceStore(
+        packs,
+        scans,
+        slices=params.streams[stream]["slices"],
+        inputs=params.inputs,
+        targets=params.targets,
+        neighbours=params.neighbours,
+        layers=registry.describe(params.family)["layers"],
+    )
 
 
 run(snakemake, main)

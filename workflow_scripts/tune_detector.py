@@ -7,6 +7,7 @@ from normscan.detectors.applied import Applied, used_files
 from normscan.detectors.base import Tunes
 from normscan.files import write_json
 from normscan.slices.index import load_index
+from normscan.streams import LESION_FREE
 
 
 def main(snakemake) -> None:
@@ -21,7 +22,9 @@ def main(snakemake) -> None:
         used=used_files(files, params.uses),
     )
     contrasts = load_index(files.packs[0]).contrasts
-    healthy = applied.store(files.packs, contrasts, chosen_scans(files.subjects, "validation"))
+    scans = chosen_scans(files.subjects, "validation")
+    # Where models are trained on lesion-free slices of patients, those are what is healthy.
+    healthy = applied.store(files.packs, contrasts, scans, LESION_FREE)
     detector = applied.prepare(contrasts)
     assert isinstance(detector, Tunes)
     settings, record = detector.tune(healthy)

@@ -13,6 +13,7 @@ from normscan.detectors.base import Detector
 from normscan.slices.batch import View
 from normscan.slices.index import PackIndex
 from normscan.slices.store import SliceStore
+from normscan.streams import ALL
 from normscan.training.bundle import ModelFacts, check_fit, load_bundle
 
 
@@ -87,12 +88,19 @@ class Applied:
         indices: Sequence[str | Path],
         contrasts: Sequence[str],
         scans: Iterable[str] | None = None,
+        slices: str = ALL,
     ) -> SliceStore:
-        """The slices of chosen scans (``cohort/scan``; None: all) as the detector sees them."""
+        """The slices of chosen scans (``cohort/scan``; None: all) as the detector sees them.
+
+        Parameters
+        ----------
+        slices : ``all``, or the ``lesion_free`` ones: what healthy slices are of patients.
+        """
         view = self.view(contrasts)
         return SliceStore(
             indices,
             scans,
+            slices=slices,
             inputs=view.inputs,
             targets=view.targets,
             neighbours=view.neighbours,

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from normscan.errors import ConfigError
 from normscan.networks import registry as networks
 from normscan.plugins import literals, plugin_names, require_known
+from normscan.streams import MAIN
 
 if TYPE_CHECKING:
     from normscan.models.base import BaseModel
     from normscan.slices.batch import SliceShape
 
 FOLDER = Path(__file__).resolve().parent
-MAIN = "main"
 
 
 def families() -> list[str]:

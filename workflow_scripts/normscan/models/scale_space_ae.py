@@ -106,7 +106,7 @@ class Model(BaseModel):
         bands = laplacian_pyramid(batch.targets, self.levels)
         expected = [decode(encode(one)[0]) for encode, decode, one in self._parts(bands)]
         errors = self.band_errors(bands, expected)
-        return {"loss": errors, "reconstruction": _pixel_error(batch, expected)}
+        return {"loss": errors, "reconstruction": pixel_error(batch, expected)}
 
     def band_errors(self, bands: Sequence[Tensor], expected: Sequence[Tensor]) -> Tensor:
         """Weighted L1 errors of all bands, summed over pixels, mean over slices."""
@@ -127,5 +127,6 @@ class Model(BaseModel):
         return collapse([decode(encode(one)[0]) for encode, decode, one in self._parts(bands)])
 
 
-def _pixel_error(batch: Batch[Tensor], expected: Sequence[Tensor]) -> Tensor:
+def pixel_error(batch: Batch[Tensor], expected: Sequence[Tensor]) -> Tensor:
+    """L1 error per pixel of the slices that bands make up, for the training curve."""
     return (batch.targets - collapse(expected).detach()).abs().mean()

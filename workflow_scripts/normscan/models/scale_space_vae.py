@@ -14,7 +14,7 @@ from torch import Tensor
 from normscan.models.parts.gaussian import draw, kl_to_standard
 from normscan.models.parts.pyramid import collapse, laplacian_pyramid
 from normscan.models.scale_space_ae import Model as ScaleSpaceAE
-from normscan.models.scale_space_ae import _pixel_error
+from normscan.models.scale_space_ae import pixel_error
 from normscan.slices.batch import Batch, SliceShape
 
 TITLE = "scale-space variational autoencoder"
@@ -71,7 +71,7 @@ class Model(ScaleSpaceAE):
         divergence = torch.stack([kl_to_standard(*code).mean() for code in codes]).sum()
         return {
             "loss": self.band_errors(bands, expected) + self.kl_weight * divergence,
-            "reconstruction": _pixel_error(batch, expected),
+            "reconstruction": pixel_error(batch, expected),
             "kl": divergence,
         }
 

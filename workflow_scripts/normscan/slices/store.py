@@ -17,8 +17,8 @@ from normscan.slices.index import (
     open_array,
     open_layer,
 )
+from normscan.streams import ALL, LESION_FREE
 
-ALL, LESION_FREE = "all", "lesion_free"
 NOWHERE = -1
 
 

@@ -19,6 +19,7 @@ from normscan.models.base import BaseModel, Updates, load_weights
 from normscan.slices.batch import Batch
 from normscan.slices.batches import DeviceSlices, endless_numbers, epoch_batches
 from normscan.slices.store import SliceStore
+from normscan.streams import MAIN
 from normscan.training.checkpoint import save_checkpoint
 from normscan.training.curve import ABOUT
 from normscan.training.reporting import EpochReport
@@ -35,7 +36,6 @@ from normscan.training.stopping import EarlyStopping
 
 # Reading losses makes a GPU wait; so they are looked at only now and then inside an epoch.
 STEPS_BETWEEN_CHECKS = 100
-MAIN = "main"
 # Streams beside the main one have orders of their own: keys that no epoch's number reaches.
 OTHERS = 1 << 40
 

@@ -13,9 +13,9 @@ from normscan.cohorts.load import load_cohort
 from normscan.cohorts.scans import Cohort
 from normscan.cohorts.splits import too_few
 from normscan.errors import CohortError, ConfigError
+from normscan.streams import MAIN
 from normscan.workflow.protocols import Protocol, parse_protocol
 from normscan.workflow.schema import nearest, schema_problems, wrong_value
-from normscan.workflow.training_sets import MAIN
 
 DEFAULTS: dict[str, Any] = {
     "title": "normscan",

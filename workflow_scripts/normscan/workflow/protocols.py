@@ -9,11 +9,12 @@ from typing import Any
 
 from normscan.plugins import complete_settings, literals, plugin_names
 from normscan.preprocessing.labels import step_label
+from normscan.streams import ALL, MAIN
 from normscan.workflow.declared import LIBRARY
 from normscan.workflow.protocol_approaches import Approach, parse_approaches
 from normscan.workflow.protocol_models import Model, parse_models
 from normscan.workflow.schema import schema_problems, unknown_key, wrong_value
-from normscan.workflow.training_sets import ALL, MAIN, Stream
+from normscan.workflow.training_sets import Stream
 
 THRESHOLDS = LIBRARY / "postprocessing" / "thresholds.py"
 POSTPROCESSING = {"erosion": 1, "median": 5, "minimum_voxels": 8}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from functools import cache
 
+from normscan.streams import MAIN
 from normscan.workflow.plan import Plan
-from normscan.workflow.training_sets import MAIN
 
 # A 3D slice pack has this many slices per scan or fewer (1 mm, a whole brain).
 SLICES_PER_SCAN = 160

@@ -6,9 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from normscan.errors import ConfigError
-
-MAIN = "main"
-ALL, LESION_FREE = "all", "lesion_free"
+from normscan.streams import ALL, MAIN
 
 
 @dataclass(frozen=True)

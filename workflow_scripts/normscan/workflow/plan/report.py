@@ -7,6 +7,7 @@ from typing import Any
 
 from normscan import layout as places
 from normscan.layout import Layout
+from normscan.streams import MAIN
 from normscan.workflow.configuration import Study
 from normscan.workflow.introductions import appearance, introductions
 from normscan.workflow.plan.cohorts import Cohorts
@@ -15,7 +16,6 @@ from normscan.workflow.plan.jobs import Job, variant_parts
 from normscan.workflow.plan.screening import Screening
 from normscan.workflow.protocol_approaches import NO_MODEL
 from normscan.workflow.recipes import recipe, reference
-from normscan.workflow.training_sets import MAIN
 
 
 class Report:

@@ -9,11 +9,12 @@ from typing import Any
 from normscan import layout as places
 from normscan.layout import Layout
 from normscan.models import registry
+from normscan.streams import MAIN
 from normscan.workflow.configuration import Study
 from normscan.workflow.plan.cohorts import Cohorts
 from normscan.workflow.plan.preprocessing import Preprocessing
 from normscan.workflow.protocol_models import Model
-from normscan.workflow.training_sets import MAIN, TrainingSet, TrainingSets
+from normscan.workflow.training_sets import TrainingSet, TrainingSets
 
 
 class Training:
