@@ -47,7 +47,7 @@ rule screen_scans:
     resources:
         gpu=GPU,
         mem_mb=detection_memory(),
-        runtime=minutes(60, per_scan=5),
+        runtime=minutes(60, per_scan=5, cost=lambda w: PLAN.screening.cost(w)),
     params:
         bundle=lambda w: PLAN.screening.bundle(w),
         bundle_digest=lambda w: PLAN.screening.bundle_digest(w),

@@ -10,7 +10,7 @@ from normscan.detectors.applied import Applied
 from normscan.detectors.maps import put_detection
 from normscan.errors import BundleError
 from normscan.evaluation.truth import load_brain
-from normscan.files import file_digest, read_json, write_json, write_tsv
+from normscan.files import file_digest, inside, read_json, write_json, write_tsv
 from normscan.postprocessing.detections import detect_components, write_volumes
 from normscan.postprocessing.filter import filter_map
 from normscan.progress import progress
@@ -19,6 +19,12 @@ from normscan.slices.rows import RowWriter
 from normscan.training.bundle import scans_seen
 
 LOG = logging.getLogger("normscan")
+MODEL_FILES = {"weights": "weights.safetensors", "bundle": "bundle.json"}
+# What a bundle's record must say.
+NEEDED = (
+    "protocol", "title", "model", "uses", "detector", "expected", "settings", "seed", "files",
+    "fingerprint", "postprocessing", "primary_rule", "thresholds",
+)  # fmt: skip
 # Whoever screens wants the results in the scans' own space, whatever the configuration says.
 VOLUMES = {"detections": "native", "maps": "native", "reconstructions": "none"}
 
@@ -139,7 +145,7 @@ def left_out(snakemake, index: PackIndex, bundles: list[dict]) -> dict[str, str]
 
 def model_files(folder: Path) -> dict[str, Path]:
     """Weights and description of a model in a folder."""
-    return {"weights": folder / "weights.safetensors", "bundle": folder / "bundle.json"}
+    return {key: folder / name for key, name in MODEL_FILES.items()}
 
 
 def used_files(bundle: Path, role: str) -> tuple[Path, Path]:
@@ -149,9 +155,17 @@ def used_files(bundle: Path, role: str) -> tuple[Path, Path]:
 
 
 def check_bundle(folder: Path, record: dict) -> None:
-    """BundleError when a file of a bundle is missing or is not the one it was made with."""
+    """BundleError when a bundle lacks something, or a file is not the one it was made with."""
+    if lacking := [key for key in NEEDED if key not in record]:
+        raise BundleError(
+            f"{folder / 'approach.json'}: lacks {', '.join(lacking)}; another version exported it, "
+            "export it again"
+        )
+    names = [f"uses/{role}/{name}" for role in record["uses"] for name in MODEL_FILES.values()]
+    if unnamed := [name for name in names if name not in record["files"]]:
+        raise BundleError(f"{folder}: names no {', '.join(unnamed)}; export it again")
     for name, digest in record["files"].items():
-        path = folder / name
+        path = inside(folder, name)
         if not path.is_file():
             raise BundleError(f"{path}: missing; export the bundle again")
         if file_digest(path) != digest:

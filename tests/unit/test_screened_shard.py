@@ -52,6 +52,34 @@ def screened(tmp_path_factory):
     return folder, pack, manifest
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"uses": None}, "approach.json: lacks uses; another version exported it"),
+        ({"uses": ["other"]}, "names no uses/other/weights.safetensors, uses/other/bundle.json"),
+        ({"files": {"../../elsewhere.json": "0"}}, "elsewhere.json: leads outside of"),
+        ({"files": {"bundle.json": "0"}}, "bundle.json: missing; export the bundle again"),
+    ],
+)
+def test_a_bundle_that_is_not_whole_is_refused_in_words(
+    screened, tmp_path, caplog, changes, message
+):
+    folder, pack, _ = screened
+    record = read_json(folder / "bundle" / "approach.json") | changes
+    kept = {key: value for key, value in record.items() if value is not None}
+    write_json(tmp_path / "bundle" / "approach.json", kept)
+    params = {
+        "bundle": str(tmp_path / "bundle"), "prior": "hyperintense", "contrast": "FLAIR",
+        "on_bad_scan": "stop", "folder": str(tmp_path), "device": "cpu",
+    }  # fmt: skip
+    inputs = {"index": pack, "checked": folder / "checked.json"}
+    given = {"params": params, "output": [tmp_path / "07.json"], "wildcards": WILDCARDS}
+    with pytest.raises(SystemExit):
+        run("screen_scans.py", input=inputs, **given)
+    assert message in caplog.text and "Traceback" not in caplog.text
+    assert not (tmp_path / "07.json").exists()
+
+
 def test_native_volumes_and_components_are_always_there(screened):
     folder, _, manifest = screened
     content = read_json(manifest)

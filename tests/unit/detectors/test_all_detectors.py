@@ -11,12 +11,6 @@ from normscan.detectors import registry
 from normscan.models import registry as models
 from normscan.models.capabilities import PROTOCOLS
 
-SETTINGS = {
-    "restoration": {"steps": 4, "tv_weight": 0.7},
-    "proximal_restoration": {"time": 0.1, "tv_weight": 0.7},
-    "montecarlo": {"samples": 23},
-    "scale_residual": {"levels": 2},
-}
 BATCHED = [name for name in registry.names() if "batch_size" in registry.describe(name)["settings"]]
 MODELS = {
     "linear": Linear,
@@ -58,7 +52,8 @@ def scan(model: str, count: int = 7):
 
 
 def run(detector, model, slices, brain, **settings):
-    return detect(detector, model, slices, brain, **{**SETTINGS.get(detector, {}), **settings})
+    few = getattr(registry.load(detector), "CHECKED_WITH", {})
+    return detect(detector, model, slices, brain, **{**few, **settings})
 
 
 def assert_equal_but_for_rounding(found, expected):

@@ -48,3 +48,8 @@ def test_dashes_and_underscores_are_the_same(tmp_path, monkeypatch):
     (tmp_path / "latent_search.py").write_text(text)
     monkeypatch.setattr(registry, "FOLDER", tmp_path)
     assert registry.describe("latent-search") == registry.describe("latent_search")
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_no_detector_sees_the_labels_that_it_is_scored_by(name):
+    assert "lesion" not in registry.describe(name)["layers"]

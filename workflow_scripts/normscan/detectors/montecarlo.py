@@ -44,6 +44,8 @@ ALLOWED = {
     "dropout": ">0..<1",
 }
 NEEDED_FOR = {"dropout": "drop"}
+# For tests of all detectors, on slices of four pixels and more.
+CHECKED_WITH = {"samples": 23}
 SIGNED = True
 RESIDUAL = True
 # Not a setting: the stream of random numbers depends on it. Twenty decoders at 128x128 fit a cache.

@@ -71,6 +71,8 @@ ALLOWED = {
     "tv_slices": "1..",
     "batch_size": "whole 1..",
 }
+# For tests of all detectors, on slices of four pixels and more.
+CHECKED_WITH = {"time": 0.1, "tv_weight": 0.7}
 SIGNED = True
 RESIDUAL = True
 # Momentum after k short steps: k / (k + 3), Nesterov's.

@@ -62,6 +62,8 @@ ALLOWED = {
     "tv_slices": "1..",
     "batch_size": "whole 1..",
 }
+# For tests of all detectors, on slices of four pixels and more.
+CHECKED_WITH = {"steps": 4, "tv_weight": 0.7}
 SIGNED = True
 RESIDUAL = True
 

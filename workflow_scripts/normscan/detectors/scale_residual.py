@@ -36,6 +36,8 @@ NEEDS = {"reconstruct"}
 #   the device.
 SETTINGS = {"levels": 3, "batch_size": None}
 ALLOWED = {"levels": "1..", "batch_size": "whole 1.."}
+# For tests of all detectors, on slices of four pixels and more.
+CHECKED_WITH = {"levels": 2}
 SIGNED = True
 # Smoothed: no longer what is missing at a pixel.
 RESIDUAL = False

@@ -109,6 +109,10 @@ class Screening:
         """Digest of the bundle's description (which holds its weights' digest)."""
         return file_digest(Path(self.bundle(w), places.APPROACH))
 
+    def cost(self, w) -> float:
+        """Time that a scan takes, as of :meth:`Detection.cost`."""
+        return self.detection.cost(variant_parts(w.variant)[0])
+
     def modules(self, w) -> list[str]:
         """What the code of the approach behind a variant is made of."""
         return self.detection.modules(variant_parts(w.variant)[0])
