@@ -16,8 +16,8 @@ STAGES = {
     ],
     "learning": [
         "numpy", "scipy", "pandas", "nibabel", "antspyx", "SimpleITK", "connected-components-3d",
-        "numba", "torch", "safetensors", "scikit-learn", "matplotlib", "jinja2", "pyyaml",
-        "jsonschema",
+        "numba", "torch", "torchio", "monai", "safetensors", "scikit-learn",
+        "matplotlib", "jinja2", "pyyaml", "jsonschema",
     ],
     "report": [
         "numpy", "scipy", "pandas", "nibabel", "connected-components-3d", "matplotlib", "jinja2",
