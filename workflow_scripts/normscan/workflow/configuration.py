@@ -88,6 +88,7 @@ def load_study(config: dict[str, Any], base: Path, protocol_folder: Path) -> Stu
         raise ConfigError(_report(problems))
     cohorts, excluded = _load_cohorts(values, protocols, base)
     split = {**SPLIT, **config.get("split", {})}
+    roles = {name: cohort.role for name, cohort in cohorts.items()}
     study = Study(
         title=values["title"],
         results=Path(values["results"]),
@@ -107,8 +108,8 @@ def load_study(config: dict[str, Any], base: Path, protocol_folder: Path) -> Stu
             for name, cohort in cohorts.items()
         },
         training={
-            name: _training(config["cohorts"][name], cohort, split, protocols)
-            for name, cohort in cohorts.items()
+            name: _training(config["cohorts"][name], name, split, protocols, roles)
+            for name in cohorts
         },
         simulation={
             name: entry.get("simulation", {})
@@ -249,10 +250,12 @@ def _validation(entry: dict, cohort: Cohort, split: dict) -> float:
     return entry.get("validation", default[cohort.role])
 
 
-def _training(entry: dict, cohort: Cohort, split: dict, protocols: dict[str, Protocol]) -> float:
+def _training(
+    entry: dict, name: str, split: dict, protocols: dict[str, Protocol], roles: dict[str, str]
+) -> float:
     """Training share or count of a cohort of patients; 0 where no model is trained on it."""
-    asked = any(cohort.name in protocol.streamed_cohorts for protocol in protocols.values())
-    if cohort.role != "patients" or not asked:
+    asked = any(name in protocol.streamed_cohorts(roles) for protocol in protocols.values())
+    if roles[name] != "patients" or not asked:
         return 0
     return entry.get("training", split["patients_training"])
 
@@ -296,10 +299,9 @@ def _role_problems(study: Study) -> list[str]:
             key = _stream_key(protocol, stream)
             problems += [_stream_problem(key, name, roles[name]) for name in one.cohorts or ()]
         uses_model = any(one.models for one in protocol.approaches.values())
-        if uses_model and not protocol.training_streams(roles)[MAIN].cohorts:
-            problems.append(
-                f"{where}: has models to train, but no cohort of role 'healthy' to train them on"
-            )
+        for stream, one in protocol.streams.items() if uses_model else ():
+            if not one.among(roles).cohorts:
+                problems.append(_no_cohort(where, stream, one.role))
         for name in protocol.evaluation_cohorts:
             if roles[name] != "patients":
                 problems.append(
@@ -307,6 +309,13 @@ def _role_problems(study: Study) -> list[str]:
                     "cohorts of role 'patients' can be evaluated"
                 )
     return [problem for problem in problems if problem]
+
+
+def _no_cohort(where: str, stream: str, role: str) -> str:
+    """That a stream of all cohorts of a role has none."""
+    if stream == MAIN:
+        return f"{where}: has models to train, but no cohort of role '{role}' to train them on"
+    return f"{where}.training.streams.{stream}: there is no cohort of role '{role}'"
 
 
 def _stream_problem(key: str, cohort: str, role: str) -> str:

@@ -17,6 +17,7 @@ from normscan.workflow.schema import schema_problems, unknown_key, wrong_value
 from normscan.workflow.training_sets import Stream
 
 THRESHOLDS = LIBRARY / "postprocessing" / "thresholds.py"
+HEALTHY = "healthy"
 POSTPROCESSING = {"erosion": 1, "median": 5, "minimum_voxels": 8}
 DEFAULT_RULES = [
     {"best_dice": {}},
@@ -68,10 +69,14 @@ class Protocol:
     evaluation_cohorts: tuple[str, ...]
     source: dict[str, Any] = field(repr=False, default_factory=dict)
 
-    @property
-    def streamed_cohorts(self) -> set[str]:
-        """Cohorts that the streams name."""
-        return {name for stream in self.streams.values() for name in stream.cohorts or ()}
+    def streamed_cohorts(self, roles: Mapping[str, str]) -> set[str]:
+        """Cohorts that the streams name, or whose role they name, unless it is the default."""
+        return {
+            name
+            for stream in self.streams.values()
+            if stream.cohorts is not None or stream.role != HEALTHY
+            for name in stream.among(roles).cohorts or ()
+        }
 
     def models_used(self) -> list[str]:
         """Names of the models that approaches apply or use, and of those that these use."""
@@ -91,13 +96,7 @@ class Protocol:
         ----------
         roles : cohort -> role.
         """
-        healthy = [name for name, role in roles.items() if role == "healthy"]
-        return {
-            name: Stream(
-                tuple(sorted(healthy if stream.cohorts is None else stream.cohorts)), stream.slices
-            )
-            for name, stream in self.streams.items()
-        }
+        return {name: stream.among(roles) for name, stream in self.streams.items()}
 
     def healthy_cohorts(self, roles: Mapping[str, str]) -> list[str]:
         """Healthy cohorts whose validation subjects give operating points without labels.
@@ -116,7 +115,7 @@ class Protocol:
 
     def uses(self, cohort: str, roles: Mapping[str, str]) -> bool:
         """Whether this protocol trains on, calibrates with, evaluates or screens a cohort."""
-        if cohort in self.streamed_cohorts:
+        if cohort in self.streamed_cohorts(roles):
             return True
         if roles[cohort] == "healthy":
             return cohort in self.healthy_cohorts(roles)
@@ -202,12 +201,18 @@ def _streams(training: dict[str, Any], where: str, problems: list[str]) -> dict[
     main = {"cohorts": training["cohorts"]} if "cohorts" in training else {}
     found = {}
     for name, entry in {MAIN: main, **given}.items():
-        if "cohorts" not in entry and name != MAIN:
+        if "cohorts" not in entry and "role" not in entry and name != MAIN:
             problems.append(
-                f"{where}.training.streams.{name}.cohorts: is missing; only '{MAIN}' has a default"
+                f"{where}.training.streams.{name}.cohorts: is missing; only '{MAIN}' has a default "
+                "(or give a 'role', for all cohorts of it)"
+            )
+        if "cohorts" in entry and "role" in entry:
+            problems.append(
+                f"{where}.training.streams.{name}.role: stands beside 'cohorts', which says the "
+                "same; leave one of them out"
             )
         cohorts = tuple(entry["cohorts"]) if "cohorts" in entry else None
-        found[name] = Stream(cohorts, entry.get("slices", ALL))
+        found[name] = Stream(cohorts, entry.get("slices", ALL), entry.get("role", HEALTHY))
     return found
 
 
