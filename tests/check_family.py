@@ -77,9 +77,12 @@ def made_pack(
     if lesions:
         lesion[::2, 3 * size // 8 : 5 * size // 8, 3 * size // 8 : 5 * size // 8] = 1
     flair = np.where(lesion > 0, 2.5, flair)
+    # Three nested tissues.
+    depth = np.sqrt(x**2 + y**2) / radius
+    tissue = brain * (1 + (depth < 0.8) + (depth < 0.5)).astype(np.uint8)
     path = folder / f"{cohort}.json"
     np.save(path.with_suffix(".npy"), np.stack([t1w, flair], axis=1).astype(np.float32))
-    for name, layer in (("brain", brain), ("lesion", lesion)):
+    for name, layer in (("brain", brain), ("lesion", lesion), ("tissue", tissue)):
         np.save(path.with_suffix(f".{name}.npy"), layer)
     entries = [
         ScanEntry(

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from normscan.detectors.registry import describe as detector
+from normscan.models.registry import describe as family
 from normscan.plugins import complete_settings, literals, plugin_names
 from normscan.preprocessing.labels import step_label
 from normscan.streams import ALL, MAIN
@@ -34,6 +36,13 @@ class Step:
     kind: str
     settings: dict[str, Any]
     label: str
+
+    def makes(self) -> list[str]:
+        """Layers of the slices that it makes with its settings."""
+        declared = _declared(self.kind).get("LAYERS", {})
+        return [
+            layer for layer, needed in declared.items() if needed.items() <= self.settings.items()
+        ]
 
 
 @dataclass(frozen=True)
@@ -147,6 +156,7 @@ def parse_protocol(name: str, content: dict[str, Any]) -> tuple[Protocol | None,
     approaches = parse_approaches(
         content["approaches"], list(entries), models, contrasts, where, problems
     )
+    problems += _layer_problems(models, approaches, steps, where)
     rules = _rules(content.get("threshold_rules") or DEFAULT_RULES, where, problems)
     evaluation = content.get("evaluation") or {}
     protocol = Protocol(
@@ -174,6 +184,11 @@ def parse_protocol(name: str, content: dict[str, Any]) -> tuple[Protocol | None,
 def step_kinds() -> list[str]:
     """Names of the preprocessing steps there are."""
     return plugin_names(LIBRARY / "preprocessing", "SETTINGS")
+
+
+def _declared(kind: str) -> dict[str, Any]:
+    """Constants of a preprocessing step."""
+    return literals(LIBRARY / "preprocessing" / f"{kind}.py")
 
 
 def rule_kinds() -> dict[str, dict[str, Any]]:
@@ -227,7 +242,7 @@ def _steps(entries: list[dict], where: str, problems: list[str]) -> list[Step]:
             continue
         file = LIBRARY / "preprocessing" / f"{kind}.py"
         settings = _settings(given, file, f"{key}.{kind}", problems)
-        label = step_label(kind, settings, literals(file)["SETTINGS"])
+        label = step_label(kind, settings, _declared(kind)["SETTINGS"])
         steps.append(Step(kind, settings, label))
     if steps and steps[0].kind != "register":
         problems.append(
@@ -236,7 +251,41 @@ def _steps(entries: list[dict], where: str, problems: list[str]) -> list[Step]:
         )
     if [step.kind for step in steps].count("register") > 1:
         problems.append(f"{where}.preprocessing: 'register' stands more than once")
+    order = [step.kind for step in steps]
+    problems += [
+        f"{where}.preprocessing: '{kind}' stands before '{other}'; it needs what comes of it"
+        for place, kind in enumerate(order)
+        for other in _declared(kind).get("AFTER", [])
+        if other in order[place:]
+    ]
     return steps
+
+
+def _layer_problems(
+    models: Mapping[str, Model], approaches: Mapping[str, Approach], steps: list[Step], where: str
+) -> list[str]:
+    """Families and detectors that read a layer which a step could make, but none here does."""
+    made = {layer for step in steps for layer in step.makes()}
+    makers = {
+        layer: (kind, settings)
+        for kind in step_kinds()
+        for layer, settings in _declared(kind).get("LAYERS", {}).items()
+    }
+    readers = [(f"{where}.models.{one.name}", family(one.family)) for one in models.values()]
+    readers += [
+        (f"{where}.approaches.{name}", detector(one.detector)) for name, one in approaches.items()
+    ]
+    return [
+        f"{key}: reads the layer '{layer}', which no step of the preprocessing makes; add "
+        f"'{makers[layer][0]}: {_flow(makers[layer][1])}' to {where}.preprocessing"
+        for key, described in readers
+        for layer in sorted(described["layers"] & makers.keys() - made)
+    ]
+
+
+def _flow(settings: Mapping[str, Any]) -> str:
+    """Settings as YAML would have them in one line."""
+    return "{" + ", ".join(f"{key}: {value}" for key, value in settings.items()) + "}"
 
 
 def _rules(entries: list[dict], where: str, problems: list[str]) -> list[Rule]:
