@@ -2,23 +2,23 @@
 
 Source: Marimont and Tarroni 2021, "Anomaly detection through latent space restoration using
 vector-quantized variational autoencoders", section 2, and the code published with it. A slice is
-encoded as a map of codes; row by row, each code whose negative log likelihood under the prior is above
-``threshold`` is drawn anew, given the codes before it as they are by then. Several such maps are
-decoded; the map is the weighted mean of the absolute residuals, a slice's score the sum of the
+encoded as a map of codes; row by row, each code whose negative log likelihood under the prior is
+above ``threshold`` is drawn anew, given the codes before it as they are by then. Several such maps
+are decoded; the map is the weighted mean of the absolute residuals, a slice's score the sum of the
 negative log likelihoods of its own codes as far as they are above ``score_threshold``.
 
-From the published code: 15 restorations, their weights, softmax(3 / mean absolute residual) over the
-restorations of a slice (in the paper's abstract: the average; here ``sharpness: 0``), the sum over
-codes above a second, higher threshold as the score, and that a code is judged given the restored
-codes before it. They have thresholds of 5 and 7 nats for 128 codes. Not from there: ``auto``, which
-takes quantiles of the likelihoods of healthy validation slices instead, so that thresholds fit
-whatever codebook there is; their values (2 % of healthy codes are drawn anew, 1 % count); the map's
-sign, that of the weighted mean residual. Left out: their smoothing of the map by minimum and mean,
-since maps are filtered later.
+From the published code: 15 restorations, their weights, softmax(3 / mean absolute residual) over
+the restorations of a slice (in the paper's abstract: the average; here ``sharpness: 0``), the sum
+over codes above a second, higher threshold as the score, and that a code is judged given the
+restored codes before it. They have thresholds of 5 and 7 nats for 128 codes. Not from there:
+``auto``, which takes quantiles of the likelihoods of healthy validation slices instead, so that
+thresholds fit whatever codebook there is; their values (2 % of healthy codes are drawn anew, 1 %
+count); the map's sign, that of the weighted mean residual. Left out: their smoothing of the map by
+minimum and mean, since maps are filtered later.
 
 A slice's random numbers come from a generator of its own. Codes of all restorations of a batch are
-drawn together, each at its own place (``resample_codes``); a slice without surprising codes is only
-reconstructed.
+drawn together, each at its own place (``resample_codes``); a slice without surprising codes is
+only reconstructed.
 """
 
 from __future__ import annotations

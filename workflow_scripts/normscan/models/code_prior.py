@@ -2,10 +2,11 @@
 
 Source: Oord et al. 2017, section 3.3 (a PixelCNN on the codes of a trained, frozen VQ-VAE), for
 anomalies Marimont and Tarroni 2021 and, as a baseline, Chatterjee et al. 2022 (section 2.5). It is
-the gated PixelCNN of Oord et al. 2016 (:mod:`normscan.models.parts.gated`); Marimont and Tarroni have
-a PixelSNAIL, which adds attention over all places before, with 128 features, and the axial position as
-a condition, which detection does not hand to models. Not given in the papers, chosen: a learned bias
-for each place, and depth and width such that a place of a map of 16x16 codes sees half of it.
+the gated PixelCNN of Oord et al. 2016 (:mod:`normscan.models.parts.gated`); Marimont and Tarroni
+have a PixelSNAIL, which adds attention over all places before, with 128 features, and the axial
+position as a condition, which detection does not hand to models. Not given in the papers, chosen:
+a learned bias for each place, and depth and width such that a place of a map of 16x16 codes sees
+half of it.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ ALLOWED = {
     "patience": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
 }
-CHECKED_WITH = {"width": 16, "depth": 2, "learning_rate": 1e-2}
+CHECKED_WITH = {"width": 16, "depth": 2, "learning_rate": 1e-2, "max_epochs": 20}
 CHECKED_AT = 32
 
 
@@ -109,7 +110,7 @@ class Model(BaseModel):
 
     def code_surprise(self, codes: Tensor) -> Tensor:
         """Negative log likelihood (nats) of each code (n, rows, columns)."""
-        return functional.cross_entropy(self._logits(codes), codes, reduction="none")
+        return surprise_of(self._logits(codes).flatten(2), codes.flatten(1)).view(codes.shape)
 
     def _logits(self, codes: Tensor) -> Tensor:
         return full_precision(self.pixels(codes))
@@ -131,8 +132,7 @@ class Model(BaseModel):
         while len(going):
             own = found[going]
             logits = self._logits(own.view(-1, *shape[1:])).flatten(2)
-            surprise = functional.cross_entropy(logits, own, reduction="none")
-            due = (surprise > limits[going]) & (order > last[:, None])
+            due = (surprise_of(logits, own) > limits[going]) & (order > last[:, None])
             place = torch.where(due, order, places).amin(dim=1)
             more = place < places
             going, last = going[more], place[more]
@@ -141,9 +141,19 @@ class Model(BaseModel):
         return found.view(shape)
 
 
+def surprise_of(logits: Tensor, codes: Tensor) -> Tensor:
+    """Negative log likelihoods (n, places) of codes under logits (n, codes, places)."""
+    # As rows: of maps, GPUs have no way that gives the same bits every time.
+    rows = logits.transpose(1, 2).flatten(0, 1)
+    found = functional.cross_entropy(rows, codes.flatten(), reduction="none")
+    return found.view(codes.shape)
+
+
 def draw(logits: Tensor, uniforms: Tensor) -> Tensor:
     """Codes (n,) drawn by inverting the distribution of logits (n, codes) at ``uniforms`` (n,)."""
-    below = logits.double().softmax(dim=1).cumsum(dim=1)
-    # Sums may end below 1: the last code is drawn for all that is above them.
+    likely = logits.double().softmax(dim=1)
+    # Sums up to each code; a matrix product, since cumulative sums vary on GPUs.
+    below = likely @ likely.new_ones(2 * likely.shape[1:]).triu()
     code = (below <= uniforms[:, None].double()).sum(dim=1)
+    # Rounding may end the sums below 1.
     return code.clamp_max(logits.shape[1] - 1)

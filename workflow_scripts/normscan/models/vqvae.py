@@ -1,13 +1,14 @@
 """VQ-VAE: an autoencoder whose code is a map of numbers of codebook entries.
 
 Source: Oord et al. 2017, "Neural discrete representation learning", for anomalies Marimont and
-Tarroni 2021 and, as a baseline, Chatterjee et al. 2022 (section 2.5, Eqs. 10 and 11). The posterior
-is the nearest entry (Eq. 10); gradients pass it straight through. Entries are moving averages (Oord
-et al., appendix A.1) instead of following the second term of Eq. 11: both have the same optimum, but
-the averages do not depend on the learning rate of the network, and early stopping keeps them with the
-weights. The third term, the commitment, has the weight 0.25 (Oord et al., section 3.2: results do not
-depend on it between 0.1 and 2.0). The likelihood is L1, as in Marimont and Tarroni and in all models
-here: absolute errors are summed over a slice's pixels, squared distances over its code's numbers.
+Tarroni 2021 and, as a baseline, Chatterjee et al. 2022 (section 2.5, Eqs. 10 and 11). The
+posterior is the nearest entry (Eq. 10); gradients pass it straight through. Entries are moving
+averages (Oord et al., appendix A.1) instead of following the second term of Eq. 11: both have the
+same optimum, but the averages do not depend on the learning rate of the network, and early
+stopping keeps them with the weights. The third term, the commitment, has the weight 0.25 (Oord et
+al., section 3.2: results do not depend on it between 0.1 and 2.0). The likelihood is L1, as in
+Marimont and Tarroni and in all models here: absolute errors are summed over a slice's pixels,
+squared distances over its code's numbers.
 
 128 entries as in the code published with Marimont and Tarroni. Not given in the papers, chosen: 64
 numbers per entry, and what revives dead entries (:mod:`normscan.models.parts.codebook`).
@@ -38,6 +39,7 @@ LOOK = "quantised"
 COST = 3.0
 CAPABILITIES = {"reconstruct", "embed", "quantise"}
 PARTS = {"encoder", "decoder"}
+NEEDS_SPATIAL = True
 # codes: entries of the codebook. latent: numbers of each. commitment: weight of the distance
 #   between the encoder's outputs and their entries. decay: of the entries' moving averages.
 SETTINGS = {
@@ -54,7 +56,6 @@ SETTINGS = {
     "precision": "auto",
 }
 ALLOWED = {
-    "bottleneck": ["spatial"],
     "codes": "2..",
     "latent": "1..",
     "commitment": "0..",
@@ -66,7 +67,7 @@ ALLOWED = {
     "precision": ["auto", "float32", "bfloat16", "float16"],
 }
 # Maps of 4x4 codes.
-CHECKED_WITH = {"codes": 16, "decay": 0.9}
+CHECKED_WITH = {"codes": 16, "decay": 0.9, "max_epochs": 16}
 CHECKED_AT = 32
 
 
@@ -92,8 +93,7 @@ class Model(CodingModel):
     def start_phase(self, phase: str, batches: Batches) -> None:
         """Fill the codebook with vectors of the first batch."""
         self.train()
-        vectors = self.encoder(next(batches()).slices)[0]
-        self.codebook.follow(vectors, self.codebook.nearest(vectors))
+        self.codebook.fill(self.encoder(next(batches()).slices)[0])
 
     def losses(self, batch: Batch[Tensor]) -> dict[str, Tensor]:
         vectors = self.encoder(batch.slices)[0]

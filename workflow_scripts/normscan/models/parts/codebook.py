@@ -1,7 +1,8 @@
 """A codebook: vectors that stand for all others, moved to the means of what they stand for.
 
-Source: Oord et al. 2017, "Neural discrete representation learning", Eqs. 1 and 2 (the nearest entry,
-gradients passed straight through) and appendix A.1 (entries as exponential moving averages).
+Source: Oord et al. 2017, "Neural discrete representation learning", Eqs. 1 and 2 (the nearest
+entry, gradients passed straight through) and appendix A.1 (entries as exponential moving
+averages).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ class Codebook(nn.Module):
 
     Each entry is ``sums / counts``, moving averages of the sum and of the number of the vectors for
     which it was the nearest in a batch. All three are buffers: they are part of checkpoints, of the
-    best weights and of bundles. In the beginning all entries are dead; the first batch fills them.
+    best weights and of bundles. They are 0 until :meth:`fill` is called.
 
     Parameters
     ----------
@@ -49,8 +50,10 @@ class Codebook(nn.Module):
         """Number of the nearest entry (n, h, w) for vectors (n, length, h, w); ties: the first."""
         # Differences of almost equal squares: half precision would do no more than guess.
         with torch.autocast(vectors.device.type, enabled=False):
-            return torch.cdist(_rows(vectors.float()), self.entries).argmin(dim=1).view(
-                len(vectors), *vectors.shape[2:]
+            return (
+                torch.cdist(_rows(vectors.float()), self.entries)
+                .argmin(dim=1)
+                .view(len(vectors), *vectors.shape[2:])
             )
 
     def look_up(self, codes: Tensor) -> Tensor:
@@ -72,20 +75,25 @@ class Codebook(nn.Module):
             chosen = functional.one_hot(codes.flatten(), len(self)).to(rows.dtype)
             self.counts.lerp_(chosen.sum(dim=0), 1 - self.decay)
             self.sums.lerp_(chosen.T @ rows, 1 - self.decay)
-        self._revive(rows)
+        self._draw(rows, self.counts < DEAD * len(rows) / len(self))
         self.entries.copy_(self.sums / self.counts[:, None])
 
-    def _revive(self, rows: Tensor) -> None:
-        """Put dead entries on vectors drawn from the batch, by torch's global generator.
+    @torch.no_grad()
+    def fill(self, vectors: Tensor) -> None:
+        """Put all entries on some of the vectors (n, length, h, w)."""
+        self._draw(_rows(vectors.float()), torch.ones_like(self.counts, dtype=torch.bool))
+        self.entries.copy_(self.sums / self.counts[:, None])
 
-        As many numbers are drawn whether entries are dead or not: what else is random in a training
-        does not depend on it.
+    def _draw(self, rows: Tensor, which: Tensor) -> None:
+        """Put certain entries (codes,) on rows drawn by torch's global generator.
+
+        As many numbers are drawn however many entries it is: what else is random in a training does
+        not depend on it.
         """
         share = len(rows) / len(self)
         drawn = rows[torch.randint(len(rows), (len(self),), device=rows.device)]
-        dead = self.counts < DEAD * share
-        self.counts.masked_fill_(dead, share)
-        self.sums.copy_(torch.where(dead[:, None], share * drawn, self.sums))
+        self.counts.masked_fill_(which, share)
+        self.sums.copy_(torch.where(which[:, None], share * drawn, self.sums))
 
 
 def straight_through(vectors: Tensor, entries: Tensor) -> Tensor:

@@ -2,9 +2,9 @@
 
 Source: Oord et al. 2016, "Conditional image generation with PixelCNN decoders", section 2.2: a
 vertical stack sees the rows above, a horizontal one what is to the left in the same row and the
-vertical stack's features, so that no place before is left out. The inputs of both stacks are shifted
-by one place once, as in Salimans et al. 2017 (PixelCNN++), instead of masking kernels: what a
-convolution must not see is not there.
+vertical stack's features, so that no place before is left out. The inputs of both stacks are
+shifted by one place once, as in Salimans et al. 2017 (PixelCNN++), instead of masking kernels:
+what a convolution must not see is not there.
 """
 
 from __future__ import annotations
