@@ -67,7 +67,7 @@ ALLOWED = {
     "precision": ["auto", "float32", "bfloat16", "float16"],
 }
 # Maps of 4x4 codes.
-CHECKED_WITH = {"codes": 16, "decay": 0.9, "max_epochs": 16}
+CHECKED_WITH = {"codes": 8, "decay": 0.9, "max_epochs": 16}
 CHECKED_AT = 32
 
 
