@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from normscan.detectors import registry as detectors
-from normscan.detectors.base import Detector
+from normscan.detectors.base import Detector, Tunes
 from normscan.files import write_json
 from normscan.models import registry
 from normscan.models.base import TRAINING, BaseModel
@@ -241,9 +242,15 @@ def scores(
         if not described["needs"] or not described["needs"] <= able or described["uses"]:
             continue
         few = {key: value for key, value in FEW.items() if key in described["settings"]}
-        detector = detectors.prepare(
-            name, model, device=torch.device("cpu"), contrasts=facts.targets, **few
+        prepare = partial(
+            detectors.prepare, name, model, device=torch.device("cpu"), contrasts=facts.targets
         )
+        detector = prepare(**few)
+        if "auto" in {**described["settings"], **few}.values():
+            assert isinstance(detector, Tunes), name
+            view = {"inputs": facts.inputs, "targets": facts.targets}
+            healthy = cohorts.store("held_out", layers=described["layers"], **view)
+            detector = prepare(**few, **detector.tune(healthy)[0])
         assert isinstance(detector, Detector)
         layers = described["layers"] | {"brain", "lesion"}
         store = cohorts.store("tested", inputs=facts.inputs, targets=facts.targets, layers=layers)

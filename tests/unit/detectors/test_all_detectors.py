@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from fake_models import Convolutional, Linear, Scores, bank, detect
+from fake_models import Convolutional, Linear, Scores, bank, detect, prior
 
 from normscan.detectors import registry
 from normscan.models import registry as models
@@ -20,6 +20,7 @@ MODELS = {
     "vae_spatial": lambda: models.build("vae", (1, 1, 16), bottleneck="spatial", latent=4),
     "scores": Scores,
     "bank": bank,
+    "prior": prior,
     "deep_svdd": lambda: models.build("deep_svdd", (1, 1, 16), latent=4),
     "semi_fcn": lambda: models.build("semi_fcn", (1, 1, 16), depth=2, width=4),
 }
@@ -85,7 +86,11 @@ def test_form_of_the_result_and_the_same_bits_again(detector, name):
     given = {"voxel": found.map, "slice": found.scores}
     levels = {level for level, scores in given.items() if scores is not None}
     assert levels == registry.describe(detector)["levels"]
-    assert answer(found).shape == (brain.shape if found.scores is None else brain.shape[:1])
+    if found.map is not None:
+        assert found.map.shape == brain.shape
+    if found.scores is not None:
+        assert found.scores.shape == brain.shape[:1] and found.scores.dtype == np.float32
+        assert found.scores.tobytes() == again.scores.tobytes()
     assert answer(found).dtype == np.float32
     assert np.isfinite(answer(found)).all() and answer(found).any()
     assert answer(found).tobytes() == answer(again).tobytes()

@@ -17,7 +17,7 @@ it, and a class ``Model``, a :class:`BaseModel`.
     role -> capabilities of another model that it is given, trained, as ``uses[role]``.
 ``TRANSLATES``
     whether its targets may be other contrasts than its inputs.
-``PARTS``, ``NEEDS_DENSE``
+``PARTS``, ``NEEDS_DENSE``, ``NEEDS_SPATIAL``
     what its network must have (:mod:`normscan.networks.registry`).
 ``COST``
     time of training against that of an AE, for what jobs ask of a cluster.

@@ -106,6 +106,44 @@ class Embeds(Protocol):
         ...
 
 
+@runtime_checkable
+class Quantises(Protocol):
+    """``quantise``: slices as maps of codes, numbers of the entries of a codebook."""
+
+    def code_grid(self) -> tuple[int, int, int]:
+        """How many different codes there are; rows and columns of a map."""
+        ...
+
+    def code_maps(self, slices: Tensor) -> Tensor:
+        """Codes (n, rows, columns), int64 from 0; deterministic."""
+        ...
+
+    def decode_codes(self, codes: Tensor) -> Tensor:
+        """What maps of codes stand for (n, targets, height, width)."""
+        ...
+
+
+@runtime_checkable
+class JudgesCodes(Protocol):
+    """``code_likelihood``: how likely each code of a map is, given those before it, row by row."""
+
+    def code_surprise(self, codes: Tensor) -> Tensor:
+        """Negative log likelihood (nats) of each code (n, rows, columns), in one pass."""
+        ...
+
+    def resample_codes(self, codes: Tensor, thresholds: Tensor, uniforms: Tensor) -> Tensor:
+        """Maps in which surprising codes are drawn anew, one after the other.
+
+        Parameters
+        ----------
+        codes : (n, rows, columns).
+        thresholds : nats, broadcast to the codes; a code whose negative log likelihood, given what
+            was drawn before it, is above is drawn anew. -inf: always, inf: never.
+        uniforms : (n, rows, columns), in [0, 1), one for each draw.
+        """
+        ...
+
+
 # The words of ``CAPABILITIES`` and ``NEEDS``.
 PROTOCOLS: dict[str, type] = {
     "reconstruct": Reconstructs,
@@ -116,4 +154,6 @@ PROTOCOLS: dict[str, type] = {
     "score_slices": ScoresSlices,
     "segment": Segments,
     "embed": Embeds,
+    "quantise": Quantises,
+    "code_likelihood": JudgesCodes,
 }

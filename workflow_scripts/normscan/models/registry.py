@@ -33,8 +33,8 @@ def describe(family: str) -> dict[str, Any]:
     description : ``capabilities`` (set of words), ``by_dropout`` (those that only a bottleneck
         with dropout gives), ``settings`` (name -> default), ``streams`` (tuple, the main one
         first), ``layers`` (set), ``uses`` (role -> set of capabilities), ``translates`` (bool),
-        what its network must have: ``parts`` (set), ``needs_dense`` (bool), and ``cost`` (time
-        against that of the usual family).
+        what its network must have: ``parts`` (set), ``needs_dense`` and ``needs_spatial`` (bool),
+        and ``cost`` (time against that of the usual family).
 
     Raises
     ------
@@ -52,6 +52,7 @@ def describe(family: str) -> dict[str, Any]:
         "translates": bool(found.get("TRANSLATES", False)),
         "parts": set(found.get("PARTS", ())),
         "needs_dense": bool(found.get("NEEDS_DENSE", False)),
+        "needs_spatial": bool(found.get("NEEDS_SPATIAL", False)),
         "cost": float(found.get("COST", 1.0)),
     }
 
@@ -108,8 +109,11 @@ def network_problems(family: str, settings: dict[str, Any], where: str) -> list[
         problems.append(
             f"{where}.bottleneck: found '{bottleneck}'; network {network} has: {allowed}"
         )
-    if needs["needs_dense"] and bottleneck != "dense":
-        problems.append(f"{where}.bottleneck: found '{bottleneck}'; family {family} needs: dense")
+    for form in ("dense", "spatial"):
+        if needs[f"needs_{form}"] and bottleneck != form:
+            problems.append(
+                f"{where}.bottleneck: found '{bottleneck}'; family {family} needs: {form}"
+            )
     try:
         networks.dropout_rate(network, bottleneck, settings.get("dropout"))
     except ConfigError as error:
