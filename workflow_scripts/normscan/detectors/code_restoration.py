@@ -48,11 +48,7 @@ if TYPE_CHECKING:
     from normscan.slices.store import SliceStore
 
 TITLE = "the mean residual of restorations of surprising codes"
-CITE = {
-    "marimont2021": "Marimont SN, Tarroni G. Anomaly detection through latent space restoration "
-    "using vector-quantized variational autoencoders. IEEE 18th International Symposium on "
-    "Biomedical Imaging, 1764-1767, 2021. https://doi.org/10.1109/ISBI48211.2021.9433778"
-}
+CITE = ["marimont2021"]
 LINE = "dashed"
 EXPECTED = "restored"
 NEEDS = {"quantise", "code_likelihood"}

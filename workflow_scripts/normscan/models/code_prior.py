@@ -24,17 +24,7 @@ from normscan.networks.layers import full_precision
 from normscan.slices.batch import Batch, SliceShape
 
 TITLE = "autoregressive prior of code maps"
-CITE = {
-    "oord2016": "van den Oord A, Kalchbrenner N, Vinyals O, Espeholt L, Graves A, Kavukcuoglu K. "
-    "Conditional image generation with PixelCNN decoders. Advances in Neural Information "
-    "Processing Systems 29, 2016. https://arxiv.org/abs/1606.05328",
-    "oord2017": "van den Oord A, Vinyals O, Kavukcuoglu K. Neural discrete representation "
-    "learning. Advances in Neural Information Processing Systems 30, 2017. "
-    "https://arxiv.org/abs/1711.00937",
-    "marimont2021": "Marimont SN, Tarroni G. Anomaly detection through latent space restoration "
-    "using vector-quantized variational autoencoders. IEEE 18th International Symposium on "
-    "Biomedical Imaging, 1764-1767, 2021. https://doi.org/10.1109/ISBI48211.2021.9433778",
-}
+CITE = ["oord2016", "oord2017", "marimont2021"]
 LOOK = "quantised"
 COST = 1.0
 CAPABILITIES = {"quantise", "code_likelihood"}

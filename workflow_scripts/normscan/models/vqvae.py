@@ -27,14 +27,7 @@ from normscan.models.parts.coding import CodingModel, absolute_errors
 from normscan.slices.batch import Batch, SliceShape
 
 TITLE = "vector-quantised variational autoencoder"
-CITE = {
-    "oord2017": "van den Oord A, Vinyals O, Kavukcuoglu K. Neural discrete representation "
-    "learning. Advances in Neural Information Processing Systems 30, 2017. "
-    "https://arxiv.org/abs/1711.00937",
-    "marimont2021": "Marimont SN, Tarroni G. Anomaly detection through latent space restoration "
-    "using vector-quantized variational autoencoders. IEEE 18th International Symposium on "
-    "Biomedical Imaging, 1764-1767, 2021. https://doi.org/10.1109/ISBI48211.2021.9433778",
-}
+CITE = ["oord2017", "marimont2021"]
 LOOK = "quantised"
 COST = 3.0
 CAPABILITIES = {"reconstruct", "embed", "quantise"}

@@ -17,14 +17,7 @@ from normscan.errors import ConfigError
 from normscan.networks.layers import full_precision, initialise, quieten
 from normscan.networks.normalisation import BatchNorm
 
-CITE = {
-    "marimont2021": "Marimont SN, Tarroni G. Anomaly detection through latent space restoration "
-    "using vector-quantized variational autoencoders. IEEE 18th International Symposium on "
-    "Biomedical Imaging, 1764-1767, 2021. https://doi.org/10.1109/ISBI48211.2021.9433778",
-    "oord2017": "van den Oord A, Vinyals O, Kavukcuoglu K. Neural discrete representation "
-    "learning. Advances in Neural Information Processing Systems 30, 2017. "
-    "https://arxiv.org/abs/1711.00937",
-}
+CITE = ["marimont2021", "oord2017"]
 BOTTLENECKS = ["spatial"]
 PARTS = {"encoder", "decoder"}
 FILTERS = (16, 32, 64, 256)
