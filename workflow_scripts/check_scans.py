@@ -31,10 +31,12 @@ def main(snakemake) -> None:
 
 
 def add_hosts(reports: list[dict], made: dict) -> None:
-    """Facts of the healthy images under a synthetic scan: they may stand nowhere else either."""
+    """What is known of the healthy images under synthetic scans, which may stand nowhere else."""
     for report in reports:
-        before = made[report["scan"]]["before"]
-        report["facts"] |= {f"{one} without its lesion": fact for one, fact in before.items()}
+        one = made[report["scan"]]
+        report["facts"] |= {f"{name} without lesion": fact for name, fact in one["before"].items()}
+        # Without an image on which a lesion fits there is none to be found missing.
+        report["problems"] = one["problems"] or report["problems"]
 
 
 run(snakemake, main)

@@ -35,7 +35,9 @@ from normscan.preprocessing.resample import resample
 from normscan.preprocessing.transforms import write_affine
 from normscan.preprocessing.volumes import Prepared
 
-REFERENCE = "T1w"
+# The contrast of the atlases, or what is nearest to it: FLAIR of brains with large tumours,
+# registered to a T1w atlas, made lesions up to twice as large.
+REFERENCES = ("T1w", "T1ce")
 RESOLUTION_MM = 2.0
 
 
@@ -61,13 +63,14 @@ class Lesion:
 class Host:
     """A healthy scan, and for each of its volumes the affine from the shared space to it."""
 
+    name: str
     prepared: Prepared
     affines: dict[str, np.ndarray]
     skull_stripped: bool
 
     def contrast(self) -> str:
         """Contrast on whose grid the lesion mask is written."""
-        return self.prepared.reference(REFERENCE)
+        return reference_of(self.prepared)
 
     def brain(self, contrast: str) -> np.ndarray:
         """Where a lesion may lie on a contrast's grid: the brain, or else the head."""
@@ -95,6 +98,12 @@ class Host:
         return min(float(there.sum() * grid.voxel_ml / whole), 1.0) if whole else 0.0
 
 
+def reference_of(prepared: Prepared) -> str:
+    """Contrast of a scan that is registered to an atlas."""
+    there = [one for one in REFERENCES if one in prepared.images]
+    return prepared.reference(there[0] if there else REFERENCES[0])
+
+
 def moved(
     data: np.ndarray, source: Grid, target: Grid, matrix: np.ndarray, interpolation: str
 ) -> np.ndarray:
@@ -118,7 +127,7 @@ def aligned(
     found : its atlas; None: the shared space is that of the scan's own reference contrast.
     """
     prepared = Prepared.from_scan(scan)
-    native, contrast = with_mask_grids(prepared), prepared.reference(REFERENCE)
+    native, contrast = with_mask_grids(prepared), reference_of(prepared)
     if cohort_space and cohort_space == shared:
         return {name: np.eye(4) for name in native}
     if found is None:
@@ -224,13 +233,13 @@ def paste_scan(
     lesion_mask: str,
     settings: Mapping[str, Any],
     random: Mapping[str, np.random.Generator],
-) -> dict[str, float]:
-    """Write a host's contrasts with a lesion, and its label map; returns ``lesion_ml``.
+) -> float:
+    """Write a host's contrasts with a lesion, and its label map; returns its volume in ml.
 
     Parameters
     ----------
     images : contrast -> file to write.
-    lesion_mask : label map to write, on the grid of the host's T1w or else its first contrast.
+    lesion_mask : label map to write, on the grid of the host's T1w, T1ce or else first contrast.
     settings : keywords of :func:`pasted`.
     random : contrast -> its random stream.
 
@@ -245,4 +254,4 @@ def paste_scan(
         if contrast == host.contrast():
             save_nifti(lesion_mask, labels, grid.affine, np.int16)
             volume = float((labels != 0).sum() * grid.voxel_ml)
-    return {"lesion_ml": volume}
+    return volume

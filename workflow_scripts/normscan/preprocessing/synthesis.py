@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
+
+import numpy as np
 
 from normscan.cohorts.plan_synthetic import SPHERES
 from normscan.cohorts.scans import Scan
@@ -25,6 +27,7 @@ from normscan.preprocessing.volumes import Prepared
 
 LOG = logging.getLogger("normscan")
 TRIED_SPHERES = 5
+COLUMNS = ("scan", "host", "lesion", "lesion_ml", "inside", "passed_over")
 
 
 def synthesise(
@@ -71,14 +74,14 @@ def synthesise(
     random = partial(stream, seed, target.cohort, target.id)
     align = partial(aligned, shared=shared, found=found, seed=seed)
     affines = align(host, hosts["skull_stripped"], hosts["space"])
-    place = Host(Prepared.from_scan(host), affines, hosts["skull_stripped"])
+    name = f"{host.cohort}/{host.id}"
+    place = Host(name, Prepared.from_scan(host), affines, hosts["skull_stripped"])
     settings = {
         "strength": strength,
         "blend": blend,
         "intensity": intensity or ("uniform" if masks == SPHERES else "tissue"),
         "contrasts": contrast,
     }
-    passed_over: dict[str, str] = {}
 
     def lesion_at(donor: Scan) -> Lesion:
         if not lesions:
@@ -87,18 +90,28 @@ def synthesise(
         own = align(donor, lesions["skull_stripped"], lesions["space"])
         return lesion_of(donor, own, lesions["labels"], wanted)
 
-    def candidates() -> Iterator[tuple[str, Any]]:
-        if masks == SPHERES:
-            for number in range(1, TRIED_SPHERES + 1):
-                rng = random(f"sphere {number}")
-                yield f"sphere {number}", partial(made_lesion, place, (radius[0], radius[1]), rng)
-        for donor in donors:
-            yield (
-                f"{donor.cohort}/{donor.id}" if lesions else donor.subject,
-                partial(lesion_at, donor),
-            )
+    candidates: list[tuple[str, Callable[[], Lesion]]] = [
+        (f"{one.cohort}/{one.id}" if lesions else one.subject, partial(lesion_at, one))
+        for one in donors
+    ]
+    if masks == SPHERES:
+        size = (radius[0], radius[1])
+        names = [f"sphere {number}" for number in range(1, TRIED_SPHERES + 1)]
+        candidates = [(one, partial(made_lesion, place, size, random(one))) for one in names]
+    return _first_fitting(target, place, candidates, inside, settings, random)
 
-    for name, make in candidates():
+
+def _first_fitting(
+    target: Scan,
+    place: Host,
+    candidates: Sequence[tuple[str, Callable[[], Lesion]]],
+    inside: float,
+    settings: Mapping[str, Any],
+    random: Callable[[str], np.random.Generator],
+) -> dict[str, Any]:
+    """Paste the first lesion of which enough is inside; its row of the table of pairs."""
+    passed_over: dict[str, str] = {}
+    for name, make in candidates:
         try:
             lesion = make()
             share = place.inside(lesion)
@@ -106,21 +119,16 @@ def synthesise(
                 passed_over[name] = f"{share:.0%} of it would be inside, below {inside:.0%}"
                 continue
             streams = {one: random(one) for one in target.images}
-            facts = paste_scan(place, lesion, target.images, target.lesion_mask, settings, streams)
+            volume = paste_scan(place, lesion, target.images, target.lesion_mask, settings, streams)
         except NormscanError as error:
             passed_over[name] = " ".join(str(error).split())
             continue
         for other, reason in passed_over.items():
             LOG.warning("%s: lesion of %s is passed over: %s", target.id, other, reason)
-        return {
-            "scan": target.id,
-            "host": f"{host.cohort}/{host.id}",
-            "lesion": name,
-            "lesion_ml": round(facts["lesion_ml"], 3),
-            "inside": round(share, 3),
-            "passed_over": "; ".join(f"{one}: {why}" for one, why in passed_over.items()),
-        }
-    raise _unfit(host, passed_over)
+        said = "; ".join(f"{one}: {why}" for one, why in passed_over.items())
+        row = (target.id, place.name, name, round(volume, 3), round(share, 3), said)
+        return dict(zip(COLUMNS, row, strict=True))
+    raise _unfit(place, passed_over)
 
 
 def _shared_space(
@@ -138,11 +146,11 @@ def _shared_space(
     return atlas, find_atlas(atlas, atlases)
 
 
-def _unfit(host: Scan, reasons: Mapping[str, str]) -> ScanError:
+def _unfit(place: Host, reasons: Mapping[str, str]) -> ScanError:
     listed = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
     return ScanError(
-        host.id,
-        next(iter(host.images.values()), ""),
+        place.prepared.scan,
+        place.prepared.images[place.contrast()],
         f"none of {len(reasons)} lesion(s) fits on this host ({listed})",
         "lower synthetic.inside, give other lesions, or exclude the host from its healthy cohort",
     )
