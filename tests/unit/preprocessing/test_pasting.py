@@ -23,7 +23,7 @@ SETTINGS = {
     "atlas": "phantom",
     "lesion_contrasts": {},
     "blend": "add",
-    "intensity": "",
+    "intensities": "",
     "contrast": {},
     "strength": 1.0,
     "radius": [6.0, 12.0],

@@ -117,7 +117,7 @@ def test_one_more_donor_changes_few_pairs():
         ({"masks": "spheres"}, "synthetic: give either 'lesions'"),
         ({"lesions": ""}, "synthetic: give either 'lesions'"),
         ({"lesions": "", "masks": "no/*.nii.gz"}, "no/*.nii.gz: no NIfTI file of that name"),
-        ({"intensity": "uniform"}, "synthetic.intensity: has no meaning beside 'lesions'"),
+        ({"intensities": "uniform"}, "synthetic.intensities: has no meaning beside 'lesions'"),
         ({"lesions": "", "masks": "spheres", "blend": "add"}, "synthetic.blend: has no meaning"),
         ({"lesions": "", "masks": "spheres", "radius": [9, 3]}, "synthetic.radius: found [9, 3]"),
         ({"lesions": "", "masks": "spheres", "contrast": {"FLAIR": 0}}, "contrast.FLAIR: found 0"),

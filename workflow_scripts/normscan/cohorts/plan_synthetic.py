@@ -27,7 +27,7 @@ SETTINGS: dict[str, Any] = {
     "atlas": "robex",
     "lesion_contrasts": {},
     "blend": "add",
-    "intensity": None,
+    "intensities": None,
     "contrast": {},
     "strength": 1.0,
     "radius": [6.0, 18.0],
@@ -37,7 +37,7 @@ SETTINGS: dict[str, Any] = {
 ALLOWED = {
     "subjects": "1..",
     "blend": ["add", "replace"],
-    "intensity": ["tissue", "uniform", "sampled"],
+    "intensities": ["tissue", "uniform", "sampled"],
     "strength": ">0..",
     "radius": "each 1..60",
     "inside": "0..1",
@@ -161,7 +161,7 @@ def _kind_problems(settings: Mapping[str, Any], given: Mapping[str, Any]) -> lis
             f"masks, or '{SPHERES}')"
         )
     kind = "lesions" if settings["lesions"] else "masks"
-    foreign = {"lesions": ("intensity", "contrast", "radius"), "masks": ("blend",)}[kind]
+    foreign = {"lesions": ("intensities", "contrast", "radius"), "masks": ("blend",)}[kind]
     for key in (*foreign, *(["lesion_contrasts"] if kind == "masks" else [])):
         if key in given:
             problems.append(f"synthetic.{key}: has no meaning beside '{kind}'; remove it")

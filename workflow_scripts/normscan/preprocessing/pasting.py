@@ -190,7 +190,7 @@ def pasted(
     *,
     strength: float,
     blend: str,
-    intensity: str,
+    intensities: str,
     contrasts: Mapping[str, float],
 ) -> tuple[np.ndarray, np.ndarray, Grid]:
     """One contrast of a host with a lesion: image (float32), labels inside of the brain, grid.
@@ -198,7 +198,7 @@ def pasted(
     Parameters
     ----------
     blend : of a lesion with images, see :func:`blend.blended`.
-    intensity, contrasts : of one without, see :func:`intensities.made_pattern`.
+    intensities, contrasts : of one without, see :func:`intensities.made_pattern`.
 
     Raises
     ------
@@ -217,10 +217,10 @@ def pasted(
         back = np.linalg.inv(host.affines[contrast])
         pattern = normalised(moved(image, source, grid, affine @ back, "linear"), inside)
     else:
-        blend = BLENDS[intensity]
+        blend = BLENDS[intensities]
         strongest = contrasts.get(contrast, default_contrast(contrast))
         pattern = made_pattern(
-            intensity, data, brain, inside, grid.spacing, low, scale, strongest, random
+            intensities, data, brain, inside, grid.spacing, low, scale, strongest, random
         )
     image = blended(data, pattern, inside, strength=strength, low=low, scale=scale, blend=blend)
     return image, labels, grid

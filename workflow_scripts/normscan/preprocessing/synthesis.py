@@ -42,7 +42,7 @@ def synthesise(
     atlases: Mapping[str, Mapping[str, str]],
     lesion_contrasts: Mapping[str, str],
     blend: str,
-    intensity: str,
+    intensities: str,
     contrast: Mapping[str, float],
     strength: float,
     radius: Sequence[float],
@@ -79,7 +79,7 @@ def synthesise(
     settings = {
         "strength": strength,
         "blend": blend,
-        "intensity": intensity or ("uniform" if masks == SPHERES else "tissue"),
+        "intensities": intensities or ("uniform" if masks == SPHERES else "tissue"),
         "contrasts": contrast,
     }
 

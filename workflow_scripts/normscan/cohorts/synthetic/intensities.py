@@ -24,7 +24,7 @@ def default_contrast(contrast: str) -> float:
 
 
 def made_pattern(
-    intensity: str,
+    intensities: str,
     host: np.ndarray,
     brain: np.ndarray,
     lesion: np.ndarray,
@@ -38,7 +38,7 @@ def made_pattern(
 
     Parameters
     ----------
-    intensity : ``tissue``: what is added to tissue is ``contrast`` times the tissue around, with
+    intensities : ``tissue``: what is added to tissue is ``contrast`` times the tissue around, with
         soft edges and noise; ``uniform``: one intensity; ``sampled``: intensities of voxels drawn
         from the whole brain (both as in the artificial anomalies of the MOOD challenge).
     host, brain, lesion : (x, y, z) image, booleans, booleans.
@@ -51,9 +51,9 @@ def made_pattern(
     float32, zero outside of the lesion.
     """
     pattern = np.zeros(host.shape, np.float32)
-    if intensity == "uniform":
+    if intensities == "uniform":
         pattern[lesion] = 1.0
-    elif intensity == "sampled":
+    elif intensities == "sampled":
         pattern[lesion] = (rng.choice(host[brain], int(lesion.sum())) - low) / scale
     else:
         around = _local(host - low, brain & ~lesion, spacing)
