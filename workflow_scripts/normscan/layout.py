@@ -13,6 +13,9 @@ from string import Formatter
 # Cohorts: what they hold, what was found in it, how their subjects are split.
 SIMULATED_FOLDER = "simulated/{cohort}"
 SIMULATED = "simulated/{cohort}/{shard}.json"
+SYNTHETIC_FOLDER = "synthetic/{cohort}"
+SYNTHETIC = SYNTHETIC_FOLDER + "/{shard}.json"
+SYNTHETIC_PAIRS = SYNTHETIC_FOLDER + "/{shard}.tsv"
 CHECK = "checks/{cohort}/{shard}.json"
 CHECKED = "cohorts/checked.json"
 CHECKED_SCREENED = "cohorts/{cohort}/checked.json"

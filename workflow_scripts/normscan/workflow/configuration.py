@@ -9,11 +9,12 @@ from typing import Any
 
 import yaml
 
-from normscan.cohorts.load import load_cohort
+from normscan.cohorts.plan_synthetic import Synthetic
 from normscan.cohorts.scans import Cohort
 from normscan.cohorts.splits import too_few
-from normscan.errors import CohortError, ConfigError
+from normscan.errors import ConfigError
 from normscan.streams import MAIN
+from normscan.workflow.loading import atlas_problems, load_cohorts
 from normscan.workflow.protocols import Protocol, parse_protocol
 from normscan.workflow.schema import nearest, schema_problems, wrong_value
 
@@ -57,6 +58,7 @@ class Study:
     validation: dict[str, float]
     training: dict[str, float]
     simulation: dict[str, dict[str, Any]]
+    synthetic: dict[str, Synthetic]
     protocols: dict[str, Protocol]
     atlases: dict[str, dict[str, str]]
     screening: dict[str, Any]
@@ -86,7 +88,7 @@ def load_study(config: dict[str, Any], base: Path, protocol_folder: Path) -> Stu
     _check_references(config, protocols, problems)
     if problems:
         raise ConfigError(_report(problems))
-    cohorts, excluded = _load_cohorts(values, protocols, base)
+    cohorts, excluded, synthetic = load_cohorts(values, protocols, base)
     split = {**SPLIT, **config.get("split", {})}
     roles = {name: cohort.role for name, cohort in cohorts.items()}
     study = Study(
@@ -116,6 +118,7 @@ def load_study(config: dict[str, Any], base: Path, protocol_folder: Path) -> Stu
             for name, entry in config["cohorts"].items()
             if entry["source"] == "simulated"
         },
+        synthetic=synthetic,
         protocols=protocols,
         atlases={
             name: {kind: os.path.abspath(base / path) for kind, path in files.items()}
@@ -127,6 +130,7 @@ def load_study(config: dict[str, Any], base: Path, protocol_folder: Path) -> Stu
         source=config,
     )
     problems = _conflicts(study) + _role_problems(study) + _split_problems(study)
+    problems += atlas_problems(study.cohorts, study.synthetic, study.atlases)
     if problems:
         raise ConfigError(_report(problems))
     return study
@@ -206,38 +210,6 @@ def _stream_key(protocol: Protocol, stream: str) -> str:
     if stream in ((protocol.source.get("training") or {}).get("streams") or {}):
         return f"{training}.streams.{stream}.cohorts"
     return f"{training}.cohorts"
-
-
-def _load_cohorts(
-    values: dict, protocols: dict[str, Protocol], base: Path
-) -> tuple[dict[str, Cohort], dict[str, dict[str, str]]]:
-    """All cohorts, and the scans left out with the reason (``on_bad_scan: exclude``)."""
-    simulated = Path(os.path.abspath(base / values["results"])) / "simulated"
-    roles = {name: entry.get("role", "") for name, entry in values["cohorts"].items()}
-    cohorts, excluded, problems = {}, {}, []
-    for name, entry in values["cohorts"].items():
-        try:
-            cohorts[name], excluded[name] = load_cohort(
-                name,
-                entry,
-                base,
-                simulated_root=simulated,
-                needed_contrasts=_needed_contrasts(name, roles, protocols),
-                on_bad_scan=values["on_bad_scan"],
-            )
-        except CohortError as error:
-            problems.append(str(error))
-    if problems:
-        raise ConfigError("\n".join(problems))
-    return cohorts, excluded
-
-
-def _needed_contrasts(
-    name: str, roles: dict[str, str], protocols: dict[str, Protocol]
-) -> list[str]:
-    """Contrasts that the protocols which use a cohort need of each of its scans."""
-    users = [one for one in protocols.values() if one.uses(name, roles)]
-    return sorted({contrast for one in users for contrast in one.contrasts})
 
 
 def _validation(entry: dict, cohort: Cohort, split: dict) -> float:
