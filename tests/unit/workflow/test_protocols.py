@@ -71,7 +71,12 @@ def test_bayesian_approaches_need_no_training_of_their_own(name):
     """Rows 16 and 17 are the models of rows 1 and 5, applied otherwise."""
     protocol, _ = parse_protocol(name, content(name))
     study = SimpleNamespace(
-        results="results", protocols={name: protocol}, cohorts={}, shard_size={}, seeds=[0]
+        results="results",
+        protocols={name: protocol},
+        cohorts={},
+        shard_size={},
+        seeds=[0],
+        synthetic={},
     )
     plan = Plan(study)
     folders = {
