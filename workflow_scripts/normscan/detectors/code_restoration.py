@@ -1,7 +1,7 @@
 """Residual of restorations in which surprising codes were drawn anew from a prior of codes.
 
 Source: Marimont and Tarroni 2021, "Anomaly detection through latent space restoration using
-vector-quantized variational autoencoders", section 2, and the code published with it. A slice is
+vector-quantized variational autoencoders": its abstract and the code published with it. A slice is
 encoded as a map of codes; row by row, each code whose negative log likelihood under the prior is
 above ``threshold`` is drawn anew, given the codes before it as they are by then. Several such maps
 are decoded; the map is the weighted mean of the absolute residuals, a slice's score the sum of the

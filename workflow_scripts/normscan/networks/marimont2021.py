@@ -1,12 +1,11 @@
 """A network whose code is a map at an eighth of the side, with residual blocks on the way.
 
-Source: Marimont and Tarroni 2021, section 2, with the numbers of their published code: filters of
-16, 32, 64 and 256, three strided 5x5 convolutions, two residual blocks in each stage and one after
-the last, a decoder that mirrors it with 6x6 transposed convolutions. The blocks are the plain ones
-of Oord et al. 2017 (section 4.1: ReLU, 3x3, ReLU, 1x1) with a batch norm, instead of gated ones
-with dropout. Not built: the axial position as a further input channel, which detection does not
-hand to models. Not given: weights (Glorot uniform, the last layer's a tenth of it as in the
-unified network).
+Source: the code published with Marimont and Tarroni 2021: filters of 16, 32, 64 and 256, three
+strided 5x5 convolutions, two residual blocks in each stage and one after the last, a decoder that
+mirrors it with 6x6 transposed convolutions. The blocks are the plain ones of Oord et al. 2017
+(section 4.1: ReLU, 3x3, ReLU, 1x1) with a batch norm, instead of gated ones with dropout. Not
+built: the axial position as a further input channel, which detection does not hand to models. Not
+given: weights (Glorot uniform, the last layer's a tenth of it as in the unified network).
 """
 
 from __future__ import annotations
