@@ -18,6 +18,7 @@ MODELS = {
     "ae": lambda: models.build("ae", (1, 1, 16)),
     "vae": lambda: models.build("vae", (1, 1, 16)),
     "vae_spatial": lambda: models.build("vae", (1, 1, 16), bottleneck="spatial", latent=4),
+    "anogan": lambda: models.build("anogan", (1, 1, 16), latent=4),
     "scores": Scores,
     "bank": bank,
     "deep_svdd": lambda: models.build("deep_svdd", (1, 1, 16), latent=4),
@@ -85,10 +86,14 @@ def test_form_of_the_result_and_the_same_bits_again(detector, name):
     given = {"voxel": found.map, "slice": found.scores}
     levels = {level for level, scores in given.items() if scores is not None}
     assert levels == registry.describe(detector)["levels"]
-    assert answer(found).shape == (brain.shape if found.scores is None else brain.shape[:1])
+    shapes = {"voxel": brain.shape, "slice": brain.shape[:1]}
+    assert {level: given[level].shape for level in levels} == {one: shapes[one] for one in levels}
     assert answer(found).dtype == np.float32
     assert np.isfinite(answer(found)).all() and answer(found).any()
     assert answer(found).tobytes() == answer(again).tobytes()
+    if found.scores is not None:
+        assert found.scores.dtype == np.float32 and np.isfinite(found.scores).all()
+        assert found.scores.tobytes() == again.scores.tobytes()
     if found.reconstruction is not None:
         assert found.reconstruction.shape == slices.shape
         assert found.reconstruction.tobytes() == again.reconstruction.tobytes()

@@ -224,7 +224,7 @@ def descend(value: Objective, codes: Tensor, *, steps: int, learning_rate: float
         mean.lerp_(gradient, 1 - BETAS[0])
         square.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
         spread = (square / (1 - BETAS[1] ** step)).sqrt_().add_(EPSILON)
-        codes = codes.addcdiv(mean, spread, value=-learning_rate / (1 - BETAS[0] ** step))
+        codes = codes.addcdiv(mean / (1 - BETAS[0] ** step), spread, value=-learning_rate)
     return codes
 
 
