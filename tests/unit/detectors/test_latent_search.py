@@ -10,6 +10,7 @@ from normscan.detectors import latent_search, registry
 from normscan.errors import ConfigError
 from normscan.models import registry as models
 from normscan.slices.batch import Batch
+from normscan.workflow.protocols import parse_protocol
 
 
 class Generator(nn.Module):
@@ -74,7 +75,7 @@ def images():
 def test_slices_that_the_generator_made_are_found(kind, distance):
     model = kind()
     slices = drawn(model, 4)
-    found = run(model, slices, steps=1500, learning_rate=0.03, distance=distance)
+    found = run(model, slices, steps=400, learning_rate=0.05, distance=distance)
     assert np.abs(found.map).max() < 0.1 and np.abs(slices).max() > 1
     np.testing.assert_allclose(found.reconstruction, slices, atol=0.1)
     slices[:, 0, 0, 0] += 3
@@ -86,7 +87,7 @@ def test_squared_distances_end_at_least_squares(weight):
     """(1 - w) |x - W z|^2 + w |M' x - M' W z|^2 has its minimum where the normal equations say."""
     model = Judged()
     slices = np.random.default_rng(1).random((3, 1, 4, 4), dtype=np.float32)
-    settings = {"steps": 2000, "learning_rate": 0.02, "distance": "squared"}
+    settings = {"steps": 700, "learning_rate": 0.05, "distance": "squared"}
     found = run(model, slices, feature_weight=weight, **settings)
     w, m = (p.detach().double().numpy() for p in (model.weight, model.map))
     metric = (1 - weight) * np.eye(16) + weight * m @ m.T
@@ -213,3 +214,24 @@ def test_progress_is_shown(caplog):
     with caplog.at_level("INFO", logger="normscan"):
         run(Generator(), np.zeros((5, 1, 4, 4), np.float32), steps=1, batch_size=2)
     assert "latent search: 3 of 3" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ({"model": "ae"}, "approaches.a.model: model 'ae' (family 'ae') cannot generate"),
+        ({}, "approaches.a.model: is missing; the detector needs a model that can generate"),
+        ({"model": "gan", "feature_weight": 2}, "approaches.a.feature_weight: found 2"),
+        ({"model": "gan", "starts": 0}, "approaches.a.starts: found 0"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused_when_the_run_is_planned(entry, expected):
+    content = {
+        "contrasts": ["FLAIR"],
+        "preprocessing": [{"register": {}}],
+        "slices": {"size": 32},
+        "models": {"ae": {"family": "ae"}, "gan": {"family": "anogan"}},
+        "approaches": {"a": {"detector": "latent-search", **entry}},
+    }
+    (problem,) = parse_protocol("p", content)[1]
+    assert expected in problem and "\n" not in problem
