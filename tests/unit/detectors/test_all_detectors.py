@@ -18,6 +18,7 @@ MODELS = {
     "ae": lambda: models.build("ae", (1, 1, 16)),
     "vae": lambda: models.build("vae", (1, 1, 16)),
     "vae_spatial": lambda: models.build("vae", (1, 1, 16), bottleneck="spatial", latent=4),
+    "anogan": lambda: models.build("anogan", (1, 1, 16), latent=4),
     "scores": Scores,
     "bank": bank,
     "prior": prior,
@@ -86,14 +87,17 @@ def test_form_of_the_result_and_the_same_bits_again(detector, name):
     given = {"voxel": found.map, "slice": found.scores}
     levels = {level for level, scores in given.items() if scores is not None}
     assert levels == registry.describe(detector)["levels"]
-    if found.map is not None:
-        assert found.map.shape == brain.shape
+    shapes = {"voxel": brain.shape, "slice": brain.shape[:1]}
+    assert {level: given[level].shape for level in levels} == {one: shapes[one] for one in levels}
     if found.scores is not None:
-        assert found.scores.shape == brain.shape[:1] and found.scores.dtype == np.float32
+        assert found.scores.dtype == np.float32
         assert found.scores.tobytes() == again.scores.tobytes()
     assert answer(found).dtype == np.float32
     assert np.isfinite(answer(found)).all() and answer(found).any()
     assert answer(found).tobytes() == answer(again).tobytes()
+    if found.scores is not None:
+        assert found.scores.dtype == np.float32 and np.isfinite(found.scores).all()
+        assert found.scores.tobytes() == again.scores.tobytes()
     if found.reconstruction is not None:
         assert found.reconstruction.shape == slices.shape
         assert found.reconstruction.tobytes() == again.reconstruction.tobytes()

@@ -144,6 +144,31 @@ class JudgesCodes(Protocol):
         ...
 
 
+@runtime_checkable
+class Generates(Protocol):
+    """``generate``: slices from codes, differentiable in the codes, and a prior of codes.
+
+    Of a GAN the generator; a decoder whose codes have a prior fulfils it just as well.
+    """
+
+    def draw_codes(self, count: int, generator: torch.Generator) -> Tensor:
+        """Codes (count, ...) from the prior, on the generator's device."""
+        ...
+
+    def generate(self, codes: Tensor) -> Tensor:
+        """Slices (n, targets, height, width) from codes (n, ...), each from its own code only."""
+        ...
+
+
+@runtime_checkable
+class Discriminates(Protocol):
+    """``discriminate``: what a discriminator sees in slices."""
+
+    def discriminator_features(self, slices: Tensor) -> Tensor:
+        """Features (n, ...) of each slice on its own, differentiable in the slices."""
+        ...
+
+
 # The words of ``CAPABILITIES`` and ``NEEDS``.
 PROTOCOLS: dict[str, type] = {
     "reconstruct": Reconstructs,
@@ -156,4 +181,6 @@ PROTOCOLS: dict[str, type] = {
     "embed": Embeds,
     "quantise": Quantises,
     "code_likelihood": JudgesCodes,
+    "generate": Generates,
+    "discriminate": Discriminates,
 }

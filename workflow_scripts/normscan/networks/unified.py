@@ -20,7 +20,7 @@ from normscan.networks.normalisation import BatchNorm
 # Bottlenecks that there are; with a critic, adversarial models can use this network.
 CITE = ["baur2021"]
 BOTTLENECKS = ["dense", "spatial"]
-PARTS = {"encoder", "decoder", "critic"}
+PARTS = {"encoder", "decoder", "critic", "discriminator"}
 # Rate at which entries of a code are dropped.
 DROPOUT = {"dense": 0.2}
 COARSEST = 8
@@ -224,6 +224,23 @@ class UnifiedCritic(nn.Module):
         return self.judge(self.features(slices).flatten(1)).squeeze(1)
 
 
+class UnifiedDiscriminator(nn.Module):
+    """Slices -> one logit each: the encoder with its batch norms, and a dense layer.
+
+    For GANs without a gradient penalty, whose discriminators batch norm is good for (Radford et al.
+    2016, section 3).
+    """
+
+    def __init__(self, contrasts: int, size: int):
+        super().__init__()
+        self.features = Encoder(contrasts, size)
+        self.judge = nn.Linear(self.features.channels * COARSEST**2, 1)
+        self.apply(initialise)
+
+    def forward(self, slices: Tensor) -> Tensor:
+        return self.judge(self.features(slices).flatten(1)).squeeze(1)
+
+
 def make_encoder(
     contrasts: int, size: int, latent: int, bottleneck: str, codes: int = 1
 ) -> UnifiedEncoder:
@@ -241,6 +258,11 @@ def make_decoder(
 def make_critic(contrasts: int, size: int) -> UnifiedCritic:
     """The critic."""
     return UnifiedCritic(contrasts, size)
+
+
+def make_discriminator(contrasts: int, size: int) -> UnifiedDiscriminator:
+    """The discriminator."""
+    return UnifiedDiscriminator(contrasts, size)
 
 
 def check_bottleneck(bottleneck: str) -> str:
