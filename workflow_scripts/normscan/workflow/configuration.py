@@ -300,6 +300,12 @@ def _role_problems(study: Study) -> list[str]:
             problems.append(
                 f"{where}: has models to train, but no cohort of role 'healthy' to train them on"
             )
+        taught = [name for name, model in protocol.models.items() if model.labels]
+        if taught and not protocol.healthy_cohorts(roles):
+            problems.append(
+                f"{where}.models.{taught[0]}.labels.rule: there is no cohort of role 'healthy' to "
+                "find the threshold on"
+            )
         for name in protocol.evaluation_cohorts:
             if roles[name] != "patients":
                 problems.append(
