@@ -52,6 +52,8 @@ MAP_FOLDER = MAPS + "/{cohort}"
 MAP_MANIFEST = MAP_FOLDER + "/{shard}.json"
 # The maps, and beside them what was expected: {shard}.expected.npy.
 MAP_ARRAY = MAP_FOLDER + "/{shard}.npy"
+# Of scans that get no maps to be evaluated, where labels are made of them.
+OTHER_MAPS = MAP_FOLDER + "/{shard}-others.json"
 
 # What one protocol makes of them.
 DETECTIONS = "detections/{protocol}/{variant}/seed-{seed}"
@@ -67,6 +69,10 @@ DETECTED = DETECTED_FOLDER + "/{shard}.json"
 SCORES = DETECTED_FOLDER + "/{shard}.tsv"
 FROC_SCORES = DETECTED_FOLDER + "/{shard}-froc.tsv"
 COMPONENTS = DETECTED_FOLDER + "/{shard}-components.tsv"
+
+# Labels for the training of other models.
+PSEUDO_FOLDER = DETECTIONS + "/pseudo-{threshold_rule}/{cohort}"
+PSEUDO_LABELS = PSEUDO_FOLDER + "/{shard}.json"
 
 # Evaluation, figures, report.
 EVALUATION = "evaluation/{protocol}/{variant}/seed-{seed}/{cohort}.tsv"

@@ -38,6 +38,11 @@ class Detections:
     components: pandas.DataFrame
 
 
+def detected_voxels(filtered: np.ndarray, threshold: float, minimum_voxels: int) -> np.ndarray:
+    """Detections (x, y, z) bool in a filtered map on the slice grid, small components dropped."""
+    return drop_small(filtered > threshold, minimum_voxels)
+
+
 def detect_components(
     filtered: np.ndarray, threshold: float, minimum_voxels: int, scan: ScanEntry, contrast: str
 ) -> Detections:
@@ -55,7 +60,7 @@ def detect_components(
     scan : names the transforms and the native image.
     contrast : the contrast whose native grid the results are brought to.
     """
-    detected = drop_small(filtered > threshold, minimum_voxels)
+    detected = detected_voxels(filtered, threshold, minimum_voxels)
     affine = np.asarray(scan.affine)
     parts, _ = label(detected)
     native, grid = to_native(parts, scan, contrast, affine, "nearest")

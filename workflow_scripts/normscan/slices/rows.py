@@ -24,6 +24,7 @@ KINDS = {
     "map": (".npy", np.float32),
     "filtered": (".npy", np.float32),
     "expected": (".expected.npy", np.float16),
+    "pseudo": (".npy", np.uint8),
 }
 
 
@@ -116,10 +117,15 @@ class RowReader:
         """
         if not self.has(kind) or scan not in self.scans:
             raise NormscanError(f"{self.path}: has no values '{kind}' of scan {scan}")
-        path = self.path.parent / self.content["arrays"][kind]
-        array = map_array(path, f"remove {self.path} to make it again")
-        first = self.scans[scan]["first"]
+        array, first = self.array(kind), self.scans[scan]["first"]
         return array[first : first + self.scans[scan]["count"]]
+
+    def array(self, kind: str) -> np.ndarray:
+        """The rows of all scans, as of :meth:`rows`."""
+        if not self.has(kind):
+            raise NormscanError(f"{self.path}: has no values '{kind}'")
+        path = self.path.parent / self.content["arrays"][kind]
+        return map_array(path, f"remove {self.path} to make it again")
 
     def volume(self, kind: str, scan: ScanEntry) -> np.ndarray:
         """A scan's volume (x, y, z) float32 on the slice grid; 0 where it has no rows."""

@@ -274,6 +274,12 @@ def _role_problems(study: Study) -> list[str]:
         for stream, one in protocol.streams.items() if uses_model else ():
             if not one.among(roles).cohorts:
                 problems.append(_no_cohort(where, stream, one.role))
+        taught = [name for name, model in protocol.models.items() if model.labels]
+        if taught and not protocol.healthy_cohorts(roles):
+            problems.append(
+                f"{where}.models.{taught[0]}.labels.rule: there is no cohort of role 'healthy' to "
+                "find the threshold on"
+            )
         for name in protocol.evaluation_cohorts:
             if roles[name] != "patients":
                 problems.append(

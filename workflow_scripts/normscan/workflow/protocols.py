@@ -14,6 +14,7 @@ from normscan.preprocessing.labels import step_label
 from normscan.streams import ALL, MAIN
 from normscan.workflow.declared import LIBRARY
 from normscan.workflow.protocol_approaches import Approach, parse_approaches
+from normscan.workflow.protocol_labels import with_labels
 from normscan.workflow.protocol_models import Model, parse_models
 from normscan.workflow.schema import schema_problems, unknown_key, wrong_value
 from normscan.workflow.training_sets import Stream
@@ -96,6 +97,8 @@ class Protocol:
             if name not in found:
                 found[name] = None
                 waiting += self.models[name].uses.values()
+                if labels := self.models[name].labels:
+                    waiting += self.approaches[labels.approach].models
         return list(found)
 
     def training_streams(self, roles: Mapping[str, str]) -> dict[str, Stream]:
@@ -158,6 +161,8 @@ def parse_protocol(name: str, content: dict[str, Any]) -> tuple[Protocol | None,
     )
     problems += _layer_problems(models, approaches, steps, where)
     rules = _rules(content.get("threshold_rules") or DEFAULT_RULES, where, problems)
+    names = list(content["approaches"])
+    models = with_labels(name, entries, models, names, approaches, rules, problems)
     evaluation = content.get("evaluation") or {}
     protocol = Protocol(
         name=name,
