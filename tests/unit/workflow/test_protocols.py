@@ -76,6 +76,7 @@ def test_bayesian_approaches_need_no_training_of_their_own(name):
         cohorts={},
         shard_size={},
         seeds=[0],
+        simulation={},
         synthetic={},
     )
     plan = Plan(study)
