@@ -281,6 +281,7 @@ def areas(name: str, detector: Detector, store: SliceStore) -> dict[str, float]:
             (detection.map, again.map),
             (detection.scores, again.scores),
             (detection.reconstruction, again.reconstruction),
+            (detection.uncertainty, again.uncertainty),
         ):
             assert (one is None) == (other is None), name
             if one is not None and other is not None:

@@ -26,7 +26,8 @@ def main(snakemake) -> None:
     thresholds = read_json(files.froc)[params.prior]
     index, reader = load_index(files.index), RowReader(files.filtered)
     maps = RowReader(reader.content["maps"])
-    with_expected = params.volumes["reconstructions"] != "none" and maps.has("expected")
+    wanted = {"expected": "reconstructions", "uncertainty": "uncertainties"}
+    beside = [k for k, kind in wanted.items() if params.volumes[kind] != "none" and maps.has(k)]
     usable = {k: one["threshold"] for k, one in rules.items() if one["threshold"] is not None}
     # The wanted rule when it has a threshold, else the first that has one, else none.
     primary = params.primary if params.primary in usable else next(iter(usable), "")
@@ -57,7 +58,7 @@ def main(snakemake) -> None:
             params.volumes,
             found=detections,
             filtered=filtered,
-            expected=maps.volume("expected", scan) if with_expected else None,
+            **{kind: maps.volume(kind, scan) for kind in beside},
         )
     write_tsv(out.scores, pandas.DataFrame(rows, columns=COLUMNS))
     write_tsv(out.froc, pandas.DataFrame(counts, columns=FROC_COLUMNS))

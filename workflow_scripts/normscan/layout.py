@@ -50,7 +50,8 @@ MAPS = "maps/{chain}/{pack}/{training}/{approach}/seed-{seed}"
 TUNED = MAPS + "/tuned.json"
 MAP_FOLDER = MAPS + "/{cohort}"
 MAP_MANIFEST = MAP_FOLDER + "/{shard}.json"
-# The maps, and beside them what was expected: {shard}.expected.npy.
+# The maps, and beside them what was expected: {shard}.expected.npy; of several reconstructions also
+# how far apart they are: {shard}.uncertainty.npy.
 MAP_ARRAY = MAP_FOLDER + "/{shard}.npy"
 # Of scans that get no maps to be evaluated, where labels are made of them.
 OTHER_MAPS = MAP_FOLDER + "/{shard}-others.json"

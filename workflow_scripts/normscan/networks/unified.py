@@ -53,6 +53,20 @@ def decoder_filters(size: int) -> list[int]:
     return [max(32, 128 // 2**stage) for stage in range(stages(size))]
 
 
+def down(channels: int, filters: int) -> list[nn.Module]:
+    """Layers of a stage that halves the side."""
+    convolution = nn.Conv2d(channels, filters, 5, stride=2, padding=2, bias=False)
+    return [convolution, BatchNorm(filters), nn.LeakyReLU(SLOPE)]
+
+
+def up(channels: int, filters: int) -> list[nn.Module]:
+    """Layers of a stage that doubles the side."""
+    convolution = nn.ConvTranspose2d(
+        channels, filters, 5, stride=2, padding=2, output_padding=1, bias=False
+    )
+    return [convolution, BatchNorm(filters), nn.LeakyReLU(SLOPE)]
+
+
 class Encoder(nn.Sequential):
     """Slices (n, contrasts, size, size) -> features (n, channels, 8, 8).
 
@@ -65,11 +79,7 @@ class Encoder(nn.Sequential):
         layers: list[nn.Module] = []
         channels = contrasts
         for filters in encoder_filters(size):
-            layers += [
-                nn.Conv2d(channels, filters, 5, stride=2, padding=2, bias=False),
-                BatchNorm(filters),
-                nn.LeakyReLU(SLOPE),
-            ]
+            layers += down(channels, filters)
             channels = filters
         super().__init__(*layers)
         self.channels = channels
@@ -81,13 +91,7 @@ class Decoder(nn.Sequential):
     def __init__(self, channels: int, contrasts: int, size: int):
         layers: list[nn.Module] = [BatchNorm(channels), nn.ReLU()]
         for filters in decoder_filters(size):
-            layers += [
-                nn.ConvTranspose2d(
-                    channels, filters, 5, stride=2, padding=2, output_padding=1, bias=False
-                ),
-                BatchNorm(filters),
-                nn.LeakyReLU(SLOPE),
-            ]
+            layers += up(channels, filters)
             channels = filters
         super().__init__(*layers, nn.Conv2d(channels, contrasts, 1))
 

@@ -17,8 +17,13 @@ from normscan.slices.index import ScanEntry
 
 LOG = logging.getLogger("normscan")
 ATLAS, NATIVE = "atlas", "native"
-NAMES = {"detections": "label-anomaly_dseg", "maps": "desc-filtered_map"}
-NAMES["reconstructions"] = "desc-reconstruction"
+# What may be wanted: what a manifest calls one of them, and how its file's name ends.
+KINDS = {
+    "detections": ("detection", "label-anomaly_dseg"),
+    "maps": ("map", "desc-filtered_map"),
+    "reconstructions": ("reconstruction", "desc-reconstruction"),
+    "uncertainties": ("uncertainty", "desc-uncertainty_map"),
+}
 
 
 @dataclass(frozen=True)
@@ -83,15 +88,18 @@ def write_volumes(
     found: Detections | None,
     filtered: np.ndarray,
     expected: np.ndarray | None = None,
+    uncertainty: np.ndarray | None = None,
 ) -> dict[str, str]:
     """Write those volumes of a scan that are wanted as NIfTI; what others left there is removed.
 
     Parameters
     ----------
     folder : where the files go.
-    wanted : ``detections``, ``maps`` (filtered), ``reconstructions`` -> none, native, atlas, both.
+    wanted : ``detections``, ``maps`` (filtered), ``reconstructions``, ``uncertainties`` -> none,
+        native, atlas, both.
     found : None: nothing was detected, for want of a threshold.
-    filtered, expected : (x, y, z) on the slice grid; None: there is no reconstruction.
+    filtered, expected, uncertainty : (x, y, z) on the slice grid; None: there is no reconstruction,
+        or only one.
 
     Returns
     -------
@@ -101,12 +109,14 @@ def write_volumes(
         "detections": None if found is None else found.atlas,
         "maps": filtered,
         "reconstructions": expected,
+        "uncertainties": uncertainty,
     }
     written = {}
     for kind, volume in there.items():
+        key, name = KINDS[kind]
         for space in (ATLAS, NATIVE):
             entity, prefix = (f"_space-{contrast}", "native_") if space == NATIVE else ("", "")
-            path = folder / f"{scan.scan}{entity}_{NAMES[kind]}.nii.gz"
+            path = folder / f"{scan.scan}{entity}_{name}.nii.gz"
             if volume is None or wanted[kind] not in (space, "both"):
                 path.unlink(missing_ok=True)
                 continue
@@ -116,5 +126,5 @@ def write_volumes(
             elif space == NATIVE:
                 own, affine = to_native(volume, scan, contrast, affine, "linear")
             save_nifti(path, own, affine, np.uint8 if kind == "detections" else np.float32)
-            written[prefix + kind.removesuffix("s")] = str(path)
+            written[prefix + key] = str(path)
     return written

@@ -19,11 +19,13 @@ from normscan.errors import NormscanError
 from normscan.files import map_array, new_array, read_json
 from normscan.slices.index import ScanEntry, stack_volume
 
-# How a kind of values is stored. What was expected is only looked at: half precision is enough.
+# How a kind of values is stored. What was expected, and how surely, is only looked at: half
+# precision is enough.
 KINDS = {
     "map": (".npy", np.float32),
     "filtered": (".npy", np.float32),
     "expected": (".expected.npy", np.float16),
+    "uncertainty": (".uncertainty.npy", np.float16),
     "pseudo": (".npy", np.uint8),
 }
 

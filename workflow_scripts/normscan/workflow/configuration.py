@@ -38,7 +38,7 @@ SPLIT = {
 }
 SCREENING = {"bundles": "", "approaches": []}
 # NIfTI volumes written beside arrays and tables: none | native | atlas | both, of each kind.
-VOLUMES = {"detections": "none", "maps": "none", "reconstructions": "none"}
+VOLUMES = dict.fromkeys(("detections", "maps", "reconstructions", "uncertainties"), "none")
 
 
 @dataclass(frozen=True)
