@@ -12,6 +12,7 @@ import numpy as np
 from normscan.evaluation.truth import load_truth
 from normscan.files import read_json
 from normscan.postprocessing.components import drop_small
+from normscan.postprocessing.slice_rules import binarise, operating_point
 from normscan.slices.index import PackIndex, ScanEntry, load_index, open_array, stack_volume
 from normscan.slices.rows import RowReader
 
@@ -59,11 +60,16 @@ class Found:
         return self._volume(self._maps, "expected", scan)
 
     def detected(self, scan: str) -> np.ndarray | None:
-        """Detections at the operating point (bool); None without a threshold or a map."""
-        filtered, threshold = self.filtered(scan), self.content["threshold"]
-        if filtered is None or threshold is None:
+        """Detections at the operating point (bool); None without such a point or a map."""
+        split = self.binarised(scan)
+        return None if split is None else drop_small(split, self.content["minimum_voxels"])
+
+    def binarised(self, scan: str) -> np.ndarray | None:
+        """What the operating point detects before small components are dropped."""
+        filtered, point = self.filtered(scan), operating_point(self.content)
+        if filtered is None or point is None:
             return None
-        return drop_small(filtered > threshold, self.content["minimum_voxels"])
+        return binarise(filtered, point, np.asarray(self._entry(scan).affine))
 
     def truth(self, scan: str, labels: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         """Voxels that count as lesion, and voxels that count on neither side."""
