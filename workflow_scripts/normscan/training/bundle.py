@@ -100,6 +100,7 @@ def save_bundle(
     scans: Mapping[str, Mapping[str, Mapping[str, str]]],
     seed: int,
     history: list[dict[str, Any]],
+    augmentation: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
     """Write a trained model; equal trainings give equal bytes.
 
@@ -110,6 +111,7 @@ def save_bundle(
     scans : split -> ``cohort/scan`` it was trained or validated on -> contrast -> digest of its
         voxels.
     history : as returned by :func:`normscan.training.loop.train`.
+    augmentation : transforms of the training slices with their settings; None: there were none.
     """
     tensors = {name: _plain(tensor) for name, tensor in model.state_dict().items()}
     with atomic_path(weights) as temporary:
@@ -122,6 +124,7 @@ def save_bundle(
             "format": FORMAT,
             "fingerprint": fingerprint,
             "scans": scans,
+            "augmentation": dict(augmentation or {}),
             "seed": seed,
             "epochs": len(history),
             "best_epoch": best_epochs(history),

@@ -56,6 +56,7 @@ def _beside(model: Model) -> dict[str, Any]:
     sides = {"inputs": model.inputs, "targets": model.targets}
     found: dict[str, Any] = {key: list(one) for key, one in sides.items() if one is not None}
     found |= {"neighbours": model.neighbours} if model.neighbours else {}
+    found |= {"augmentation": model.augmentation} if model.augmentation else {}
     return found | ({"uses": model.uses} if model.uses else {})
 
 
