@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from toys import BreakingStore, Interrupted, MadeStore
 
 from normscan.models import registry
 from normscan.plugins import complete_settings
@@ -18,7 +19,6 @@ from normscan.slices.augmentation import (
 from normscan.slices.batch import Batch
 from normscan.training.loop import train
 from normscan.workflow.protocol_models import parse_augmentation, parse_models
-from toys import BreakingStore, Interrupted, MadeStore
 
 KEY = (7, 0, 3)
 

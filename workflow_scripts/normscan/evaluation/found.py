@@ -12,7 +12,13 @@ import numpy as np
 from normscan.evaluation.truth import load_truth
 from normscan.files import read_json
 from normscan.postprocessing.components import drop_small
-from normscan.postprocessing.slice_rules import binarise, operating_point
+from normscan.postprocessing.slice_rules import (
+    Point,
+    SliceRule,
+    binarise,
+    operating_point,
+    without_opening,
+)
 from normscan.slices.index import PackIndex, ScanEntry, load_index, open_array, stack_volume
 from normscan.slices.rows import RowReader
 
@@ -61,12 +67,21 @@ class Found:
 
     def detected(self, scan: str) -> np.ndarray | None:
         """Detections at the operating point (bool); None without such a point or a map."""
-        split = self.binarised(scan)
+        split = self._binarised(scan, operating_point(self.content))
         return None if split is None else drop_small(split, self.content["minimum_voxels"])
 
-    def binarised(self, scan: str) -> np.ndarray | None:
-        """What the operating point detects before small components are dropped."""
-        filtered, point = self.filtered(scan), operating_point(self.content)
+    def thresholded(self, scan: str) -> np.ndarray | None:
+        """What exceeds the threshold (bool), nothing small dropped yet; None as above."""
+        point = operating_point(self.content)
+        return self._binarised(scan, None if point is None else without_opening(point))
+
+    @property
+    def splits_slices(self) -> bool:
+        """Whether detections are made by a rule that splits each slice by itself."""
+        return isinstance(operating_point(self.content), SliceRule)
+
+    def _binarised(self, scan: str, point: Point | None) -> np.ndarray | None:
+        filtered = None if point is None else self.filtered(scan)
         if filtered is None or point is None:
             return None
         return binarise(filtered, point, np.asarray(self._entry(scan).affine))

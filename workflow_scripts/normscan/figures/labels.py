@@ -13,6 +13,9 @@ METRICS = {
     "l1_anomalous": "L1 error, anomalous",
     "chi_square": "χ² distance",
     "prevalence": "lesion share of voxels",
+    "box_precision": "boxes that match a lesion's (IoU from 0.1)",
+    "box_recall": "lesions' boxes that are matched (IoU from 0.1)",
+    "box_iou": "IoU of matched boxes",
 }
 
 

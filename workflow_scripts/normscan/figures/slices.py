@@ -6,7 +6,7 @@ are shown as a neurologist looks: patient's left on the left, front up.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,8 @@ from normscan.figures.style import (
 _TILE = 1.55
 _INK = "#f2f2f2"
 _GROUND = "#000000"
+# Draws a row's slice into axes, given the end of the maps' scale and whether they are signed.
+Painter = Callable[[Any, Mapping[str, Any], float, bool], Any]
 
 
 @styled
@@ -37,6 +39,7 @@ def slice_rows(
     title: str = "",
     map_limit: float | None = None,
     crop: bool = True,
+    columns: Mapping[str, tuple[str, Painter]] | None = None,
 ) -> Figure:
     """One row per slice; columns that no row has are left out (no truth: a screening page).
 
@@ -48,25 +51,28 @@ def slice_rows(
         of what counts on neither side; optional ``reconstruction_name`` (``restored``).
     map_limit : score at the end of the colour scale; default: 99.8th percentile of what is shown.
     crop : cut away the empty border that all rows have.
+    columns : key of an array (h, w) in the rows -> what stands above it, and what draws it; default
+        :data:`COLUMNS`.
     """
-    rows = _cropped(list(rows)) if crop else list(rows)
-    columns = [key for key in _PAINTERS if any(row.get(key) is not None for row in rows)]
-    figure = _dark_figure(len(rows), len(columns), bool(title), "truth" in columns)
-    panels = figure.subplots(max(1, len(rows)), max(1, len(columns)), squeeze=False)
+    known = columns or COLUMNS
+    rows = _cropped(list(rows), set(known)) if crop else list(rows)
+    columns_shown = [key for key in known if any(row.get(key) is not None for row in rows)]
+    figure = _dark_figure(len(rows), len(columns_shown), bool(title), "truth" in columns_shown)
+    panels = figure.subplots(max(1, len(rows)), max(1, len(columns_shown)), squeeze=False)
     limit = map_limit or _map_limit([row.get("map") for row in rows])
     signed = any(row.get("map") is not None and np.min(row["map"]) < 0 for row in rows)
     painted = None
     for place, row in enumerate(rows):
-        for column, key in enumerate(columns):
+        for column, key in enumerate(columns_shown):
             axes = panels[place, column]
             _bare(axes)
             if row.get(key) is not None:
-                drawn = _PAINTERS[key](axes, row, limit, signed)
+                drawn = known[key][1](axes, row, limit, signed)
                 painted = drawn if key == "map" else painted
             if place == 0:
                 name = row.get("reconstruction_name") if key == "reconstruction" else None
                 axes.set_title(
-                    name or _COLUMN_NAMES[key],
+                    name or known[key][0],
                     color=_INK,
                     fontsize=8.5,
                     loc="center",
@@ -76,7 +82,7 @@ def slice_rows(
     if painted is not None:
         _colour_bar(figure, panels, painted)
     _sides(panels[0, 0])
-    _legend(figure, columns, any(np.any(_ignored(row)) for row in rows))
+    _legend(figure, columns_shown, any(np.any(_ignored(row)) for row in rows))
     if title:
         figure.suptitle(title, color=_INK, fontsize=10, fontweight="bold", x=0.01, ha="left")
     return figure
@@ -132,8 +138,11 @@ def approach_rows(
     return figure
 
 
-def _cropped(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _cropped(
+    rows: Sequence[Mapping[str, Any]], further: Collection[str] = ()
+) -> list[dict[str, Any]]:
     """All arrays cut to the box that holds what is not zero in any image, with a small margin."""
+    arrays = {*COLUMNS, "ignored", *further}
     shapes = {np.shape(row["image"]) for row in rows}
     used = np.zeros(shapes.pop(), bool) if len(shapes) == 1 else np.zeros((0, 0), bool)
     for row in rows if used.size else []:
@@ -142,7 +151,7 @@ def _cropped(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         return [dict(row) for row in rows]
     box = tuple(slice(max(0, places.min() - 2), places.max() + 3) for places in np.nonzero(used))
     return [
-        {key: np.asarray(value)[box] if key in _ARRAYS and value is not None else value
+        {key: np.asarray(value)[box] if key in arrays and value is not None else value
          for key, value in row.items()}
         for row in rows
     ]  # fmt: skip
@@ -279,18 +288,10 @@ def _legend(figure: Figure, columns: Sequence[str], ignored: bool) -> None:
                   fontsize=7.5, facecolor=_GROUND)  # fmt: skip
 
 
-_PAINTERS = {
-    "image": _paint_image,
-    "reconstruction": _paint_reconstruction,
-    "map": _paint_map,
-    "detection": _paint_detection,
-    "truth": _paint_truth,
-}
-_ARRAYS = {*_PAINTERS, "ignored"}
-_COLUMN_NAMES = {
-    "image": "input",
-    "reconstruction": "reconstruction",
-    "map": "anomaly map",
-    "detection": "detection",
-    "truth": "lesions",
+COLUMNS: dict[str, tuple[str, Painter]] = {
+    "image": ("input", _paint_image),
+    "reconstruction": ("reconstruction", _paint_reconstruction),
+    "map": ("anomaly map", _paint_map),
+    "detection": ("detection", _paint_detection),
+    "truth": ("lesions", _paint_truth),
 }

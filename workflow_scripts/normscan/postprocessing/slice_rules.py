@@ -65,6 +65,13 @@ def point_record(record: Mapping[str, Any]) -> dict[str, Any]:
     return {key: record[key] for key in keys if key in record}
 
 
+def without_opening(point: Point) -> Point:
+    """The same without its opening, to show what it does."""
+    if not isinstance(point, SliceRule):
+        return point
+    return SliceRule(point.kind, {**point.settings, "opening": 0.0})
+
+
 def binarise(score: np.ndarray, point: Point, affine: np.ndarray) -> np.ndarray:
     """Detections (x, y, z) bool of a whole filtered map, before small components are dropped.
 
