@@ -36,7 +36,7 @@ def test_there_is_a_violin_for_each_approach_with_its_median():
     bodies = [one for one in axes.collections if one.get_label() == "violin"]
     assert len(bodies) == len(values) - 1
     assert [one.get_text() for one in axes.get_xticklabels()] == list(values)[:-1]
-    dots = [one for one in axes.collections if (one.get_facecolor() == 1).all()]
+    dots = [one for one in axes.collections if one.get_label() == "median"]
     medians = [float(one.get_offsets()[0][1]) for one in dots]
     assert medians == pytest.approx([np.median(one) for one in list(values.values())[:-1]])
 

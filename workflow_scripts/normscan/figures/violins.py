@@ -54,4 +54,7 @@ def _violin(axes, place: int, scores: np.ndarray, colour: str) -> None:
     axes.vlines(place, within.min(), within.max(), color=BLACK, linewidth=1)
     axes.vlines(place, low, high, color=BLACK, linewidth=5)
     axes.scatter([place] * scores.size, scores, s=6, color=colour, edgecolor="none", zorder=2.5)
-    axes.scatter([place], [middle], s=20, color="white", edgecolor=BLACK, linewidth=0.6, zorder=4)
+    axes.scatter(
+        [place], [middle], s=20, color="white", edgecolor=BLACK, linewidth=0.6, zorder=4,
+        label="median",
+    )  # fmt: skip

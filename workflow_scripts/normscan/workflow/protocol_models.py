@@ -117,8 +117,8 @@ def parse_augmentation(
         )
     if given and "max_epochs" not in described["settings"]:
         problems.append(
-            f"{key}: family '{family}' is fitted to slices once and not trained in epochs; leave it "
-            "out"
+            f"{key}: family '{family}' is fitted to slices once and not trained in epochs; leave "
+            "it out"
         )
     return found, problems
 
