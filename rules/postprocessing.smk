@@ -38,7 +38,7 @@ rule filter_maps:
         erosion=lambda w: PLAN.scoring.postprocessing(w)["erosion"],
         median=lambda w: PLAN.scoring.postprocessing(w)["median"],
         lesion_labels=lambda w: PLAN.cohorts.lesion_labels(w.cohort),
-        signed=lambda w: PLAN.scoring.is_signed(w.variant),
+        prior=lambda w: PLAN.scoring.applied_prior(w),
         code=code("filter_maps.py"),
     script:
         "../workflow_scripts/filter_maps.py"
@@ -110,7 +110,7 @@ rule pseudo_label:
         rule=lambda w: PLAN.teaching.rule(w),
         healthy_cohorts=lambda w: PLAN.cohorts.healthy(w.protocol),
         prior=lambda w: PLAN.cohorts.prior(w.cohort),
-        signed=lambda w: PLAN.scoring.is_signed(w.variant),
+        applied_prior=lambda w: PLAN.teaching.applied_prior(w),
         postprocessing=lambda w: PLAN.scoring.postprocessing(w),
         code=code("pseudo_label.py"),
     script:

@@ -35,8 +35,9 @@ rule train:
         uses=lambda w: list(PLAN.training.models[w.model].uses),
         family=lambda w: PLAN.training.models[w.model].family,
         settings=lambda w: PLAN.training.models[w.model].settings,
+        augmentation=lambda w: PLAN.training.models[w.model].augmentation,
         device=STUDY.device,
         checkpoints=PLAN.path(layout.CHECKPOINTS),
-        code=lambda w: fingerprint("train.py", *PLAN.training.modules(w.model)),
+        code=lambda w: fingerprint("train.py", *PLAN.training.training_modules(w.model)),
     script:
         "../workflow_scripts/train.py"

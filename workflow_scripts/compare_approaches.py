@@ -16,6 +16,7 @@ from normscan.figures.comparison import (
     add_shares,
     add_shift,
     add_significance,
+    add_violins,
 )
 from normscan.figures.looks import looks
 from normscan.figures.side_by_side import add_examples
@@ -33,6 +34,7 @@ def main(snakemake) -> None:
     write_tsv(out.patients, pandas.concat(patients, ignore_index=True))
     write_tsv(out.tests, pandas.concat(tests, ignore_index=True))
     add_bars(figures, of)
+    add_violins(figures, of, params.rule)
     add_shares(figures, of)
     add_shift(figures, of)
     described = {name: read_json(path) for name, path in zip(params.models, files.models)}

@@ -5,6 +5,7 @@ from pathlib import Path
 from job import run
 from normscan.figures.cohort import (
     SPLIT,
+    add_boxes,
     add_curves,
     add_residuals,
     add_scores,
@@ -36,6 +37,7 @@ def main(snakemake) -> None:
     for one in first.values():
         labels = params.lesion_labels
         add_slices(figures, w.cohort, w.protocol, files.filtered, one, metrics, labels)
+    add_boxes(figures, w.cohort, w.protocol, files.filtered, first, metrics, params.lesion_labels)
     listed = {"cohort": w.cohort, "protocol": w.protocol, "figures": figures.done}
     write_json(snakemake.output[0], listed)
 

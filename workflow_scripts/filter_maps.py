@@ -21,8 +21,7 @@ def main(snakemake) -> None:
     )
     maps, index = RowReader(files.maps), load_index(files.index)
     scans = [index.scan(name) for name in maps.scans]
-    # A map without a sign says nothing about brighter or darker: all of it counts.
-    prior = w.prior if params.signed else "none"
+    prior = params.prior
     histograms, residuals, slices = {}, {}, {}
     with RowWriter(out.manifest, scans, index.size) as writer:
         for scan in progress(scans, "filtering"):

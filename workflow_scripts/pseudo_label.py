@@ -9,7 +9,8 @@ from job import run
 from normscan.errors import NormscanError
 from normscan.evaluation.truth import load_brain
 from normscan.files import file_digest, read_tsv, write_json
-from normscan.postprocessing.pseudo_labels import healthy_threshold, pseudo_labels
+from normscan.postprocessing.pseudo_labels import healthy_point, pseudo_labels
+from normscan.postprocessing.slice_rules import SliceRule
 from normscan.progress import progress
 from normscan.slices.index import ScanEntry, load_index
 from normscan.slices.rows import RowReader, RowWriter
@@ -23,7 +24,7 @@ FACTS = ("cohort", "shard", "protocol", "variant", "seed", "threshold_rule")
 def main(snakemake) -> None:
     params, files, w = snakemake.params, snakemake.input, snakemake.wildcards
     rule = params.rule
-    threshold = healthy_threshold(
+    point = healthy_point(
         rule["kind"],
         rule["settings"],
         files.healthy,
@@ -41,9 +42,9 @@ def main(snakemake) -> None:
             found = pseudo_labels(
                 holding(scan, readers).volume("map", scan),
                 load_brain(files.index, scan),
-                threshold,
-                # A map without a sign says nothing about brighter or darker: all of it counts.
-                prior=params.prior if params.signed else "none",
+                point,
+                np.asarray(scan.affine),
+                prior=params.applied_prior,
                 erosion=params.postprocessing["erosion"],
                 median=params.postprocessing["median"],
                 minimum_voxels=params.postprocessing["minimum_voxels"],
@@ -58,15 +59,19 @@ def main(snakemake) -> None:
         scan: {**facts["scans"][scan], "voxels": count} for scan, count in counts.items()
     }
     LOG.info(
-        "%s at %s (threshold %.4g): %d voxels in %d of %d scans",
-        w.variant, w.threshold_rule, threshold, sum(counts.values()),
-        sum(map(bool, counts.values())), len(counts),
-    )  # fmt: skip
+        "%s at %s (%s): %d voxels in %d of %d scans",
+        w.variant,
+        w.threshold_rule,
+        "per slice" if isinstance(point, SliceRule) else f"threshold {point:.4g}",
+        sum(counts.values()),
+        sum(map(bool, counts.values())),
+        len(counts),
+    )
     write_json(
         snakemake.output[0],
         {
             **{name: value for name, value in w.items() if name in FACTS},
-            "threshold": threshold,
+            "threshold": None if isinstance(point, SliceRule) else point,
             "postprocessing": params.postprocessing,
             "prior": params.prior,
             "index": str(files.index),

@@ -13,6 +13,7 @@ from normscan.evaluation.truth import load_brain
 from normscan.files import file_digest, inside, read_json, write_json, write_tsv
 from normscan.postprocessing.detections import detect_components, write_volumes
 from normscan.postprocessing.filter import filter_map
+from normscan.postprocessing.slice_rules import Point, operating_point, point_record
 from normscan.progress import progress
 from normscan.slices.index import PackIndex, differences, load_index, stack_volume
 from normscan.slices.rows import RowWriter
@@ -52,11 +53,11 @@ def main(snakemake) -> None:
         used={role: used_files(bundle, role) for role in record["uses"]},
     )
     applied.refuse_other_scans(index)
-    rule, threshold = operating_point(record, params.prior, bundle)
+    rule, point = chosen_point(record, params.prior, bundle)
     excluded = left_out(snakemake, index, applied.bundles)
     scans = [one for one in index.scans if one.scan not in excluded]
     output, post = Path(snakemake.output[0]), record["postprocessing"]
-    prior = params.prior if applied.signed else "none"
+    prior = (post.get("prior") or params.prior) if applied.signed else "none"
     detector, volumes = applied.prepare(index.contrasts), {}
     store = applied.store([files.index], index.contrasts) if scans else None
     with RowWriter(output, scans, index.size) as writer:
@@ -82,7 +83,7 @@ def main(snakemake) -> None:
             folder = Path(params.folder, scan.scan)
             components = folder / f"{scan.scan}_components.tsv"
             detections = detect_components(
-                filtered, threshold, post["minimum_voxels"], scan, params.contrast
+                filtered, point, post["minimum_voxels"], scan, params.contrast
             )
             write_tsv(components, detections.components)
             spread = found.uncertainty
@@ -115,7 +116,7 @@ def main(snakemake) -> None:
             "contrast": params.contrast,
             "index": str(files.index),
             "rule": rule,
-            "threshold": threshold,
+            **point_record(record["thresholds"][params.prior][rule]),
             "minimum_voxels": post["minimum_voxels"],
             "thresholds": record["thresholds"][params.prior],
             "postprocessing": post,
@@ -180,10 +181,11 @@ def check_bundle(folder: Path, record: dict) -> None:
             raise BundleError(f"{path}: changed since the bundle was made; export it again")
 
 
-def operating_point(record: dict, prior: str, folder: Path) -> tuple[str, float]:
-    """The rule and the threshold to detect with under a cohort's prior."""
+def chosen_point(record: dict, prior: str, folder: Path) -> tuple[str, Point]:
+    """The rule to detect with under a cohort's prior, and what it detects with."""
     thresholds = record["thresholds"].get(prior, {})
-    usable = {k: v["threshold"] for k, v in thresholds.items() if v["threshold"] is not None}
+    points = {label: operating_point(one) for label, one in thresholds.items()}
+    usable = {label: point for label, point in points.items() if point is not None}
     if not usable:
         raise BundleError(
             f"{folder}: has no threshold for prior '{prior}', only for "

@@ -12,6 +12,7 @@ from normscan.evaluation.truth import load_truth
 from normscan.files import read_json, write_json, write_tsv
 from normscan.postprocessing.components import COLUMNS as COMPONENT_COLUMNS
 from normscan.postprocessing.detections import detect_components, write_volumes
+from normscan.postprocessing.slice_rules import operating_point, point_record
 from normscan.progress import progress
 from normscan.slices.index import load_index
 from normscan.slices.rows import RowReader
@@ -28,8 +29,9 @@ def main(snakemake) -> None:
     maps = RowReader(reader.content["maps"])
     wanted = {"expected": "reconstructions", "uncertainty": "uncertainties"}
     beside = [k for k, kind in wanted.items() if params.volumes[kind] != "none" and maps.has(k)]
-    usable = {k: one["threshold"] for k, one in rules.items() if one["threshold"] is not None}
-    # The wanted rule when it has a threshold, else the first that has one, else none.
+    points = {label: operating_point(one) for label, one in rules.items()}
+    usable = {label: point for label, point in points.items() if point is not None}
+    # The wanted rule when it can be used, else the first that can, else none.
     primary = params.primary if params.primary in usable else next(iter(usable), "")
     rows, counts, components, done = [], [], [], {}
     for name in progress(list(reader.scans), "segmenting"):
@@ -70,7 +72,7 @@ def main(snakemake) -> None:
             "filtered": str(files.filtered),
             "contrast": params.contrast,
             "rule": primary,
-            "threshold": usable.get(primary),
+            **(point_record(rules[primary]) if primary else {"threshold": None}),
             "minimum_voxels": params.minimum_voxels,
             "components": str(out.components),
             "scans": done,

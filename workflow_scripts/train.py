@@ -1,5 +1,6 @@
 """Train one model on the slices of its streams."""
 
+from importlib import import_module
 from pathlib import Path
 
 from job import run
@@ -47,6 +48,7 @@ def main(snakemake) -> None:
     read = [file_digest(path) for path in [*files.packs, *labels, *used_weights]]
     key = value_digest(
         [params.code, facts.to_json(), seed, chosen, held_out, params.streams, read, str(device)]
+        + ([params.augmentation] if params.augmentation else [])
     )
     checkpoints = Path(params.checkpoints, key)
     model = facts.build(seed, {role: one for role, (one, _) in used.items()})
@@ -58,6 +60,7 @@ def main(snakemake) -> None:
         seed=seed,
         device=device,
         checkpoint=checkpoints,
+        augment=augmentation(params.augmentation, snakemake.threads),
         **{name: params.settings[name] for name in TRAINING if name in params.settings},
     )
     scans = {"train": dict(store.contents), VALIDATION: validation.contents}
@@ -70,6 +73,7 @@ def main(snakemake) -> None:
         Path(snakemake.output.bundle),
         model,
         facts,
+        augmentation=params.augmentation,
         fingerprint=store.fingerprint,
         scans=scans,
         seed=seed,
@@ -81,6 +85,17 @@ def main(snakemake) -> None:
     stem = Path(snakemake.output.figure[0]).with_suffix("")
     save_figure(training_history(table, history, title=params.family.upper()), stem)
     remove_checkpoints(checkpoints)
+
+
+def augmentation(transforms: dict, threads: int):
+    """What changes training slices; None without any.
+
+    Loaded by name, so that its code counts for models that are trained with it and for no others.
+    """
+    if not transforms:
+        return None
+    module = import_module("normscan.slices.augmentation")
+    return module.Augmentation(transforms, threads)
 
 
 def scans_of_streams(subjects: list[str], params) -> dict[str, list[str]]:

@@ -80,7 +80,7 @@ def filter_and_segment(
     names = ("maps", "filtered", "thresholds", "froc")
     inputs = {name: folder / f"{name}.json" for name in names} | {"index": pack}
     params = {
-        "erosion": 0, "median": 1, "lesion_labels": [], "signed": signed, "prior": prior,
+        "erosion": 0, "median": 1, "lesion_labels": [], "prior": prior,
         "minimum_voxels": 1, "primary": "fixed", "contrast": "FLAIR",
         "folder": str(folder / "volumes"), **given,
         "volumes": {**VOLUMES, **(volumes or {})},
@@ -88,7 +88,8 @@ def filter_and_segment(
     suffixes = {"manifest": ".json", "histograms": ".npz", "residuals": "-residuals.json"}
     outputs = {name: folder / f"filtered{suffix}" for name, suffix in suffixes.items()}
     wildcards = {**WILDCARDS, "prior": prior}
-    run("filter_maps.py", input=inputs, params=params, output=outputs, wildcards=wildcards)
+    applied = params | {"prior": prior if signed else "none"}
+    run("filter_maps.py", input=inputs, params=applied, output=outputs, wildcards=wildcards)
     suffixes = {"manifest": ".json", "scores": ".tsv", "froc": "-froc.tsv"}
     suffixes["components"] = "-components.tsv"
     outputs = {name: folder / f"detected{suffix}" for name, suffix in suffixes.items()}

@@ -27,6 +27,10 @@ def test_scores_of_a_volume_made_by_hand():
             "lesion_recall": 0.5,
             "false_positives": 1,
             "lesion_precision": 0.5,
+            # The boxes of the first lesion and of the detection in it: 8 and 4 voxels.
+            "box_precision": 0.5,
+            "box_recall": 0.5,
+            "box_iou": 0.5,
         }
     )
 

@@ -256,7 +256,7 @@ def test_every_slice_is_seen_once_in_an_epoch_and_augmented():
 
     store = MadeStore(11, size=8)
     options = {"seed": 0, "batch_size": 4, "max_epochs": 1}
-    options["augment"] = lambda batch: Batch.of(batch.slices + 1)
+    options["augment"] = lambda batch, numbers, key: Batch.of(batch.slices + 1)
     train(Watching([1.0]), store, MadeStore(1, size=8), **options)
     found = np.sort(torch.cat(seen).numpy().sum(axis=(1, 2, 3)))
     np.testing.assert_allclose(found, np.sort((store.slices + 1).sum(axis=(1, 2, 3))), rtol=1e-6)

@@ -12,6 +12,13 @@ import numpy as np
 from normscan.evaluation.truth import load_truth
 from normscan.files import read_json
 from normscan.postprocessing.components import drop_small
+from normscan.postprocessing.slice_rules import (
+    Point,
+    SliceRule,
+    binarise,
+    operating_point,
+    without_opening,
+)
 from normscan.slices.index import PackIndex, ScanEntry, load_index, open_array, stack_volume
 from normscan.slices.rows import RowReader
 
@@ -63,11 +70,25 @@ class Found:
         return self._volume(self._maps, "uncertainty", scan)
 
     def detected(self, scan: str) -> np.ndarray | None:
-        """Detections at the operating point (bool); None without a threshold or a map."""
-        filtered, threshold = self.filtered(scan), self.content["threshold"]
-        if filtered is None or threshold is None:
+        """Detections at the operating point (bool); None without such a point or a map."""
+        split = self._binarised(scan, operating_point(self.content))
+        return None if split is None else drop_small(split, self.content["minimum_voxels"])
+
+    def thresholded(self, scan: str) -> np.ndarray | None:
+        """What exceeds the threshold (bool), nothing small dropped yet; None as above."""
+        point = operating_point(self.content)
+        return self._binarised(scan, None if point is None else without_opening(point))
+
+    @property
+    def splits_slices(self) -> bool:
+        """Whether detections are made by a rule that splits each slice by itself."""
+        return isinstance(operating_point(self.content), SliceRule)
+
+    def _binarised(self, scan: str, point: Point | None) -> np.ndarray | None:
+        filtered = None if point is None else self.filtered(scan)
+        if filtered is None or point is None:
             return None
-        return drop_small(filtered > threshold, self.content["minimum_voxels"])
+        return binarise(filtered, point, np.asarray(self._entry(scan).affine))
 
     def truth(self, scan: str, labels: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         """Voxels that count as lesion, and voxels that count on neither side."""

@@ -9,6 +9,7 @@ import numpy as np
 from normscan.evaluation.froc import froc_counts
 from normscan.evaluation.segmentation import segmentation_scores
 from normscan.postprocessing.components import drop_small
+from normscan.postprocessing.slice_rules import Point, SliceRule, binarise
 
 
 def scan_scores(
@@ -16,7 +17,7 @@ def scan_scores(
     lesion: np.ndarray,
     ignored: np.ndarray,
     affine: np.ndarray,
-    rules: Mapping[str, float],
+    rules: Mapping[str, Point],
     froc: Sequence[float],
     minimum_voxels: int,
 ) -> tuple[list[tuple[str, str, float]], list[tuple[float, int, int, int]]]:
@@ -30,7 +31,7 @@ def scan_scores(
     filtered : (x, y, z) non-negative filtered map.
     lesion, ignored : (x, y, z) bool.
     affine : (4, 4), mm.
-    rules : label -> threshold (>= 0).
+    rules : label -> threshold (>= 0), or a rule per slice.
     froc : thresholds (>= 0) of the curve.
     minimum_voxels : smaller detections are dropped.
 
@@ -38,15 +39,27 @@ def scan_scores(
     -------
     scores, counts : (rule, metric, value), and the rows of ``froc.froc_counts``.
     """
+    # A rule per slice looks at whole slices.
+    whole = {
+        label: binarise(filtered, point, affine)
+        for label, point in rules.items()
+        if isinstance(point, SliceRule)
+    }
     box = occupied_box((filtered > 0) | lesion | ignored)
     filtered, lesion, ignored = (
         np.ascontiguousarray(volume[box]) for volume in (filtered, lesion, ignored)
     )
     scores = [
         (label, metric, value)
-        for label, threshold in rules.items()
+        for label, point in rules.items()
         for metric, value in segmentation_scores(
-            drop_small(filtered > threshold, minimum_voxels), lesion, affine, ignored
+            drop_small(
+                whole[label][box] if label in whole else binarise(filtered, point, affine),
+                minimum_voxels,
+            ),
+            lesion,
+            affine,
+            ignored,
         ).items()
     ]
     return scores, froc_counts(filtered, lesion, froc, minimum_voxels, ignored)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from normscan.evaluation.boxes import box_scores
 from normscan.postprocessing.components import label
 
 
@@ -35,15 +36,18 @@ def segmentation_scores(
     lesion_recall : share of lesions found (detection rate).
     false_positives : detected components that touch no lesion.
     lesion_precision : share of detected components that touch a lesion.
+    box_precision, box_recall, box_iou : of bounding boxes (``boxes.box_scores``).
 
     Without lesion voxels dice is 1 when nothing is detected and 0 otherwise, and recall,
     lesion_recall and volume_error are NaN; without detections both precisions are.
     """
     voxel_ml = abs(np.linalg.det(affine[:3, :3])) / 1000
     hit, true = int((detected & lesion).sum()), int(lesion.sum())
-    found = int(_counted(detected, ignored).sum())
+    counted = _counted(detected, ignored)
+    found = int(counted.sum())
     truth, lesions = label(lesion)
-    touched, detections, false = lesion_counts(detected, lesion, truth, ignored)
+    parts, detections = label(detected)
+    touched, detections, false = _counts(parts, detections, counted, detected, lesion, truth)
     right = detections - false
     nan = float("nan")
     return {
@@ -59,6 +63,7 @@ def segmentation_scores(
         "lesion_recall": touched / lesions if lesions else nan,
         "false_positives": false,
         "lesion_precision": right / detections if detections else nan,
+        **box_scores(np.where(counted, parts, 0), truth),
     }
 
 
@@ -78,13 +83,19 @@ def lesion_counts(
         voxels cut in two counts once.
     """
     parts, detections = label(detected)
-    if ignored is not None and ignored.any():
-        detections = _count_labels(parts[_counted(detected, ignored)])
+    counted = _counted(detected, ignored)
+    return _counts(parts, detections, counted, detected, lesion, truth)
+
+
+def _counts(parts, detections: int, counted, detected, lesion, truth) -> tuple[int, int, int]:
+    """As of :func:`lesion_counts`, of components that are labelled already."""
+    if counted is not detected:
+        detections = _count_labels(parts[counted])
     return _count_labels(truth[detected]), detections, detections - _count_labels(parts[lesion])
 
 
 def _counted(detected: np.ndarray, ignored: np.ndarray | None) -> np.ndarray:
-    return detected if ignored is None else detected & ~ignored
+    return detected if ignored is None or not ignored.any() else detected & ~ignored
 
 
 def _count_labels(labels: np.ndarray) -> int:

@@ -26,6 +26,7 @@ MEASURES = {
 }
 # Per patient; those of a detection are taken under the primary threshold rule.
 PATIENT_MEASURES = ["auprc", "dice", "lesion_recall", "false_positives", "volume_error"]
+PATIENT_MEASURES += ["box_precision", "box_recall", "box_iou"]
 FEWEST = 3
 
 

@@ -10,6 +10,7 @@ import pandas
 
 from normscan.evaluation.study import strongest, with_residuals
 from normscan.figures.bars import metric_bars
+from normscan.figures.boxes import box_rows, stage_rows
 from normscan.figures.collection import Figures
 from normscan.figures.curves import froc_curves, pr_curves, roc_curves
 from normscan.figures.dice import dice_distributions
@@ -147,6 +148,44 @@ def add_slices(
             f"{cohort}: {one['title']}: best, median and worst patient",
             "The slice with most lesion voxels of each patient; of several scans that whose "
             "Dice is closest to the patient's mean." + spread_words(rows),
+        )
+
+    if any("thresholded" in row for row in rows):
+        figures.add(
+            stage_rows(rows, title=one["title"]),
+            f"stages_{one['variant']}",
+            "Slices",
+            f"{cohort}: {one['title']}: stages of the detection",
+            "The same slices: what the network sees and expects, the difference that counts, what "
+            "exceeds the threshold of its slice, and what is left when small pieces are dropped.",
+        )
+
+
+def add_boxes(
+    figures: Figures,
+    cohort: str,
+    protocol: str,
+    manifests: Sequence[str],
+    first: Mapping[str, Mapping[str, Any]],
+    metrics: pandas.DataFrame,
+    labels: Sequence[int],
+) -> None:
+    """Boxes around detections and lesions, of the approach with the highest Dice; or nothing."""
+    per_title = dice(metrics)
+    if not per_title:
+        return
+    means = {title: values.mean() for title, values in next(iter(per_title.values())).items()}
+    best = max(means, key=lambda title: means[title])
+    one = next(one for one in first.values() if one["title"] == best)
+    rows = slice_examples(manifests, one, metrics, protocol, labels)
+    if rows and all("detection" in row for row in rows):
+        figures.add(
+            box_rows(rows, title=one["title"]),
+            "boxes",
+            "Slices",
+            f"{cohort}: {one['title']}: boxes around what was detected",
+            "The approach with the highest Dice per patient; best, median and worst patient. A box "
+            "is that of a piece in this slice; scores of boxes are of whole components.",
         )
 
 

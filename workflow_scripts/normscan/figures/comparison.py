@@ -10,6 +10,7 @@ from normscan.evaluation.compared import Compared
 from normscan.evaluation.significance import smallest_p
 from normscan.figures.bars import metric_bars
 from normscan.figures.collection import Figures
+from normscan.figures.labels import rule_label
 from normscan.figures.study import (
     complexity,
     correlation_matrices,
@@ -17,6 +18,7 @@ from normscan.figures.study import (
     significance_matrix,
     training_shares,
 )
+from normscan.figures.violins import dice_violins
 
 
 def add_bars(figures: Figures, of: Compared) -> None:
@@ -34,6 +36,24 @@ def add_bars(figures: Figures, of: Compared) -> None:
         "Voxels of all test patients together; mean over seeds with standard deviation."
         + (line if any(baselines.values()) else ""),
     )
+
+
+def add_violins(figures: Figures, of: Compared, rule: str) -> None:
+    """Dice per patient of all approaches on each cohort, where any voxels are detected."""
+    for cohort in of.cohorts:
+        found = study.patient_values(of.metrics, cohort, "dice", rule)
+        values = {title: found[title].to_numpy(float) for title in of.whole if title in found}
+        if not values:
+            continue
+        figures.add(
+            dice_violins(values, title=cohort, looks=figures.looks),
+            f"violins_{cohort}",
+            "Study",
+            f"{cohort}: Dice per patient",
+            f"At the rule: {rule_label(rule)}. White dot: median; thick bar: quartiles; thin line: "
+            "patients within one and a half interquartile ranges; points: patients (means over "
+            "their scans and over seeds).",
+        )
 
 
 def add_shares(figures: Figures, of: Compared) -> None:

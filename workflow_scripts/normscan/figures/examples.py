@@ -58,10 +58,15 @@ def dice_label(patient: pandas.Series) -> str:
 def example(
     found: Found, scan: str, label: str, one: Mapping[str, Any], labels: Sequence[int]
 ) -> dict[str, Any]:
-    """One row: the axial slice with most lesion voxels of a scan, of the labels that count."""
+    """One row: the axial slice with most lesion voxels of a scan, of the labels that count.
+
+    With ``thresholded`` where a rule splits each slice and then drops small pieces.
+    """
     lesion, ignored = found.truth(scan, labels)
     z = fullest_slice(lesion)
     row = {"label": label, "truth": lesion[:, :, z], "ignored": ignored[:, :, z]}
     row |= found.slices(scan, z)
+    if found.splits_slices and (split := found.thresholded(scan)) is not None:
+        row["thresholded"] = split[:, :, z]
     row["reconstruction_name"] = one["expected"]
     return row

@@ -13,6 +13,9 @@ METRICS = {
     "l1_anomalous": "L1 error, anomalous",
     "chi_square": "χ² distance",
     "prevalence": "lesion share of voxels",
+    "box_precision": "boxes that match a lesion's (IoU from 0.1)",
+    "box_recall": "lesions' boxes that are matched (IoU from 0.1)",
+    "box_iou": "IoU of matched boxes",
 }
 
 
@@ -28,6 +31,8 @@ def rule_label(rule: str) -> str:
     """
     if rule.startswith("oracle:"):
         return f"{rule_label(rule.partition(':')[2])} (oracle: chosen on these scans)"
+    if rule.startswith("otsu_"):
+        return _otsu_label(rule.split("_")[1:])
     match = re.fullmatch(r"([a-z_]+?)(?:[-_:=@]?(\d+(?:\.\d+)?(?:e-?\d+)?))?", rule)
     name, number = (match[1], match[2]) if match else (rule, None)
     if name == "oracle":
@@ -47,3 +52,13 @@ def rule_label(rule: str) -> str:
             else "healthy false-positive rate"
         )
     return rule.replace("_", " ")
+
+
+def _otsu_label(settings: list[str]) -> str:
+    """Otsu's rule with the settings of its label: population, opening, least, saturate."""
+    population, opening, least, *saturate = settings
+    parts = ["Otsu's threshold of each slice" + ("" if population == "slice" else "'s scores")]
+    parts += [f"pieces below {opening} mm² dropped"] if float(opening) else []
+    parts += [f"scores up to {least} never"] if float(least) else []
+    parts += [f"saturated at {saturate[0]}"] if saturate else []
+    return ", ".join(parts)

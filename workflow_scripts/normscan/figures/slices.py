@@ -6,7 +6,7 @@ are shown as a neurologist looks: patient's left on the left, front up.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,11 @@ from normscan.figures.dark import (
 )
 from normscan.figures.style import FALSE_ALARM, HIT, IGNORED, TRUTH, styled
 
+# Draws a row's slice into axes, given the end of its scale and whether maps are signed.
+Painter = Callable[[Any, Mapping[str, Any], float, bool], Any]
+# Kinds with a scale of their own, and what its bar says.
+_BARS = {"map": "anomaly score", "uncertainty": "uncertainty (std)"}
+
 
 @styled
 def slice_rows(
@@ -35,6 +40,7 @@ def slice_rows(
     title: str = "",
     map_limit: float | None = None,
     crop: bool = True,
+    columns: Mapping[str, tuple[str, Painter]] | None = None,
 ) -> Figure:
     """One row per slice; columns that no row has are left out (no truth: a screening page).
 
@@ -47,31 +53,35 @@ def slice_rows(
         of what counts on neither side; optional ``reconstruction_name`` (``restored``).
     map_limit : score at the end of the colour scale; default: 99.8th percentile of what is shown.
     crop : cut away the empty border that all rows have.
+    columns : key of an array (h, w) in the rows -> what stands above it, and what draws it; default
+        :data:`COLUMNS`.
     """
-    rows = _cropped(list(rows)) if crop else list(rows)
-    columns = [key for key in _PAINTERS if any(row.get(key) is not None for row in rows)]
-    bars = sum(kind in columns for kind in _BARS)
-    figure = dark_figure(len(rows), len(columns), bool(title), "truth" in columns, bars)
-    panels = figure.subplots(max(1, len(rows)), max(1, len(columns)), squeeze=False)
+    known = columns or COLUMNS
+    rows = _cropped(list(rows), set(known)) if crop else list(rows)
+    shown = [key for key in known if any(row.get(key) is not None for row in rows)]
+    bars = sum(kind in shown for kind in _BARS)
+    figure = dark_figure(len(rows), len(shown), bool(title), "truth" in shown, bars)
+    panels = figure.subplots(max(1, len(rows)), max(1, len(shown)), squeeze=False)
     limits = {kind: _map_limit([row.get(kind) for row in rows]) for kind in _BARS}
     limits["map"] = map_limit or limits["map"]
     signed = any(row.get("map") is not None and np.min(row["map"]) < 0 for row in rows)
     painted = {}
     for place, row in enumerate(rows):
-        for column, key in enumerate(columns):
+        for column, key in enumerate(shown):
             axes = panels[place, column]
             bare(axes)
             if row.get(key) is not None:
-                painted[key] = _PAINTERS[key](axes, row, limits.get(key), signed)
+                limit = limits.get(key, limits["map"])
+                painted[key] = known[key][1](axes, row, limit, signed)
             if place == 0:
                 name = row.get("reconstruction_name") if key == "reconstruction" else None
-                _name(axes, name or _COLUMN_NAMES[key])
+                _name(axes, name or known[key][0])
         row_label(panels[place, 0], str(row.get("label", "")))
     for kind, label in reversed(_BARS.items()):
         if kind in painted:
             colour_bar(figure, panels, painted[kind], label)
     sides(panels[0, 0])
-    _legend(figure, columns, any(np.any(_ignored(row)) for row in rows))
+    _legend(figure, shown, any(np.any(_ignored(row)) for row in rows))
     if title:
         figure.suptitle(title, color=INK, fontsize=10, fontweight="bold", x=0.01, ha="left")
     return figure
@@ -136,8 +146,11 @@ def _name(axes, text: str) -> None:
     axes.set_title(text, color=INK, fontsize=8.5, loc="center", fontweight="normal")
 
 
-def _cropped(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _cropped(
+    rows: Sequence[Mapping[str, Any]], further: Collection[str] = ()
+) -> list[dict[str, Any]]:
     """All arrays cut to the box that holds what is not zero in any image, with a small margin."""
+    arrays = {*COLUMNS, "ignored", *further}
     shapes = {np.shape(row["image"]) for row in rows}
     used = np.zeros(shapes.pop(), bool) if len(shapes) == 1 else np.zeros((0, 0), bool)
     for row in rows if used.size else []:
@@ -146,7 +159,7 @@ def _cropped(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         return [dict(row) for row in rows]
     box = tuple(slice(max(0, places.min() - 2), places.max() + 3) for places in np.nonzero(used))
     return [
-        {key: np.asarray(value)[box] if key in _ARRAYS and value is not None else value
+        {key: np.asarray(value)[box] if key in arrays and value is not None else value
          for key, value in row.items()}
         for row in rows
     ]  # fmt: skip
@@ -252,26 +265,15 @@ def _legend(figure: Figure, columns: Sequence[str], ignored: bool) -> None:
                   fontsize=7.5, facecolor=GROUND)  # fmt: skip
 
 
-_PAINTERS = {
-    "image": _paint_image,
-    "reconstruction": _paint_reconstruction,
-    "map": _paint_map,
-    "uncertainty": _paint_uncertainty,
-    "detection": _paint_detection,
-    "truth": _paint_truth,
-}
-# Kinds with a scale of their own, and what its bar says.
-_BARS = {"map": "anomaly score", "uncertainty": "uncertainty (std)"}
 # Black where all reconstructions agree, and unlike the colours of maps.
 _SURE_TO_UNSURE = LinearSegmentedColormap.from_list(
     "uncertainty", ["#000000", "#17508a", "#2fb5a5", "#f4f7d0"]
 )
-_ARRAYS = {*_PAINTERS, "ignored"}
-_COLUMN_NAMES = {
-    "image": "input",
-    "reconstruction": "reconstruction",
-    "map": "anomaly map",
-    "uncertainty": "uncertainty",
-    "detection": "detection",
-    "truth": "lesions",
+COLUMNS: dict[str, tuple[str, Painter]] = {
+    "image": ("input", _paint_image),
+    "reconstruction": ("reconstruction", _paint_reconstruction),
+    "map": ("anomaly map", _paint_map),
+    "uncertainty": ("uncertainty", _paint_uncertainty),
+    "detection": ("detection", _paint_detection),
+    "truth": ("lesions", _paint_truth),
 }

@@ -12,6 +12,7 @@ import pandas
 
 from normscan.files import save_nifti
 from normscan.postprocessing.components import component_table, drop_small, label
+from normscan.postprocessing.slice_rules import Point, binarise
 from normscan.preprocessing.resample import to_native
 from normscan.slices.index import ScanEntry
 
@@ -43,13 +44,15 @@ class Detections:
     components: pandas.DataFrame
 
 
-def detected_voxels(filtered: np.ndarray, threshold: float, minimum_voxels: int) -> np.ndarray:
+def detected_voxels(
+    filtered: np.ndarray, point: Point, minimum_voxels: int, affine: np.ndarray
+) -> np.ndarray:
     """Detections (x, y, z) bool in a filtered map on the slice grid, small components dropped."""
-    return drop_small(filtered > threshold, minimum_voxels)
+    return drop_small(binarise(filtered, point, affine), minimum_voxels)
 
 
 def detect_components(
-    filtered: np.ndarray, threshold: float, minimum_voxels: int, scan: ScanEntry, contrast: str
+    filtered: np.ndarray, point: Point, minimum_voxels: int, scan: ScanEntry, contrast: str
 ) -> Detections:
     """A scan's detections in atlas and in native space and the table of its components.
 
@@ -60,13 +63,13 @@ def detect_components(
     Parameters
     ----------
     filtered : (x, y, z) non-negative anomaly map on the slice grid.
-    threshold : voxels above it are detected.
+    point : a threshold, above which voxels are detected, or a rule per slice.
     minimum_voxels : smaller 3D components are dropped.
     scan : names the transforms and the native image.
     contrast : the contrast whose native grid the results are brought to.
     """
-    detected = detected_voxels(filtered, threshold, minimum_voxels)
     affine = np.asarray(scan.affine)
+    detected = detected_voxels(filtered, point, minimum_voxels, affine)
     parts, _ = label(detected)
     native, grid = to_native(parts, scan, contrast, affine, "nearest")
     native = np.rint(native)
@@ -97,7 +100,7 @@ def write_volumes(
     folder : where the files go.
     wanted : ``detections``, ``maps`` (filtered), ``reconstructions``, ``uncertainties`` -> none,
         native, atlas, both.
-    found : None: nothing was detected, for want of a threshold.
+    found : None: nothing was detected, for want of an operating point.
     filtered, expected, uncertainty : (x, y, z) on the slice grid; None: there is no reconstruction,
         or only one.
 

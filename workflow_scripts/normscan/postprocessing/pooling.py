@@ -7,6 +7,7 @@ from typing import Any
 
 from normscan.files import read_tsv
 from normscan.postprocessing.histograms import ScoreHistogram, load_arrays, load_histograms
+from normscan.postprocessing.slice_rules import PER_SLICE, SLICE_RULES
 from normscan.postprocessing.thresholds import ONLY_SLICES, find_threshold, why_none
 
 
@@ -66,7 +67,8 @@ def operating_points(
     Parameters
     ----------
     rules : ``label``, ``kind`` and ``settings`` of each; with ``cohorts`` among its settings a
-        rule looks at the validation patients of these, otherwise at healthy scans.
+        rule looks at the validation patients of these, otherwise at healthy scans. A rule per slice
+        (``slice_rules.SLICE_RULES``) looks at none: it finds its thresholds on each slice.
     healthy : pooled scores of healthy validation scans; None: there are none.
     healthy_cohorts : their cohorts.
     patients : files of histograms of validation patients.
@@ -76,11 +78,15 @@ def operating_points(
     Returns
     -------
     label -> ``threshold`` (None: ``reason`` says why), ``cohorts`` and, where it can be told,
-    ``healthy_false_positive_rate``.
+    ``healthy_false_positive_rate``. Of a rule per slice ``threshold`` is None without a reason,
+    ``per`` is ``slice``, and ``kind`` and ``settings`` say what is done.
     """
     points = {}
     for rule in rules:
         settings = dict(rule["settings"])
+        if rule["kind"] in SLICE_RULES:
+            points[rule["label"]] = _per_slice(rule["kind"], settings, only_slices)
+            continue
         cohorts = settings.pop("cohorts", None)
         source = healthy if cohorts is None else pooled(patients, scans, cohorts, None)
         found = {"threshold": None, "reason": "", "cohorts": cohorts or healthy_cohorts}
@@ -94,3 +100,11 @@ def operating_points(
             found["healthy_false_positive_rate"] = healthy.exceeding(found["threshold"])
         points[rule["label"]] = found
     return points
+
+
+def _per_slice(kind: str, settings: dict[str, Any], only_slices: bool) -> dict[str, Any]:
+    """The record of a rule that chooses nothing on any scans."""
+    found: dict[str, Any] = {"threshold": None, "reason": "", "cohorts": []}
+    if only_slices:
+        return found | {"reason": ONLY_SLICES}
+    return found | {"per": PER_SLICE, "kind": kind, "settings": settings}

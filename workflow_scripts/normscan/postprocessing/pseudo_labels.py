@@ -11,18 +11,19 @@ from normscan.errors import NormscanError
 from normscan.postprocessing.detections import detected_voxels
 from normscan.postprocessing.filter import filter_map
 from normscan.postprocessing.pooling import pooled, validation_scans
+from normscan.postprocessing.slice_rules import SLICE_RULES, Point, SliceRule
 from normscan.postprocessing.thresholds import find_threshold, why_none
 
 
-def healthy_threshold(
+def healthy_point(
     kind: str,
     settings: Mapping[str, Any],
     histograms: Sequence[str],
     cohorts: Sequence[str],
     subjects: Sequence[str],
     prior: str,
-) -> float:
-    """The operating point of a rule on healthy validation scans, as thresholds are found.
+) -> Point:
+    """The operating point of a rule without labels: on healthy validation scans, or per slice.
 
     Parameters
     ----------
@@ -35,6 +36,8 @@ def healthy_threshold(
     ------
     NormscanError : there are no healthy voxels, or the rule needs labels.
     """
+    if kind in SLICE_RULES:
+        return SliceRule(kind, settings)
     scans = validation_scans(cohorts, subjects)
     found = pooled(histograms, scans, cohorts, prior)
     reason = "no healthy validation scans" if found is None else why_none(kind, found)
@@ -47,7 +50,8 @@ def healthy_threshold(
 def pseudo_labels(
     signed: np.ndarray,
     brain: np.ndarray,
-    threshold: float,
+    point: Point,
+    affine: np.ndarray,
     *,
     prior: str,
     erosion: int,
@@ -60,8 +64,9 @@ def pseudo_labels(
     ----------
     signed, brain, prior, erosion, median : as of
         :func:`~normscan.postprocessing.filter.filter_map`.
-    threshold, minimum_voxels : as of
+    point, minimum_voxels : as of
         :func:`~normscan.postprocessing.detections.detect_components`.
+    affine : (4, 4), mm.
     """
     filtered = filter_map(signed, brain, prior=prior, erosion=erosion, median=median)
-    return detected_voxels(filtered, threshold, minimum_voxels)
+    return detected_voxels(filtered, point, minimum_voxels, affine)

@@ -272,6 +272,6 @@ def failures(files, checked: dict, record: Mapping[str, Any]) -> list[dict]:
     for path in files.thresholds:
         for prior, rules in read_json(path).items():
             for rule, one in rules.items():
-                if one["threshold"] is None and one["reason"] != ONLY_SLICES:
+                if one["threshold"] is None and one["reason"] not in ("", ONLY_SLICES):
                     missing[f"threshold rule {rule} (prior {prior})"] = one["reason"]
     return found + [{"what": what, "why": why} for what, why in missing.items()]

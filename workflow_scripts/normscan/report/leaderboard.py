@@ -246,6 +246,7 @@ def postprocessing_text(settings: Any) -> str:
         "erosion": lambda n: f"brain mask eroded by {count(n, 'voxel')}" if n else "",
         "median": lambda n: f"3D median filter {n}×{n}×{n}" if n > 1 else "no median filter",
         "minimum_voxels": lambda n: f"components below {n} voxels dropped" if n > 1 else "",
+        "prior": lambda sign: f"sign prior of all cohorts: {sign}",
     }
     parts = [
         known[key](value) if key in known else f"{key.replace('_', ' ')}: {value}"

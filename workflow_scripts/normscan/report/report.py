@@ -101,13 +101,30 @@ def leaderboard_sections(
                     "titles": titles or {},
                     "baseline": baselines or {},
                     "tests": _tests_of(cohort, tests or {}),
-                    "prior": (priors or {}).get(cohort, ""),
+                    "prior": _prior(
+                        (priors or {}).get(cohort, ""),
+                        {one: (postprocessing or {}).get(one) for one in protocols},
+                        protocol,
+                    ),
                     "unsigned": unsigned or {},
                     "postprocessing": (postprocessing or {}).get(protocol, ""),
                     "split": split,
                 }
             )
     return made
+
+
+def _prior(cohorts: str, postprocessing: Mapping[str, Any], protocol: str) -> str:
+    """The sign prior of a board: its protocol's own, or the cohort's; in words where both occur."""
+    own = {
+        name: one["prior"]
+        for name, one in postprocessing.items()
+        if isinstance(one, Mapping) and one.get("prior")
+    }
+    if protocol or not own:
+        return own.get(protocol, cohorts)
+    said = ", ".join(f"{prior} in {name}" for name, prior in own.items())
+    return f"{cohorts or 'not stated'} (the cohort's), but {said}"
 
 
 def _tests_of(cohort: str, tests: Mapping[str, Any]) -> dict[str, Any]:

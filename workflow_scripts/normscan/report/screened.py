@@ -15,6 +15,7 @@ from normscan.evaluation.found import Found
 from normscan.figures.slices import slice_rows
 from normscan.figures.style import save_figure
 from normscan.files import read_tsv
+from normscan.postprocessing.slice_rules import operating_point
 from normscan.report.screening import build_scan_page
 
 SHOWN_SLICES = 4
@@ -139,7 +140,7 @@ def result(shard: Found, files: dict, components, prior: str, folder: Path, scan
         **{key: approach[key] for key in ("title", "protocol", "model", "detector")},
         "seed": content["seed"],
         "contrast": content["contrast"],
-        "prior": prior,
+        "prior": content["postprocessing"].get("prior") or prior,
         "postprocessing": content["postprocessing"],
         "picture": {
             "png": str(png),
@@ -152,11 +153,12 @@ def result(shard: Found, files: dict, components, prior: str, folder: Path, scan
             {
                 "rule": rule,
                 "value": one["threshold"],
+                "per": one.get("per", ""),
                 "false_positive_rate": one.get("healthy_false_positive_rate"),
                 "used": rule == used,
             }
             for rule, one in content["thresholds"].items()
-            if one["threshold"] is not None
+            if operating_point(one) is not None
         ],
         "files": [
             {"title": title, "href": Path(files[key]).relative_to(folder).as_posix()}

@@ -174,7 +174,7 @@ def _thresholds(rules) -> dict | None:
         rows.append(
             [
                 tables.cell(rule_label(str(rule["rule"]))),
-                tables.cell(number(rule.get("value"), 4), tables.sortable(rule.get("value"))),
+                tables.cell(_score(rule), tables.sortable(rule.get("value"))),
                 tables.cell(
                     "–" if rate is None else f"{number(100 * rate, 2)} %", tables.sortable(rate)
                 ),
@@ -184,6 +184,12 @@ def _thresholds(rules) -> dict | None:
             ]
         )
     return tables.table(columns, rows)
+
+
+def _score(rule: Mapping[str, Any]) -> str:
+    """A rule's threshold, or what it is found on."""
+    per = rule.get("per")
+    return f"one per {per}" if per else number(rule.get("value"), 4)
 
 
 def _index_table(scans) -> dict:

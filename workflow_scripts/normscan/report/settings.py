@@ -60,6 +60,8 @@ def shown(key: str, value: Any) -> str:
     if isinstance(value, (int, float)):
         unit = UNITS.get(key, "")
         return f"{value:g} {unit}{'s' * (unit == 'voxel' and value != 1)}".rstrip()
+    if isinstance(value, Mapping) and all(isinstance(one, Mapping) for one in value.values()):
+        return ", ".join(f"{label(name)} ({settings(one)})" for name, one in value.items())
     if isinstance(value, (list, tuple)):
         return "/".join(shown(key, one) for one in value) or "none"
     return str(value)

@@ -14,6 +14,9 @@ MEASURES = {
     "lesion_recall": "lesions found",
     "false_positives": "false positives per scan",
     "volume_error": "volume error (share)",
+    "box_precision": "boxes that match a lesion's",
+    "box_recall": "lesions' boxes matched",
+    "box_iou": "overlap of matched boxes",
 }
 
 

@@ -101,6 +101,7 @@ def save_bundle(
     seed: int,
     history: list[dict[str, Any]],
     taught: Mapping[str, Any] | None = None,
+    augmentation: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
     """Write a trained model; equal trainings give equal bytes.
 
@@ -113,6 +114,7 @@ def save_bundle(
     history : as returned by :func:`normscan.training.loop.train`.
     taught : where it was trained on pseudo-labels, who made them
         (:func:`normscan.training.taught.described_labels`).
+    augmentation : transforms of the training slices with their settings; None: there were none.
     """
     tensors = {name: _plain(tensor) for name, tensor in model.state_dict().items()}
     with atomic_path(weights) as temporary:
@@ -125,6 +127,7 @@ def save_bundle(
             "format": FORMAT,
             "fingerprint": fingerprint,
             "scans": scans,
+            "augmentation": dict(augmentation or {}),
             "seed": seed,
             "epochs": len(history),
             "best_epoch": best_epochs(history),

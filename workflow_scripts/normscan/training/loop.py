@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from normscan.compute.devices import choose_precision, seeded
 from normscan.errors import ConfigError
 from normscan.files import value_digest
 from normscan.models.base import BaseModel, fitted_names
-from normscan.slices.batch import Batch
 from normscan.slices.store import SliceStore
 from normscan.training.checkpoint import load_checkpoint
-from normscan.training.run import Run
+from normscan.training.run import Augment, Run
 
 LOG = logging.getLogger("normscan")
 
@@ -37,7 +35,7 @@ def train(
     precision: str = "float32",
     checkpoint_seconds: float = 600,
     checkpoint_steps: int | None = None,
-    augment: Callable[[Batch[Tensor]], Batch[Tensor]] | None = None,
+    augment: Augment | None = None,
 ) -> list[dict[str, Any]]:
     """Train a model in place; it is left with its best weights, in ``eval`` mode.
 
@@ -56,7 +54,9 @@ def train(
     precision : ``auto``, ``float32``, ``bfloat16`` or ``float16``.
     checkpoint_seconds, checkpoint_steps : also save inside epochs this often; a checkpoint is
         always saved after an epoch.
-    augment : changes a training batch on the device; random numbers from torch's global generators.
+    augment : changes a batch of the main stream, as arrays, given the numbers of its slices, and
+        seed, phase and epoch, from which its random numbers must follow alone: it runs beside the
+        training. None: nothing is changed. Validation slices never are.
 
     Returns
     -------

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from normscan.compute.devices import autocast, seeded
 from normscan.errors import TrainingError
 from normscan.models.base import BaseModel, Updates, load_weights
 from normscan.slices.batch import Batch
-from normscan.slices.batches import DeviceSlices, endless_numbers, epoch_batches
+from normscan.slices.batches import DeviceSlices, endless_numbers, epoch_batches, to_device
 from normscan.slices.store import SliceStore
 from normscan.streams import MAIN
 from normscan.training.checkpoint import save_checkpoint
@@ -38,6 +39,8 @@ from normscan.training.stopping import EarlyStopping
 STEPS_BETWEEN_CHECKS = 100
 # Streams beside the main one have orders of their own: keys that no epoch's number reaches.
 OTHERS = 1 << 40
+# Arrays, numbers of the slices, seed and phase and epoch -> the arrays changed.
+Augment = Callable[[Batch[np.ndarray], np.ndarray, Sequence[int]], Batch[np.ndarray]]
 
 
 class Run:
@@ -61,11 +64,12 @@ class Run:
         max_epochs: int,
         patience: int,
         precision: str,
-        augment: Callable[[Batch[Tensor]], Batch[Tensor]] | None,
+        augment: Augment | None,
     ):
         # (Torch's annotations know the memory format together with a type only.)
         self.model = model.to(device, memory_format=torch.channels_last)  # ty: ignore[no-matching-overload]
-        self.slices = DeviceSlices(store, device)
+        # What is changed anew in every epoch need not wait on the device.
+        self.slices = DeviceSlices(store, device, resident=None if augment is None else False)
         self.held_out = DeviceSlices(validation, device)
         self.others = {name: DeviceSlices(one, device) for name, one in others.items()}
         self.seed, self.device, self.batch_size = seed, device, batch_size
@@ -157,20 +161,41 @@ class Run:
         slices = self.slices if stream == MAIN else self.others[stream]
         return slices.in_order(self.batch_size)
 
-    def _batch(self, numbers: np.ndarray, done: int) -> Batch[Tensor]:
+    def _main_batches(self, batches: list[np.ndarray]) -> Iterator[Batch[Tensor]]:
+        """Batches of the main stream; augmented ones are made while the one before is learnt from.
+
+        So nothing that makes them may use torch's global random numbers.
+        """
+        if self.augment is None:
+            yield from map(self.slices, batches)
+            return
+        with ThreadPoolExecutor(1) as maker:
+            coming: Future | None = None
+            for numbers in batches:
+                ready, coming = coming, maker.submit(self._augmented, numbers)
+                if ready is not None:
+                    yield to_device(ready.result(), self.device)
+            if coming is not None:
+                yield to_device(coming.result(), self.device)
+
+    def _augmented(self, numbers: np.ndarray) -> Batch[np.ndarray]:
+        assert self.augment is not None
+        key = self.seed, self.number, self.epoch
+        return self.augment(self.slices.store.batch(numbers), numbers, key)
+
+    def _with_others(self, batch: Batch[Tensor], done: int) -> Batch[Tensor]:
         """A batch of the main stream with as many slices of each other stream.
 
         Parameters
         ----------
         done : slices of the main stream that this phase has seen before.
         """
-        batch = self.slices(numbers)
         if not self.others:
             return batch
         others = {}
         for place, (name, slices) in enumerate(sorted(self.others.items()), start=1):
             key = self.seed, self.number, OTHERS + place
-            others[name] = slices(endless_numbers(len(slices), done, len(numbers), *key))
+            others[name] = slices(endless_numbers(len(slices), done, len(batch), *key))
         return replace(batch, others=others)
 
     def _epoch(self) -> None:
@@ -180,16 +205,14 @@ class Run:
         update.epoch = self.epoch
         batches = self._batches_of_epoch()
         seen = self.epoch * len(self.slices) + sum(map(len, batches[: self.batches_done]))
-        for numbers in batches[self.batches_done :]:
-            batch = self._batch(numbers, seen)
-            seen += len(numbers)
-            if self.augment is not None:
-                batch = self.augment(batch)
+        for batch in self._main_batches(batches[self.batches_done :]):
+            batch = self._with_others(batch, seen)
+            seen += len(batch)
             update.step = self.step
             with autocast(self.precision, self.device):
                 losses = self.model.training_step(phase, batch, update)
             for name, loss in losses.items():
-                part = loss.detach().double() * (len(numbers) / len(self.slices))
+                part = loss.detach().double() * (len(batch) / len(self.slices))
                 self.totals[name] = self.totals.get(name, 0) + part
             self.step += 1
             self.batches_done += 1

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from normscan.models import registry as models
-from normscan.plugins import complete_settings
+from normscan.plugins import complete_settings, literals
+from normscan.streams import MAIN
 from normscan.workflow import declared
 from normscan.workflow.schema import unknown_key, wrong_value
 
 # Keys of a model's entry that are no settings of its family.
-OWN = ("family", "inputs", "targets", "neighbours", "uses", "labels")
+OWN = ("family", "inputs", "targets", "neighbours", "uses", "labels", "augmentation")
+AUGMENTATION = declared.LIBRARY / "slices" / "augmentation.py"
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class Model:
 
     ``inputs``, ``targets``: contrasts by name; None: all of the protocol. ``neighbours``: slices on
     either side that are inputs too. ``uses``: role -> name of a model of the protocol. ``labels``:
-    None for all but those that learn from what an approach detects.
+    None for all but those that learn from what an approach detects. ``augmentation``:
+    transforms of its training slices with all their settings.
     """
 
     name: str
@@ -41,6 +44,7 @@ class Model:
     neighbours: int = 0
     uses: dict[str, str] = field(default_factory=dict)
     labels: Labels | None = None
+    augmentation: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def parse_models(
@@ -67,6 +71,8 @@ def parse_models(
         problems += wrong + _others(models.network_problems(family, settings, key), wrong)
         problems += _stream_problems(family, streams, where, key)
         problems += _contrast_problems(entry, contrasts, key)
+        augmentation, wrong = parse_augmentation(entry.get("augmentation") or {}, family, key)
+        problems += wrong
         found[name] = Model(
             name,
             family,
@@ -75,6 +81,7 @@ def parse_models(
             tuple(entry["targets"]) if "targets" in entry else None,
             entry.get("neighbours", 0),
             dict(entry.get("uses", {})),
+            augmentation,
         )
     for name, model in found.items():
         key, roles = f"{where}.models.{name}", models.describe(model.family)["uses"]
@@ -84,6 +91,47 @@ def parse_models(
     if cycle:
         problems.append(f"{where}.models: use each other in a circle: {' -> '.join(cycle)}")
     return found
+
+
+def parse_augmentation(
+    given: Mapping[str, dict[str, Any] | None], family: str, where: str
+) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Transforms of a model's training slices with all their settings, and what is wrong with them.
+
+    Parameters
+    ----------
+    given : transform -> settings that are not the usual, as in the protocol.
+    where : the configuration key of the model.
+    """
+    about, key = literals(AUGMENTATION), f"{where}.augmentation"
+    found: dict[str, dict[str, Any]] = {}
+    problems = []
+    for name, settings in given.items():
+        if name not in about["TRANSFORMS"]:
+            problems.append(unknown_key(key, name, about["TRANSFORMS"]))
+            continue
+        found[name], wrong = complete_settings(
+            settings or {}, about["TRANSFORMS"][name], about["ALLOWED"][name], f"{key}.{name}"
+        )
+        problems += wrong
+        for low, high in [] if wrong else about["ORDERED"].get(name, []):
+            if found[name][low] > found[name][high]:
+                problems.append(
+                    f"{key}.{name}.{low}: found {found[name][low]}; must not be above {high}, "
+                    f"which is {found[name][high]}"
+                )
+    described = models.describe(family)
+    if given and (described["layers"] or set(described["streams"]) != {MAIN}):
+        problems.append(
+            f"{key}: family '{family}' is trained on layers or on streams beside '{MAIN}', which "
+            "augmentation would not change with the slices; leave it out"
+        )
+    if given and "max_epochs" not in described["settings"]:
+        problems.append(
+            f"{key}: family '{family}' is fitted to slices once and not trained in epochs; leave "
+            "it out"
+        )
+    return found, problems
 
 
 def _others(found: list[str], known: list[str]) -> list[str]:

@@ -19,8 +19,11 @@ from normscan.workflow.protocol_models import Model, parse_models
 from normscan.workflow.schema import schema_problems, unknown_key, wrong_value
 from normscan.workflow.training_sets import Stream
 
+# Files of rules: those that choose one threshold for all maps, and those that split each slice.
 THRESHOLDS = LIBRARY / "postprocessing" / "thresholds.py"
+SLICE_RULES = LIBRARY / "postprocessing" / "slice_rules.py"
 HEALTHY = "healthy"
+# Beside these a protocol may say ``prior``; without it each cohort has its own.
 POSTPROCESSING = {"erosion": 1, "median": 5, "minimum_voxels": 8}
 DEFAULT_RULES = [
     {"best_dice": {}},
@@ -198,7 +201,7 @@ def _declared(kind: str) -> dict[str, Any]:
 
 def rule_kinds() -> dict[str, dict[str, Any]]:
     """Threshold rules and their settings with defaults."""
-    return literals(THRESHOLDS)["RULES"]
+    return literals(THRESHOLDS)["RULES"] | literals(SLICE_RULES)["SLICE_RULES"]
 
 
 def _settings(given: dict | None, file: Path, where: str, problems: list[str]) -> dict[str, Any]:
@@ -295,7 +298,7 @@ def _flow(settings: Mapping[str, Any]) -> str:
 
 def _rules(entries: list[dict], where: str, problems: list[str]) -> list[Rule]:
     kinds = rule_kinds()
-    allowed = literals(THRESHOLDS)["ALLOWED"]
+    allowed = literals(THRESHOLDS)["ALLOWED"] | literals(SLICE_RULES)["ALLOWED"]
     rules = []
     for position, entry in enumerate(entries):
         ((kind, given),) = entry.items()
@@ -307,9 +310,16 @@ def _rules(entries: list[dict], where: str, problems: list[str]) -> list[Rule]:
             given or {}, kinds[kind], allowed.get(kind, {}), f"{key}.{kind}"
         )
         problems += wrong
-        numbers = [f"{value:g}" for value in settings.values() if isinstance(value, (int, float))]
-        rules.append(Rule("_".join([kind, *numbers]), kind, settings))
+        words = [_in_label(value) for value in settings.values()]
+        rules.append(Rule("_".join([kind, *filter(None, words)]), kind, settings))
     labels = [rule.label for rule in rules]
     for label in sorted({label for label in labels if labels.count(label) > 1}):
         problems.append(f"{where}.threshold_rules: '{label}' stands more than once")
     return rules
+
+
+def _in_label(value: Any) -> str:
+    """A rule's setting in its label; cohorts, and what is not set, are none."""
+    if isinstance(value, (int, float)):
+        return f"{value:g}"
+    return value if isinstance(value, str) else ""

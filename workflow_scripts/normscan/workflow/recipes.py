@@ -58,6 +58,7 @@ def _beside(model: Model) -> dict[str, Any]:
     found |= {"neighbours": model.neighbours} if model.neighbours else {}
     if model.labels:
         found["labels"] = f"{model.labels.approach} at {model.labels.rule}"
+    found |= {"augmentation": model.augmentation} if model.augmentation else {}
     return found | ({"uses": model.uses} if model.uses else {})
 
 

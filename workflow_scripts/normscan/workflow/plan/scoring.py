@@ -44,6 +44,14 @@ class Scoring:
         prior = self.cohorts.prior(w.cohort)
         return self.layout.fill(places.FILTERED, **where, cohort=w.cohort, prior=prior)
 
+    def applied_prior(self, w) -> str:
+        """Sign of what counts in filtered maps: the protocol's, where it has one, or the cohort's.
+
+        A map without a sign says nothing about brighter or darker: all of it counts.
+        """
+        own = self.postprocessing(w).get("prior")
+        return (own or w.prior) if self.is_signed(w.variant) else "none"
+
     def primary_rule(self, protocol: str) -> str:
         """The threshold rule at which detections are made."""
         return self.study.protocols[protocol].rules[0].label

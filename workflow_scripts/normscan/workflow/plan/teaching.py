@@ -73,6 +73,11 @@ class Teaching:
             for path in self.scoring.of_prior(places.HISTOGRAMS, w, cohort, prior)
         ]
 
+    def applied_prior(self, w) -> str:
+        """Sign of what counts in a cohort's maps, as where these are evaluated."""
+        where = SimpleNamespace(**dict(w), prior=self.cohorts.prior(w.cohort))
+        return self.scoring.applied_prior(where)
+
     def rule(self, w) -> dict[str, Any]:
         """Kind and settings of the threshold rule that labels are made with."""
         rules = self.study.protocols[w.protocol].rules

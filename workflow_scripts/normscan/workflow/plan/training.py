@@ -164,6 +164,11 @@ class Training:
         """Time that training a model takes, as its family says it, at least a whole one's."""
         return max(1.0, registry.describe(self.models[model].family)["cost"])
 
+    def training_modules(self, model: str) -> list[str]:
+        """What the code of a training is made of: :meth:`modules`, and what augments slices."""
+        own = ["normscan.slices.augmentation"] if self.models[model].augmentation else []
+        return self.modules(model) + own
+
     def modules(self, model: str) -> list[str]:
         """What the code of a model and of those it uses is made of, besides what scripts import."""
         found = self.models[model]
