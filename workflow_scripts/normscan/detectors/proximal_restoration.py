@@ -2,12 +2,13 @@
 
 The objective is that of :mod:`normscan.detectors.restoration`, L(x) = elbo_loss(x) + tv_weight *
 TV(x - y). Not from the papers. A step goes down the gradient of what passes through the network and
-then solves the rest exactly, the errors (absolute ones, or squares of a Gaussian likelihood) and TV
-together (their proximal map, by accelerated projected gradient on the dual: Beck and Teboulle 2009). So there is no jitter of sub-gradients, and
-steps can be long. Where a model is stiff they raise the objective: from the first long step that
-does, a slice goes on with short ones and Nesterov's momentum, halved where even they lead upwards.
-A step that is not solved well enough raises the objective as well, however short it is: nearly
-empty slices under a heavy TV would be halved down to nothing.
+then solves the rest exactly, the errors (absolute ones, or the squares of a Gaussian likelihood)
+and TV together (their proximal map, by accelerated projected gradient on the dual: Beck and
+Teboulle 2009). So there is no jitter of sub-gradients, and steps can be long. Where a model is
+stiff they raise the objective: from the first long step that does, a slice goes on with short ones
+and Nesterov's momentum, halved where even they lead upwards. A step that is not solved well enough
+raises the objective as well, however short it is: nearly empty slices under a heavy TV would be
+halved down to nothing.
 
 The published loop does not minimise L: its 500 steps of 1e-3 are a descent for a limited time, and
 stopping there is part of the method (going on can lower detection). So does this solver stop: when

@@ -12,8 +12,8 @@ The last part is not pushed below ``cluster_floor`` per position (minimum inform
 Dilokthanakul et al., section 4.2; the value 1 is the study's code's): clusters would merge. Nine
 clusters are You et al.'s choice (section 3.2). Not given in the papers: the hidden layer of 64 for
 dense codes (Table 3 has it for images), and limits of the prior's log variance (+-6, against
-clusters that shrink to a point). With ``likelihood: gaussian`` the first part is that of You et al.,
-whose standard deviation the decoder predicts (:mod:`normscan.models.parts.likelihood`).
+clusters that shrink to a point). With ``likelihood: gaussian`` the first part is that of You et
+al., whose standard deviation the decoder predicts (:mod:`normscan.models.parts.likelihood`).
 """
 
 from __future__ import annotations

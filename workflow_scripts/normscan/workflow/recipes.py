@@ -29,7 +29,9 @@ def recipe(protocol: Protocol) -> dict[str, Any]:
     used = protocol.models_used()
     return {
         "contrasts": list(protocol.contrasts),
-        "steps": [{"step": step.kind, **step.settings} for step in protocol.steps],
+        "steps": [
+            {"step": step.kind, **(step.written or step.settings)} for step in protocol.steps
+        ],
         "slices": protocol.slices,
         "shares": list(protocol.shares),
         "models": {

@@ -1,9 +1,9 @@
 """Likelihoods p(x|z) of a decoder: of absolute errors, or Gaussian with a standard deviation.
 
-``l1`` (Baur et al. 2021, II-A): minus its logarithm is the sum of absolute errors. ``gaussian`` (You
-et al. 2019, section 2.1; appendix A, Table 3): the decoder gives a second image, the logarithm of
-the variance of each pixel, and training maximises log N(x; mean, variance). Table 3 calls it sigma;
-that the logarithm of the variance comes out of the network is as in the published code.
+``l1`` (Baur et al. 2021, II-A): minus its logarithm is the sum of absolute errors. ``gaussian``
+(You et al. 2019, section 2.1; appendix A, Table 3): the decoder gives a second image, the logarithm
+of the variance of each pixel, and training maximises log N(x; mean, variance). Table 3 calls it
+sigma; that the logarithm of the variance comes out is as in the published code.
 
 Not given in the paper: limits of that logarithm. It is bent softly into [-10, 4] (standard
 deviations of 0.0067 to 7.4 in units of intensity), so that the background, which is exactly 0
