@@ -17,8 +17,8 @@ jitters by up to ``4 * tv_weight * step_size``, as it does in any implementation
 The code published with You et al. departs from the paper; what it does is ``first_steps: 100,
 first_step_size: 5e-3, step_size: 2e-3, largest_gradient: 100, brain_only: true`` (50 for its VAE):
 a hundred longer steps first, every pixel's gradient, TV included, clipped to that range, and
-nothing changed outside of the brain. Not offered, from the code of Baur et al.: TV of the image minus its
-*reconstruction*, which does not hold on to the input at all, and 150 steps.
+nothing changed outside of the brain. Not offered, from the code of Baur et al.: TV of the image
+minus its *reconstruction*, which does not hold on to the input at all, and 150 steps.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ def load_study(config: dict[str, Any], base: Path, protocol_folder: Path) -> Stu
         raise ConfigError(_report(problems))
     cohorts, excluded = _load_cohorts(values, protocols, base)
     split = {**SPLIT, **config.get("split", {})}
-    protocols, problems = with_references(protocols, cohorts, split["seed"])
+    protocols, problems = with_references(protocols, cohorts, int(split["seed"]))
     if problems:
         raise ConfigError(_report(problems))
     study = Study(
