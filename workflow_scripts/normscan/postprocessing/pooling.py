@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from normscan.files import read_tsv
 from normscan.postprocessing.histograms import ScoreHistogram, load_arrays, load_histograms
-from normscan.postprocessing.thresholds import ONLY_SLICES, find_threshold, why_none
+from normscan.postprocessing.thresholds import (
+    ONLY_SLICES,
+    find_threshold,
+    limit_note,
+    why_none,
+)
+
+LOG = logging.getLogger("normscan")
 
 
 def scores_only_slices(paths: Sequence[str]) -> bool:
@@ -60,6 +68,7 @@ def operating_points(
     patients: Sequence[str],
     scans: Mapping[str, set[str]],
     only_slices: bool = False,
+    approach: str = "",
 ) -> dict[str, dict[str, Any]]:
     """What every threshold rule finds under one prior.
 
@@ -72,11 +81,13 @@ def operating_points(
     patients : files of histograms of validation patients.
     scans : cohort -> validation scans.
     only_slices : the approach has no maps (:func:`scores_only_slices`).
+    approach : what the scores are of, in words.
 
     Returns
     -------
     label -> ``threshold`` (None: ``reason`` says why), ``cohorts`` and, where it can be told,
-    ``healthy_false_positive_rate``.
+    ``healthy_false_positive_rate``; where a limit cannot be met, ``note`` says what was done, and
+    ``approach`` of what; the log has both.
     """
     points = {}
     for rule in rules:
@@ -90,6 +101,10 @@ def operating_points(
         else:
             found["threshold"] = find_threshold(rule["kind"], source, **settings)
             found["reason"] = why_none(rule["kind"], source)
+            note = limit_note(rule["kind"], source, found["threshold"], **settings)
+            if note:
+                found |= {"note": note, "approach": approach}
+                LOG.warning("%s: threshold rule %s: %s", approach, rule["label"], note)
         if healthy is not None and found["threshold"] is not None:
             found["healthy_false_positive_rate"] = healthy.exceeding(found["threshold"])
         points[rule["label"]] = found

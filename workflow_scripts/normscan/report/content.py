@@ -256,4 +256,7 @@ def failures(files, checked: dict, record: Mapping[str, Any]) -> list[dict]:
             for rule, one in rules.items():
                 if one["threshold"] is None and one["reason"] != ONLY_SLICES:
                     missing[f"threshold rule {rule} (prior {prior})"] = one["reason"]
+                if "note" in one:
+                    what = f"{one['approach']}: threshold rule {rule}"
+                    missing[what] = one["note"]
     return found + [{"what": what, "why": why} for what, why in missing.items()]
