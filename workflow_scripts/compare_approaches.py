@@ -42,7 +42,7 @@ def main(snakemake) -> None:
         add_significance(figures, cohort, table[table["metric"] == "auprc"])
     for cohort in of.cohorts:
         add_examples(figures, cohort, of, files.maps, params.lesion_labels[cohort])
-    ranks, beside = published(figures, of, params.published)
+    ranks, beside = published(figures, of, params.published, params.rule)
     write_tsv(out.ranks, ranks)
     write_tsv(out.beside, beside)
     write_json(out.figures, {"figures": figures.done})

@@ -31,6 +31,21 @@ class Compared:
         found = {row.approach: (row.mean, row.std) for row in rows.itertuples()}
         return {title: found[title] for title in self.by_title if title in found}
 
+    def pooled(self, metric: str, rule: str, cohort: str) -> dict[str, float]:
+        """title -> mean over seeds of a metric of the level ``cohort``, of all test patients.
+
+        Of models trained on all subjects, in the order of the protocol.
+        """
+        rows = self.metrics[
+            (self.metrics["cohort"] == cohort)
+            & (self.metrics["split"] == "test")
+            & (self.metrics["level"] == "cohort")
+            & (self.metrics["metric"] == metric)
+            & (self.metrics["threshold_rule"] == rule)
+        ]
+        found = rows.groupby("approach")["value"].mean().dropna().to_dict()
+        return {title: float(found[title]) for title in self.whole if title in found}
+
     def of_whole(self, metric: str, cohort: str) -> dict[str, tuple[float, float]]:
         """The same, of models trained on all subjects."""
         return {t: v for t, v in self.values(metric, cohort).items() if t in self.whole}

@@ -221,7 +221,7 @@ def published(files, protocols: dict) -> list[dict]:
     apart = "Other scans, other training: to be read beside this run's numbers, not mixed."
     found = []
     for protocol, ranks, beside in zip(compared(protocols), files.ranks, files.beside, strict=True):
-        entries = {"Order of approaches": ranks, "AUPRC of this run, and published": beside}
+        entries = {"Order of approaches": ranks, "This run, and published": beside}
         for title, path in entries.items():
             table = read_tsv(path)
             if len(table):

@@ -45,6 +45,7 @@ class Report:
         return {
             "variant": job.variant,
             "name": approach.title,
+            "published": approach.published or approach.title,
             "share": share,
             "title": approach.title + part,
             "model": approach.model,
