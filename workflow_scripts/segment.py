@@ -70,6 +70,7 @@ def main(snakemake) -> None:
             "contrast": params.contrast,
             "rule": primary,
             "threshold": usable.get(primary),
+            "thresholds": usable,
             "minimum_voxels": params.minimum_voxels,
             "components": str(out.components),
             "scans": done,

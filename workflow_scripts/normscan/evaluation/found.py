@@ -60,7 +60,16 @@ class Found:
 
     def detected(self, scan: str) -> np.ndarray | None:
         """Detections at the operating point (bool); None without a threshold or a map."""
-        filtered, threshold = self.filtered(scan), self.content["threshold"]
+        return self.detected_at(scan, self.content["threshold"])
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """Threshold of every rule that found one."""
+        return dict(self.content.get("thresholds", {}))
+
+    def detected_at(self, scan: str, threshold: float | None) -> np.ndarray | None:
+        """Detections at any threshold (bool); None without one or without a map."""
+        filtered = self.filtered(scan)
         if filtered is None or threshold is None:
             return None
         return drop_small(filtered > threshold, self.content["minimum_voxels"])

@@ -94,7 +94,11 @@ def operating_points(
         settings = dict(rule["settings"])
         cohorts = settings.pop("cohorts", None)
         source = healthy if cohorts is None else pooled(patients, scans, cohorts, None)
-        found = {"threshold": None, "reason": "", "cohorts": cohorts or healthy_cohorts}
+        found: dict[str, Any] = {
+            "threshold": None,
+            "reason": "",
+            "cohorts": cohorts or healthy_cohorts,
+        }
         if source is None:
             missing = "no healthy scans" if cohorts is None else "no validation patients"
             found["reason"] = ONLY_SLICES if only_slices else missing
