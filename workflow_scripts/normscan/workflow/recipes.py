@@ -20,7 +20,8 @@ RECIPES = {
         "comparative_study": "dfa44b869256d839",
         "training_subjects": "c7243a41da6ef1f8",
         "original_networks": "49c6d1d1e0eb29e6",
-    }
+    },
+    "you2019": {"normative_prior": "bd06766f5b92e9b7"},
 }
 
 
