@@ -1,4 +1,4 @@
-"""The recipe of You et al. 2019, and its small form: values, sweeps, names of the tables, a plan."""
+"""The recipe of You et al. 2019, and its small form: values, sweeps, names of tables, a plan."""
 
 import pytest
 import yaml

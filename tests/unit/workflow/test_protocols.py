@@ -33,8 +33,8 @@ def test_shipped_protocols_are_sound(name):
 def test_shipped_restorations_take_steps_that_do_not_jitter(name):
     """The loop as published, or the solver without steps of the TV; few long steps go astray.
 
-    Only the protocol of the paper itself has what the paper varies (fewer of the same steps, Fig. 3)
-    and what its published code does.
+    Only the protocol of the paper itself has what the paper varies (fewer of the same steps, Fig.
+    3) and what its published code does.
     """
     protocol, _ = parse_protocol(name, content(name))
     loops = [one for one in protocol.approaches.values() if one.detector == "restoration"]
