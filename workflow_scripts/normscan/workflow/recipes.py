@@ -20,7 +20,8 @@ RECIPES = {
         "comparative_study": "dfa44b869256d839",
         "training_subjects": "c7243a41da6ef1f8",
         "original_networks": "49c6d1d1e0eb29e6",
-    }
+    },
+    "you2019": {"normative_prior": "bd06766f5b92e9b7"},
 }
 
 
@@ -29,7 +30,9 @@ def recipe(protocol: Protocol) -> dict[str, Any]:
     used = protocol.models_used()
     return {
         "contrasts": list(protocol.contrasts),
-        "steps": [{"step": step.kind, **step.settings} for step in protocol.steps],
+        "steps": [
+            {"step": step.kind, **(step.written or step.settings)} for step in protocol.steps
+        ],
         "slices": protocol.slices,
         "shares": list(protocol.shares),
         "models": {
