@@ -45,6 +45,7 @@ from normscan.slices.index import (
     stack_volume,
 )
 from normscan.slices.rows import RowReader, RowWriter
+from normscan.workflow.configuration import VOLUMES
 
 SHAPE, NATIVE_SHAPE = (128, 128, 74), (240, 240, 60)
 AFFINE, NATIVE_AFFINE = np.diag([1.5, 1.5, 2.0, 1]), np.diag([0.9, 0.9, 3.0, 1])
@@ -210,7 +211,7 @@ def segment_arrays(scan: Scan, folder: Path, *, wanted: str) -> None:
     write_scores(scan, *found, folder)
     found = detect_components(filtered, scan.thresholds["best_dice"], MINIMUM, scan.entry, "FLAIR")
     write_tsv(folder / "components.tsv", found.components)
-    volumes = {"detections": wanted, "maps": wanted, "reconstructions": "none"}
+    volumes = {**VOLUMES, "detections": wanted, "maps": wanted}
     write_volumes(folder, scan.entry, "FLAIR", volumes, found=found, filtered=filtered)
 
 

@@ -1,4 +1,4 @@
-"""Which scans there are: simulate, check every file, split by subject."""
+"""Which scans there are: simulate, paste lesions, check every file, split by subject."""
 
 
 rule simulate:
@@ -22,6 +22,32 @@ rule simulate:
         "../workflow_scripts/simulate.py"
 
 
+rule paste_anomalies:
+    input:
+        lambda w: PLAN.cohorts.pasted_files(w),
+    output:
+        manifest=PLAN.path(layout.SYNTHETIC),
+        pairs=PLAN.path(layout.SYNTHETIC_PAIRS),
+    log:
+        log_file("paste_anomalies", "{cohort}", "{shard}"),
+    benchmark:
+        benchmark_file("paste_anomalies", "{cohort}", "{shard}")
+    conda:
+        "../envs/imaging.yaml"
+    resources:
+        mem_mb=memory(3000, per_file_mb=60),
+        runtime=minutes(20, per_scan=4),
+    params:
+        scans=lambda w: PLAN.cohorts.scan_records(w),
+        pastes=lambda w: PLAN.cohorts.paste_records(w),
+        settings=lambda w: PLAN.cohorts.pasting(w.cohort),
+        atlases=STUDY.atlases,
+        folder=PLAN.path(layout.SYNTHETIC_FOLDER),
+        code=code("paste_anomalies.py"),
+    script:
+        "../workflow_scripts/paste_anomalies.py"
+
+
 rule check_scans:
     input:
         lambda w: PLAN.cohorts.scan_files(w),
@@ -42,6 +68,7 @@ rule check_scans:
         role=lambda w: PLAN.cohorts.roles[w.cohort],
         lesion_classes=lambda w: STUDY.cohorts[w.cohort].lesion_classes,
         contrasts=lambda w: PLAN.cohorts.needed_contrasts(w.cohort),
+        synthetic=lambda w: w.cohort in STUDY.synthetic,
         code=code("check_scans.py"),
     script:
         "../workflow_scripts/check_scans.py"

@@ -73,6 +73,7 @@ wildcard_constraints:
     variant=r"[^/]+",
     prior=r"none|hyperintense|hypointense",
     seed=r"\d+",
+    threshold_rule=r"[^/]+",
 
 
 def log_file(rule, *parts):

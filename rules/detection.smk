@@ -73,6 +73,58 @@ rule detect:
         detector=lambda w: PLAN.detection.detector(w),
         settings=lambda w: PLAN.detection.settings(w),
         uses=lambda w: PLAN.detection.uses(w),
+        others=False,
+        device=STUDY.device,
+        code=detector_code("detect.py"),
+    script:
+        "../workflow_scripts/detect.py"
+
+
+# Scans that a model was trained on are not evaluated, and get maps only where pseudo-labels are made
+# of them: in a file of their own, so that nothing else is made anew.
+rule detect_others:
+    input:
+        unpack(lambda w: PLAN.detection.model(w)),
+        unpack(lambda w: PLAN.detection.tuned(w)),
+        unpack(lambda w: PLAN.detection.chosen(w)),
+        slices=PLAN.path(layout.SLICES),
+        index=PLAN.path(layout.INDEX),
+    output:
+        PLAN.path(layout.OTHER_MAPS),
+    log:
+        log_file(
+            "detect_others",
+            "{chain}",
+            "{pack}",
+            "{training}",
+            "{approach}",
+            "seed-{seed}",
+            "{cohort}",
+            "{shard}",
+        ),
+    benchmark:
+        benchmark_file(
+            "detect_others",
+            "{chain}",
+            "{pack}",
+            "{training}",
+            "{approach}",
+            "seed-{seed}",
+            "{cohort}",
+            "{shard}",
+        )
+    conda:
+        "../envs/learning.yaml"
+    threads: STUDY.threads
+    resources:
+        gpu=lambda w: 0 if PLAN.detection.is_free(w.approach) else GPU,
+        mem_mb=detection_memory(packs=True),
+        runtime=minutes(60, per_scan=5, cost=lambda w: PLAN.detection.cost(w.approach)),
+    params:
+        detector=lambda w: PLAN.detection.detector(w),
+        settings=lambda w: PLAN.detection.settings(w),
+        uses=lambda w: PLAN.detection.uses(w),
+        others=True,
         device=STUDY.device,
         code=detector_code("detect.py"),
     script:

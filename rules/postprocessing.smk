@@ -71,6 +71,52 @@ rule find_thresholds:
         "../workflow_scripts/find_thresholds.py"
 
 
+# Detections in scans that another model is trained on; no label of a patient has any part in them.
+rule pseudo_label:
+    input:
+        maps=lambda w: PLAN.teaching.maps(w),
+        index=lambda w: PLAN.preprocessing.index(w),
+        subjects=PLAN.path(layout.SUBJECTS),
+        healthy=lambda w: PLAN.teaching.healthy_histograms(w),
+        healthy_subjects=lambda w: PLAN.cohorts.splits(PLAN.cohorts.healthy(w.protocol)),
+    output:
+        PLAN.path(layout.PSEUDO_LABELS),
+    log:
+        log_file(
+            "pseudo_label",
+            "{protocol}",
+            "{variant}",
+            "seed-{seed}",
+            "{threshold_rule}",
+            "{cohort}",
+            "{shard}",
+        ),
+    benchmark:
+        benchmark_file(
+            "pseudo_label",
+            "{protocol}",
+            "{variant}",
+            "seed-{seed}",
+            "{threshold_rule}",
+            "{cohort}",
+            "{shard}",
+        )
+    conda:
+        "../envs/imaging.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(20, per_scan=0.5),
+    params:
+        rule=lambda w: PLAN.teaching.rule(w),
+        healthy_cohorts=lambda w: PLAN.cohorts.healthy(w.protocol),
+        prior=lambda w: PLAN.cohorts.prior(w.cohort),
+        applied_prior=lambda w: PLAN.teaching.applied_prior(w),
+        postprocessing=lambda w: PLAN.scoring.postprocessing(w),
+        code=code("pseudo_label.py"),
+    script:
+        "../workflow_scripts/pseudo_label.py"
+
+
 rule segment:
     input:
         filtered=lambda w: PLAN.scoring.filtered(w),

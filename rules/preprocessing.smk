@@ -160,3 +160,28 @@ rule match_histogram:
         code=code("match_histogram.py"),
     script:
         "../workflow_scripts/match_histogram.py"
+
+
+rule segment_tissue:
+    input:
+        manifest=PLAN.path(layout.BEFORE_STEP),
+    output:
+        PLAN.path(layout.AFTER_STEP),
+    log:
+        log_file("segment_tissue", "{parent}+{step}", "{cohort}", "{shard}"),
+    benchmark:
+        benchmark_file("segment_tissue", "{parent}+{step}", "{cohort}", "{shard}")
+    wildcard_constraints:
+        step="segment_tissue[^/+]*",
+    conda:
+        "../envs/imaging.yaml"
+    resources:
+        mem_mb=memory(1500, per_file_mb=50),
+        runtime=minutes(30, per_scan=2),
+    params:
+        settings=lambda w: PLAN.preprocessing.settings(w),
+        contrasts=lambda w: PLAN.preprocessing.contrasts(w),
+        on_bad_scan=STUDY.on_bad_scan,
+        code=code("segment_tissue.py"),
+    script:
+        "../workflow_scripts/segment_tissue.py"

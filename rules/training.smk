@@ -6,6 +6,7 @@
 rule train:
     input:
         unpack(lambda w: PLAN.training.used_by_model(w)),
+        unpack(lambda w: PLAN.teaching.labels(w)),
         packs=lambda w: PLAN.training.packs(w),
         subjects=lambda w: PLAN.training.subjects(w),
     output:

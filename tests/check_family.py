@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,14 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from normscan.detectors import registry as detectors
-from normscan.detectors.base import Detector
+from normscan.detectors.base import Detector, Tunes
 from normscan.files import write_json
 from normscan.models import registry
 from normscan.models.base import TRAINING, BaseModel
 from normscan.slices.batch import Batch
 from normscan.slices.index import PackIndex, ScanEntry
 from normscan.slices.store import SliceStore
-from normscan.streams import LESION_FREE, MAIN
+from normscan.streams import ALL, LESION_FREE, PSEUDO
 from normscan.training.bundle import ModelFacts, load_bundle, save_bundle
 from normscan.training.loop import train
 
@@ -41,6 +42,8 @@ SMALL: dict[str, Any] = {
 }
 # Detectors' settings that take their time.
 FEW = {"steps": 30, "step_size": 0.02, "samples": 4, "tv_weight": 0.0}
+# Layers that say where lesions are, or may be.
+LABELS = {"lesion", PSEUDO}
 # Better than chance, by so much: of made lesions nobody knows how well they should be found.
 FOUND = 0.6
 
@@ -77,9 +80,17 @@ def made_pack(
     if lesions:
         lesion[::2, 3 * size // 8 : 5 * size // 8, 3 * size // 8 : 5 * size // 8] = 1
     flair = np.where(lesion > 0, 2.5, flair)
+    # Three nested tissues.
+    depth = np.sqrt(x**2 + y**2) / radius
+    tissue = brain * (1 + (depth < 0.8) + (depth < 0.5)).astype(np.uint8)
     path = folder / f"{cohort}.json"
     np.save(path.with_suffix(".npy"), np.stack([t1w, flair], axis=1).astype(np.float32))
-    for name, layer in (("brain", brain), ("lesion", lesion)):
+    # What another approach might detect: a lesion without its edge, and something beside it.
+    pseudo = np.zeros_like(brain)
+    pseudo[:, 1:-1, 1:-1] = lesion[:, 1:-1, 1:-1] & lesion[:, 2:, 1:-1] & lesion[:, 1:-1, 2:]
+    if lesions:
+        pseudo[1::6, size // 4, size // 4 : size // 4 + 2] = 1
+    for name, layer in (("brain", brain), ("lesion", lesion), ("tissue", tissue), (PSEUDO, pseudo)):
         np.save(path.with_suffix(f".{name}.npy"), layer)
     entries = [
         ScanEntry(
@@ -202,24 +213,29 @@ def trained(
 ) -> tuple[BaseModel, list[dict[str, Any]]]:
     """A model trained on the streams that its family declares, and its history."""
     described = registry.describe(facts.family)
-    view = {"inputs": facts.inputs, "targets": facts.targets, "layers": described["layers"]}
+    view = {"inputs": facts.inputs, "targets": facts.targets}
+    lead, *beside = described["streams"]
+    layers = described["stream_layers"]
     # What learns from lesions needs some.
-    healthy = "lesion" not in described["layers"]
-    names = ("healthy", "held_out") if healthy else ("patients", "held_out_patients")
-    store = cohorts.store(names[0], BreakingStore, **view)
+    names = ("patients", "held_out_patients") if layers[lead] & LABELS else ("healthy", "held_out")
+    store = cohorts.store(names[0], BreakingStore, **view, layers=layers[lead])
     assert isinstance(store, BreakingStore)
     store.dies_at = dies_at
     others = {
-        name: cohorts.store("patients", slices=LESION_FREE, **view)
-        for name in described["streams"]
-        if name != MAIN
+        name: cohorts.store(
+            "patients",
+            slices=ALL if layers[name] & LABELS else LESION_FREE,
+            **view,
+            layers=layers[name],
+        )
+        for name in beside
     }
     model = facts.build(1, uses)
     options = {name: facts.settings[name] for name in TRAINING if name in facts.settings}
     history = train(
         model,
         store,
-        cohorts.store(names[1], **view),
+        cohorts.store(names[1], **view, layers=layers[lead]),
         others=others,
         seed=1,
         checkpoint=checkpoints,
@@ -238,9 +254,15 @@ def scores(
         if not described["needs"] or not described["needs"] <= able or described["uses"]:
             continue
         few = {key: value for key, value in FEW.items() if key in described["settings"]}
-        detector = detectors.prepare(
-            name, model, device=torch.device("cpu"), contrasts=facts.targets, **few
+        prepare = partial(
+            detectors.prepare, name, model, device=torch.device("cpu"), contrasts=facts.targets
         )
+        detector = prepare(**few)
+        if "auto" in {**described["settings"], **few}.values():
+            assert isinstance(detector, Tunes), name
+            view = {"inputs": facts.inputs, "targets": facts.targets}
+            healthy = cohorts.store("held_out", layers=described["layers"], **view)
+            detector = prepare(**few, **detector.tune(healthy)[0])
         assert isinstance(detector, Detector)
         layers = described["layers"] | {"brain", "lesion"}
         store = cohorts.store("tested", inputs=facts.inputs, targets=facts.targets, layers=layers)
@@ -259,6 +281,7 @@ def areas(name: str, detector: Detector, store: SliceStore) -> dict[str, float]:
             (detection.map, again.map),
             (detection.scores, again.scores),
             (detection.reconstruction, again.reconstruction),
+            (detection.uncertainty, again.uncertainty),
         ):
             assert (one is None) == (other is None), name
             if one is not None and other is not None:

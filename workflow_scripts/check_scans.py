@@ -4,7 +4,7 @@ from job import run
 from normscan.cohorts.checks import check_scan
 from normscan.cohorts.duplicates import contents
 from normscan.cohorts.scans import Scan
-from normscan.files import write_json
+from normscan.files import read_json, write_json
 from normscan.preprocessing.shards import raw_manifest
 from normscan.progress import progress
 
@@ -16,6 +16,8 @@ def main(snakemake) -> None:
         check_scan(scan, params.contrasts, params.role, params.lesion_classes)
         for scan in progress(scans, f"checking {snakemake.wildcards.cohort}")
     ]
+    if params.synthetic:
+        add_hosts(reports, read_json(snakemake.input[0]))
     bad = {report["scan"]: report["problems"] for report in reports if report["problems"]}
     usable = [scan for scan in scans if scan.id not in bad]
     cohort, shard = snakemake.wildcards.cohort, snakemake.wildcards.shard
@@ -26,6 +28,15 @@ def main(snakemake) -> None:
     about = {"cohort": cohort, "role": params.role}
     write_json(snakemake.output.report, {**about, "reports": reports})
     write_json(snakemake.output.manifest, manifest)
+
+
+def add_hosts(reports: list[dict], made: dict) -> None:
+    """What is known of the healthy images under synthetic scans, which may stand nowhere else."""
+    for report in reports:
+        one = made[report["scan"]]
+        report["facts"] |= {f"{name} without lesion": fact for name, fact in one["before"].items()}
+        # Without an image on which a lesion fits there is none to be found missing.
+        report["problems"] = one["problems"] or report["problems"]
 
 
 run(snakemake, main)

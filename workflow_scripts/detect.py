@@ -33,7 +33,7 @@ def main(snakemake) -> None:
     scans = index.scans
     if files.get("subjects"):
         table = read_tsv(files.subjects, dtype=str)
-        chosen = set(table[table["split"] != "train"]["scan"])
+        chosen = set(table[(table["split"] == "train") == params.others]["scan"])
         scans = [scan for scan in scans if scan.scan in chosen]
     facts = {
         **{name: value for name, value in w.items() if name in FACTS},

@@ -28,6 +28,7 @@ NEEDED = (
 )  # fmt: skip
 # Whoever screens wants the results in the scans' own space, whatever the configuration says.
 VOLUMES = {"detections": "native", "maps": "native", "reconstructions": "none"}
+VOLUMES["uncertainties"] = "native"
 
 
 def main(snakemake) -> None:
@@ -85,8 +86,15 @@ def main(snakemake) -> None:
                 filtered, point, post["minimum_voxels"], scan, params.contrast
             )
             write_tsv(components, detections.components)
+            spread = found.uncertainty
             written = write_volumes(
-                folder, scan, params.contrast, VOLUMES, found=detections, filtered=filtered
+                folder,
+                scan,
+                params.contrast,
+                VOLUMES,
+                found=detections,
+                filtered=filtered,
+                uncertainty=None if spread is None else stack_volume(spread, scan, rows),
             )
             volumes[scan.scan] = {**written, "components": str(components)}
     facts = writer.facts()

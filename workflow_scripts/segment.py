@@ -27,7 +27,8 @@ def main(snakemake) -> None:
     thresholds = read_json(files.froc)[params.prior]
     index, reader = load_index(files.index), RowReader(files.filtered)
     maps = RowReader(reader.content["maps"])
-    with_expected = params.volumes["reconstructions"] != "none" and maps.has("expected")
+    wanted = {"expected": "reconstructions", "uncertainty": "uncertainties"}
+    beside = [k for k, kind in wanted.items() if params.volumes[kind] != "none" and maps.has(k)]
     points = {label: operating_point(one) for label, one in rules.items()}
     usable = {label: point for label, point in points.items() if point is not None}
     # The wanted rule when it can be used, else the first that can, else none.
@@ -59,7 +60,7 @@ def main(snakemake) -> None:
             params.volumes,
             found=detections,
             filtered=filtered,
-            expected=maps.volume("expected", scan) if with_expected else None,
+            **{kind: maps.volume(kind, scan) for kind in beside},
         )
     write_tsv(out.scores, pandas.DataFrame(rows, columns=COLUMNS))
     write_tsv(out.froc, pandas.DataFrame(counts, columns=FROC_COLUMNS))

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from job import run
+from normscan.cohorts.records import is_kept
 from normscan.cohorts.simulation.simulate import simulate_scan, write_description
-from normscan.files import read_json, value_digest, write_json
+from normscan.files import value_digest, write_json
 from normscan.progress import progress
 
 
@@ -22,15 +23,6 @@ def main(snakemake) -> None:
             write_json(record, {"key": key, "files": written(folder, subject)})
         done[subject] = key
     write_json(snakemake.output[0], done)
-
-
-def is_kept(record: Path, key: str, folder: Path) -> bool:
-    """Whether a subject was simulated like this before, and all of its files are still there."""
-    if not record.exists():
-        return False
-    content = read_json(record)
-    files = content.get("files")
-    return content["key"] == key and bool(files) and all((folder / one).is_file() for one in files)
 
 
 def written(folder: Path, subject: str) -> list[str]:

@@ -12,11 +12,12 @@ from normscan.files import file_digest, value_digest, write_tsv
 from normscan.models import registry
 from normscan.models.base import TRAINING
 from normscan.slices.store import SliceStore
-from normscan.streams import MAIN
+from normscan.streams import MAIN, PSEUDO
 from normscan.training.bundle import ModelFacts, load_bundle, save_bundle
 from normscan.training.checkpoint import remove_checkpoints
 from normscan.training.curve import history_table
 from normscan.training.loop import train
+from normscan.training.taught import described_labels
 
 VALIDATION = "validation"
 
@@ -24,14 +25,16 @@ VALIDATION = "validation"
 def main(snakemake) -> None:
     params, files, seed = snakemake.params, snakemake.input, int(snakemake.wildcards.seed)
     device = prepare_torch(params.device, snakemake.threads)
+    lead, labels = registry.describe(params.family)["streams"][0], files.get("labels", [])
     chosen = scans_of_streams(files.subjects, params)
-    held_out = chosen_scans(files.subjects, VALIDATION, params.streams[MAIN]["cohorts"])
-    stores = {name: slices_of(files.packs, scans, name, params) for name, scans in chosen.items()}
-    validation = slices_of(files.packs, held_out, MAIN, params)
+    held_out = chosen_scans(files.subjects, VALIDATION, params.streams[lead]["cohorts"])
+    taught = described_labels(labels, chosen[lead]) if labels else None
+    stores = {name: slices_of(files, scans, name, params) for name, scans in chosen.items()}
+    validation = slices_of(files, held_out, lead, params)
     used_weights = files.get("used_weights", [])
     pairs = zip(params.uses, used_weights, files.get("used_bundles", []))
     used = {role: load_bundle(Path(one), Path(other), device) for role, one, other in pairs}
-    store = stores.pop(MAIN)
+    store = stores.pop(lead)
     facts = ModelFacts(
         params.family,
         params.settings,
@@ -42,7 +45,7 @@ def main(snakemake) -> None:
         {role: ModelFacts.from_json(description) for role, (_, description) in used.items()},
     )
     # Checkpoints are found again by what determines this training, and by nothing else.
-    read = [file_digest(path) for path in [*files.packs, *used_weights]]
+    read = [file_digest(path) for path in [*files.packs, *labels, *used_weights]]
     key = value_digest(
         [params.code, facts.to_json(), seed, chosen, held_out, params.streams, read, str(device)]
         + ([params.augmentation] if params.augmentation else [])
@@ -75,6 +78,7 @@ def main(snakemake) -> None:
         scans=scans,
         seed=seed,
         history=history,
+        taught=taught,
     )
     table = history_table(history)
     write_tsv(snakemake.output.curve, table)
@@ -108,16 +112,17 @@ def scans_of_streams(subjects: list[str], params) -> dict[str, list[str]]:
     }
 
 
-def slices_of(packs: list[str], scans: list[str], stream: str, params) -> SliceStore:
+def slices_of(files, scans: list[str], stream: str, params) -> SliceStore:
     """Slices of scans, those that a stream has of them, as the model sees them."""
     return SliceStore(
-        packs,
+        files.packs,
         scans,
         slices=params.streams[stream]["slices"],
         inputs=params.inputs,
         targets=params.targets,
         neighbours=params.neighbours,
-        layers=registry.describe(params.family)["layers"],
+        layers=registry.describe(params.family)["stream_layers"][stream],
+        elsewhere={PSEUDO: files.get("labels", [])},
     )
 
 

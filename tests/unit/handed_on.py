@@ -16,6 +16,7 @@ from normscan.detectors.base import Detection
 from normscan.detectors.maps import write_maps
 from normscan.files import read_json, read_tsv, write_json, write_tsv
 from normscan.slices.index import load_index
+from normscan.workflow.configuration import VOLUMES
 
 SCRIPTS = Path(job.__file__).parent
 WILDCARDS = {"cohort": "wmh", "shard": "00", "protocol": "p", "variant": "vae", "seed": "0"}
@@ -40,6 +41,7 @@ def write_detections(
     maps: dict[str, np.ndarray | None],
     *,
     expected: dict[str, np.ndarray] | None = None,
+    uncertainty: dict[str, np.ndarray] | None = None,
     scores: dict[str, np.ndarray] | None = None,
 ) -> None:
     """``maps.json`` as detection leaves it: a volume of each scan, scores of its brain slices."""
@@ -49,11 +51,13 @@ def write_detections(
     for scan in scans:
         rows = scan.rows_with_brain(index.min_brain_voxels)
         signed, found = maps[scan.scan], (expected or {}).get(scan.scan)
+        spread = (uncertainty or {}).get(scan.scan)
         detections.append(
             Detection(
                 None if signed is None else scan.slices_of(signed)[rows],
                 None if found is None else scan.slices_of(found)[rows][:, None],
                 (scores or {}).get(scan.scan),
+                None if spread is None else scan.slices_of(spread)[rows],
             )
         )
     write_maps(folder / "maps.json", {"cohort": index.cohort}, index, scans, detections)
@@ -79,8 +83,7 @@ def filter_and_segment(
         "erosion": 0, "median": 1, "lesion_labels": [], "prior": prior,
         "minimum_voxels": 1, "primary": "fixed", "contrast": "FLAIR",
         "folder": str(folder / "volumes"), **given,
-        "volumes": {"detections": "none", "maps": "none", "reconstructions": "none"}
-        | (volumes or {}),
+        "volumes": {**VOLUMES, **(volumes or {})},
     }  # fmt: skip
     suffixes = {"manifest": ".json", "histograms": ".npz", "residuals": "-residuals.json"}
     outputs = {name: folder / f"filtered{suffix}" for name, suffix in suffixes.items()}

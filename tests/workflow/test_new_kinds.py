@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+import nibabel
+import numpy as np
 import pandas
 import pytest
 import yaml
 
+from normscan.slices.index import load_index, stack_volume
 from tiny_study import Workflow
 
 pytestmark = pytest.mark.workflow
 
 SMALL = {"max_epochs": 2, "batch_size": 16}
 NET = {"depth": 2, "width": 4}
+RULE = "healthy_percentile_98"
 HEALTHY = {
+    "training": {"streams": {"unlabelled": {"cohorts": ["ms"]}}},
+    "threshold_rules": [{"healthy_percentile": {}}, {"best_dice": {}}],
     "models": {
         "ae": {"family": "ae", "latent": 8, "inputs": ["FLAIR"], "targets": ["FLAIR"], **SMALL},
         "synthesis": {
@@ -26,12 +33,17 @@ HEALTHY = {
             "family": "feature_bank", "inputs": ["FLAIR"], "targets": ["FLAIR"],
             "uses": {"features": "ae"}, "bank_size": 50,
         },
+        "student": {
+            "family": "self_taught", "labels": {"approach": "synthesis", "rule": RULE},
+            **SMALL, **NET,
+        },
     },
     "approaches": {
         "intensity": {"detector": "intensity"},
         "synthesis": {"model": "synthesis", "detector": "reconstruction"},
         "svdd": {"model": "svdd", "detector": "slice_score"},
         "bank": {"model": "bank", "detector": "pixel_energy"},
+        "student": {"model": "student", "detector": "segmentation"},
     },
 }  # fmt: skip
 PATIENTS = {
@@ -56,6 +68,8 @@ def kinds(tmp_path_factory) -> Workflow:
         (workflow.folder / "protocols" / f"{name}.yaml").write_text(text)
     workflow.config["protocols"] = ["kinds", "labels"]
     workflow.config["shard_size"] = 4
+    # Detections on the grid of the slices, to be compared with pseudo-labels.
+    workflow.config["volumes"]["detections"] = "both"
     workflow.write()
     workflow.run("all")
     workflow.run("screen")
@@ -111,6 +125,85 @@ def test_patients_that_were_trained_on_are_in_no_metric(kinds, metrics):
     # The same for all protocols of a run: they are compared on the same patients.
     tested = of(metrics, "kinds/synthesis")
     assert set(tested[tested["level"] == "subject"]["subject"]) == set(splits) - {trained}
+
+
+def pseudo_labels(kinds, protocol: str, variant: str) -> tuple[Path, dict, np.ndarray]:
+    """The manifest of the patients' shard, what it says, and the array."""
+    folder = kinds.results / "detections" / protocol / variant / "seed-0" / f"pseudo-{RULE}"
+    (path,) = (folder / "ms").glob("*.json")
+    return path, json.loads(path.read_text()), np.load(path.with_suffix(".npy"))
+
+
+def splits(kinds) -> dict[str, str]:
+    """Scan of the patients -> its split."""
+    table = pandas.read_csv(kinds.results / "cohorts/ms/subjects.tsv", sep="\t", dtype=str)
+    return dict(zip(table["scan"], table["split"]))
+
+
+def test_pseudo_labels_are_what_the_same_approach_detects(kinds):
+    _, content, labels = pseudo_labels(kinds, "kinds", "synthesis")
+    split = splits(kinds)
+    assert {split[scan] for scan in content["scans"]} == {"train", "validation"}
+    index = load_index(
+        content["index"]
+        if Path(content["index"]).is_absolute()
+        else kinds.folder / content["index"]
+    )
+    compared = 0
+    detected = kinds.results / "detections/kinds/synthesis/seed-0/detected/ms"
+    for scan in index.scans:
+        own = labels[scan.rows]
+        if split[scan.scan] == "test":
+            assert not own.any()
+            continue
+        (path,) = (detected / scan.scan).glob(f"{scan.scan}_label-anomaly_dseg.nii.gz")
+        volume = np.asarray(nibabel.load(path).dataobj)
+        np.testing.assert_array_equal(stack_volume(own, scan), volume)
+        assert content["scans"][scan.scan]["voxels"] == volume.sum()
+        compared += int(volume.sum())
+    assert compared
+
+
+def test_who_learns_from_pseudo_labels_is_scored_and_screens_without_its_teacher(kinds, metrics):
+    areas = of(metrics, "kinds/student").query("metric == 'auroc' and level == 'cohort'")
+    assert len(areas) and areas["value"].between(0, 1).all()
+    description = bundle(kinds, "kinds", "student")
+    split = splits(kinds)
+    assert set(description["scans"]["train"]) == {
+        f"ms/{scan}" for scan, one in split.items() if one == "train"
+    }
+    taught = description["taught"]
+    assert (taught["approach"], taught["rule"]) == ("kinds/synthesis", RULE)
+    assert taught["voxels"] > 0 and taught["digest"]
+    folder = kinds.results / "bundles/kinds/student/seed-0"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "approach.json", "bundle.json", "weights.safetensors"
+    ]  # fmt: skip
+    assert (kinds.results / "screening/new/kinds/student").exists()
+
+
+def test_scans_that_a_teacher_was_trained_on_get_maps_where_labels_are_made_of_them(kinds):
+    target = f"results/detections/labels/fcn/seed-0/pseudo-{RULE}/ms/"
+    path, _, _ = pseudo_labels(kinds, "kinds", "synthesis")
+    jobs = kinds.counts(target + path.name)
+    assert jobs == {"detect_others": 1, "pseudo_label": 1}
+    kinds.run(target + path.name)
+    _, content, labels = pseudo_labels(kinds, "labels", "fcn")
+    assert {splits(kinds)[scan] for scan in content["scans"]} == {"train", "validation"}
+    assert kinds.counts("all") == {}
+
+
+def test_other_labels_train_the_student_anew_and_nothing_else(kinds):
+    path = kinds.folder / "protocols/kinds.yaml"
+    before = path.read_text()
+    content = yaml.safe_load(before)
+    content["models"]["student"]["labels"]["approach"] = "bank"
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    jobs = kinds.planned("all")
+    path.write_text(before)
+    assert {w["model"] for rule, w in jobs if rule == "train"} == {"student"}
+    assert {w["approach"] for rule, w in jobs if rule == "detect"} == {"student"}
+    assert {w["variant"] for rule, w in jobs if rule == "pseudo_label"} == {"bank"}
 
 
 def test_maps_without_a_sign_are_not_emptied_by_a_prior(metrics):

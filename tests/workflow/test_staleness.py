@@ -322,6 +322,20 @@ ROWS: dict[str, tuple[Change, dict[str, int]]] = {
             "evaluate": 6,
         },
     ),
+    # Of three healthy subjects one becomes a host: the two others fit into one shard.
+    "synthetic cohort added": (
+        config(
+            lambda c: c["cohorts"].update(
+                balls={
+                    "source": "synthetic",
+                    "validation": 0,
+                    "prior": "hyperintense",
+                    "synthetic": {"hosts": "healthy", "subjects": 1, "masks": "spheres"},
+                }
+            )
+        ),
+        {},
+    ),
     "protocol that trains on patients": (
         trained_on_patients,
         {

@@ -31,6 +31,7 @@ from normscan.layout import (
     RESIDUALS,
     SIMULATED,
     SLICES,
+    SYNTHETIC,
     parse,
     pattern,
 )
@@ -38,7 +39,16 @@ from normscan.layout import (
 # In the order in which they are made.
 STAGES = tuple(
     template.split("/")[0]
-    for template in (SIMULATED, PREPARED, SLICES, MODEL, MAP_MANIFEST, DETECTIONS, EXPORTED)
+    for template in (
+        SIMULATED,
+        SYNTHETIC,
+        PREPARED,
+        SLICES,
+        MODEL,
+        MAP_MANIFEST,
+        DETECTIONS,
+        EXPORTED,
+    )
 )
 DESCRIPTION = "dataset_description.json"
 RECORD = "record.json"

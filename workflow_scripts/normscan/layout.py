@@ -13,6 +13,9 @@ from string import Formatter
 # Cohorts: what they hold, what was found in it, how their subjects are split.
 SIMULATED_FOLDER = "simulated/{cohort}"
 SIMULATED = "simulated/{cohort}/{shard}.json"
+SYNTHETIC_FOLDER = "synthetic/{cohort}"
+SYNTHETIC = SYNTHETIC_FOLDER + "/{shard}.json"
+SYNTHETIC_PAIRS = SYNTHETIC_FOLDER + "/{shard}.tsv"
 CHECK = "checks/{cohort}/{shard}.json"
 CHECKED = "cohorts/checked.json"
 CHECKED_SCREENED = "cohorts/{cohort}/checked.json"
@@ -47,8 +50,11 @@ MAPS = "maps/{chain}/{pack}/{training}/{approach}/seed-{seed}"
 TUNED = MAPS + "/tuned.json"
 MAP_FOLDER = MAPS + "/{cohort}"
 MAP_MANIFEST = MAP_FOLDER + "/{shard}.json"
-# The maps, and beside them what was expected: {shard}.expected.npy.
+# The maps, and beside them what was expected: {shard}.expected.npy; of several reconstructions also
+# how far apart they are: {shard}.uncertainty.npy.
 MAP_ARRAY = MAP_FOLDER + "/{shard}.npy"
+# Of scans that get no maps to be evaluated, where labels are made of them.
+OTHER_MAPS = MAP_FOLDER + "/{shard}-others.json"
 
 # What one protocol makes of them.
 DETECTIONS = "detections/{protocol}/{variant}/seed-{seed}"
@@ -64,6 +70,10 @@ DETECTED = DETECTED_FOLDER + "/{shard}.json"
 SCORES = DETECTED_FOLDER + "/{shard}.tsv"
 FROC_SCORES = DETECTED_FOLDER + "/{shard}-froc.tsv"
 COMPONENTS = DETECTED_FOLDER + "/{shard}-components.tsv"
+
+# Labels for the training of other models.
+PSEUDO_FOLDER = DETECTIONS + "/pseudo-{threshold_rule}/{cohort}"
+PSEUDO_LABELS = PSEUDO_FOLDER + "/{shard}.json"
 
 # Evaluation, figures, report.
 EVALUATION = "evaluation/{protocol}/{variant}/seed-{seed}/{cohort}.tsv"

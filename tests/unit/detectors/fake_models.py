@@ -117,3 +117,11 @@ def bank():
     model = models.build("feature_bank", (1, 1, 16), uses={"features": encoder})
     model.bank = torch.rand(3, 32, generator=torch.Generator().manual_seed(0))
     return model
+
+
+def prior():
+    """A prior of maps of 2x2 codes of an untrained VQ-VAE."""
+    coder = models.build("vqvae", (1, 1, 16), codes=16, latent=4)
+    entries = torch.randn(16, 4, generator=torch.Generator().manual_seed(0))
+    coder.codebook.entries.copy_(entries)
+    return models.build("code_prior", (1, 1, 16), width=4, depth=2, uses={"coder": coder})

@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from fake_models import Convolutional, Linear, Scores, bank, detect
+from fake_models import Convolutional, Linear, Scores, bank, detect, prior
 
 from normscan.detectors import registry
 from normscan.models import registry as models
@@ -18,8 +18,10 @@ MODELS = {
     "ae": lambda: models.build("ae", (1, 1, 16)),
     "vae": lambda: models.build("vae", (1, 1, 16)),
     "vae_spatial": lambda: models.build("vae", (1, 1, 16), bottleneck="spatial", latent=4),
+    "anogan": lambda: models.build("anogan", (1, 1, 16), latent=4),
     "scores": Scores,
     "bank": bank,
+    "prior": prior,
     "deep_svdd": lambda: models.build("deep_svdd", (1, 1, 16), latent=4),
     "semi_fcn": lambda: models.build("semi_fcn", (1, 1, 16), depth=2, width=4),
 }
@@ -85,10 +87,17 @@ def test_form_of_the_result_and_the_same_bits_again(detector, name):
     given = {"voxel": found.map, "slice": found.scores}
     levels = {level for level, scores in given.items() if scores is not None}
     assert levels == registry.describe(detector)["levels"]
-    assert answer(found).shape == (brain.shape if found.scores is None else brain.shape[:1])
+    shapes = {"voxel": brain.shape, "slice": brain.shape[:1]}
+    assert {level: given[level].shape for level in levels} == {one: shapes[one] for one in levels}
+    if found.scores is not None:
+        assert found.scores.dtype == np.float32
+        assert found.scores.tobytes() == again.scores.tobytes()
     assert answer(found).dtype == np.float32
     assert np.isfinite(answer(found)).all() and answer(found).any()
     assert answer(found).tobytes() == answer(again).tobytes()
+    if found.scores is not None:
+        assert found.scores.dtype == np.float32 and np.isfinite(found.scores).all()
+        assert found.scores.tobytes() == again.scores.tobytes()
     if found.reconstruction is not None:
         assert found.reconstruction.shape == slices.shape
         assert found.reconstruction.tobytes() == again.reconstruction.tobytes()

@@ -39,7 +39,7 @@ def test_the_registry_describes_families_without_importing_torch():
     path = {"PYTHONPATH": str(registry.FOLDER.parents[1])}
     done = subprocess.run([sys.executable, "-c", code], env=path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "'translation', 'vae']" in done.stdout
+    assert "'translation', 'vae'" in done.stdout
 
 
 def test_capabilities_are_methods_of_the_model():
@@ -68,6 +68,7 @@ def test_an_unknown_family_is_refused():
         ("vae", {"network": "you2018"}, ["models.m.network", "did you mean 'you2019'"]),
         ("vae", {"network": "you2019"}, ["models.m.bottleneck", "network you2019 has: spatial"]),
         ("constrained_aae", {"bottleneck": "spatial"}, ["models.m.bottleneck", "needs: dense"]),
+        ("vqvae", {"bottleneck": "dense", "network": "unified"}, ["needs: spatial"]),
         ("fanogan", {"network": "chen2018"}, ["models.m.network", "no critic", "schlegl2019"]),
         ("ae", {"dropout": 1.0}, ["models.m.dropout: found 1.0", "below 1"]),
         ("ae", {"dropout": "some"}, ["models.m.dropout: found 'some'", "below 1"]),
@@ -201,7 +202,14 @@ def test_what_an_ae_can_do_depends_on_its_bottleneck():
     assert all(found == {"reconstruct", "embed"} for found in able.values())
 
 
-@pytest.mark.parametrize("family", [f for f in registry.families() if codes(f)])
+DENSE = [
+    family
+    for family in registry.families()
+    if codes(family) and registry.describe(family)["settings"]["bottleneck"] == "dense"
+]
+
+
+@pytest.mark.parametrize("family", DENSE)
 def test_the_dropout_of_the_dense_bottleneck_acts_in_training_only(family):
     # Large enough for a network at each of several scales.
     model = registry.build(family, (1, 1, 64), latent=8).eval()

@@ -30,6 +30,7 @@ def test_every_step_is_found_without_importing_it():
         "match_histogram",
         "normalise",
         "register",
+        "segment_tissue",
         "strip_skull",
     ]
 
@@ -46,6 +47,7 @@ def test_every_step_is_found_without_importing_it():
         (label("normalise"), "normalise-p98"),
         (label("normalise", method="zscore"), "normalise-zscore"),
         (label("match_histogram"), "match_histogram"),
+        (label("segment_tissue"), "segment_tissue-image"),
     ],
 )
 def test_labels_are_readable(found, wanted):
@@ -73,6 +75,9 @@ VALUES = {
     "resolution": [2.0, 3.0],
     "method": ["robex", "given", "atlas", "n4", "curvature", "percentile", "zscore", "minmax"],
     "shrink": [4, 2],
+    "output": ["image", "layer"],
+    "smoothness": [0.2, 0.1],
+    "least_share": [0.02, 0.05],
     "iterations": [50, 5, 7],
     "time_step": [0.0625, 0.05],
     "percentile": [98, 99, 99.5],

@@ -79,7 +79,7 @@ def test_numbers_and_references_fit():
         },
         "approaches": [approach("vae", name) for name in detectors.names()],
     }
-    made = cited(changed(**recipe), simulated=True)
+    made = cited(changed(**recipe), simulated=True, synthetic=True)
     assert "of family '" not in made["text"] and "the detector '" not in made["text"]
     numbers = [int(number) for number in re.findall(r"\[(\d+)\]", made["text"])]
     assert list(dict.fromkeys(numbers)) == list(range(1, len(made["references"]) + 1))

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from normscan.errors import NormscanError
+from normscan.report.content import pairs
 from normscan.report.embedding import picture
 from normscan.report.pages import relative_link
 from normscan.report.report import build_report
@@ -214,6 +215,24 @@ def test_lesions_lost_on_the_slice_grid_are_said_once():
         "and cannot be found by any approach"
     )
     assert second["why"].startswith("1 lesion of 0.008 ml is lost on the slice grid of protocol a ")
+
+
+def test_what_was_pasted_on_which_scan_is_shown_per_cohort(tmp_path):
+    rows = {"02": "ixi/sub-02\tgliomas/sub-05\t12.5\t0.981\tn/a", "01": f"{EVIL}\tmask\t3\t1\tx"}
+    paths = []
+    for shard, (subject, row) in enumerate(rows.items()):
+        path = tmp_path / "synthetic" / "pasted" / f"0{shard}.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        head = "scan\thost\tlesion\tlesion_ml\tinside\tpassed_over"
+        path.write_text(f"{head}\nsub-{subject}\t{row}\n")
+        paths.append(str(path))
+    (found,) = pairs(paths)
+    assert list(found["table"]["scan"]) == ["sub-01", "sub-02"]
+    page = build_report({"pairs": [found]})
+    Reader(page)
+    for part in ("Lesions of pasted", "gliomas/sub-05", "12.5", html.escape(EVIL)):
+        assert part in page
+    assert EVIL not in page
 
 
 def test_flagged_scans_come_first_and_many_pictures_are_cut():

@@ -5,6 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from made_studies import protocol as made_protocol
+from made_studies import say
 
 from normscan import layout
 from normscan.evaluation.published import load_published
@@ -69,7 +71,13 @@ def test_bayesian_approaches_need_no_training_of_their_own(name):
     """Rows 16 and 17 are the models of rows 1 and 5, applied otherwise."""
     protocol, _ = parse_protocol(name, content(name))
     study = SimpleNamespace(
-        results="results", protocols={name: protocol}, cohorts={}, shard_size={}, seeds=[0]
+        results="results",
+        protocols={name: protocol},
+        cohorts={},
+        shard_size={},
+        seeds=[0],
+        simulation={},
+        synthetic={},
     )
     plan = Plan(study)
     folders = {
@@ -148,3 +156,27 @@ def test_all_problems_come_at_once():
     broken["threshold_rules"].append({"best_dise": {}})
     _, problems = parse_protocol("study", broken)
     assert len(problems) >= 3
+
+
+TISSUE = {"segment_tissue": {"output": "layer"}}
+
+
+def test_a_layer_that_no_step_makes_is_named_with_the_step(monkeypatch):
+    say(monkeypatch, "models", "vae", LAYERS={"tissue"})
+    assert made_problems() == [
+        "protocol 'p'.models.vae: reads the layer 'tissue', which no step of the preprocessing "
+        "makes; add 'segment_tissue: {output: layer}' to protocol 'p'.preprocessing"
+    ]
+    image = {"segment_tissue": {"output": "image"}}
+    assert len(made_problems(preprocessing=[{"register": {}}, image])) == 1
+    assert made_problems(preprocessing=[{"register": {}}, TISSUE]) == []
+
+
+def test_tissues_are_not_segmented_in_whole_heads():
+    steps = [{"register": {}}, TISSUE, {"strip_skull": {}}]
+    (problem,) = made_problems(preprocessing=steps)
+    assert "'segment_tissue' stands before 'strip_skull'" in problem
+
+
+def made_problems(**changes) -> list[str]:
+    return parse_protocol("p", made_protocol(**changes))[1]

@@ -87,6 +87,18 @@ def test_a_model_makes_no_maps_of_patients_that_it_was_trained_on(tmp_path):
     assert chosen("none", "ixi") and chosen("ixi+oasis", "ixi")
 
 
+def test_a_stream_may_be_of_all_cohorts_of_a_role(tmp_path, monkeypatch):
+    say(monkeypatch, "models", "vae", STREAMS=("main", "labelled"))
+    streams = {"labelled": {"role": "patients"}, "main": {"role": "healthy"}}
+    made = plan(tmp_path, protocol(training={"streams": streams}))
+    label = made.training.label("p0", 100, ["vae"])
+    assert label == "ixi+oasis--labelled-gliomas+ms"
+    assert made.training.label("p0", 100, ["ae"]) == "ixi+oasis"
+    asked = {name for name, share in made.cohorts.study.training.items() if share}
+    assert asked == {"gliomas", "ms"}
+    assert made.cohorts.healthy("p0") == ["ixi", "oasis"]
+
+
 def test_patients_train_only_where_a_protocol_asks(tmp_path):
     assert set(load(tmp_path, protocol()).training.values()) == {0}
     asking = protocol(training={"streams": PATIENTS})
@@ -103,6 +115,11 @@ def test_patients_train_only_where_a_protocol_asks(tmp_path):
         ({"streams": {"main": {"cohorts": ["new"]}}}, ["streams.main.cohorts: 'new'", "screened"]),
         ({"streams": {"more": {"cohorts": ["glioma"]}}}, ["streams.more.cohorts", "'gliomas'"]),
         ({"streams": {"more": {"slices": "all"}}}, ["streams.more.cohorts: is missing"]),
+        (
+            {"streams": {"more": {"role": "patients", "cohorts": ["ms"]}}},
+            ["streams.more.role: stands beside 'cohorts'"],
+        ),
+        ({"streams": {"more": {"role": "patient"}}}, ["streams.more.role", "patients"]),
         ({"streams": {"more": {"slices": "free"}}}, ["streams.more.slices", "lesion_free"]),
         (
             {"cohorts": ["ixi"], "streams": {"main": {"cohorts": ["ixi"]}}},

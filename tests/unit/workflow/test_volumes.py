@@ -18,7 +18,8 @@ def study(tmp_path, **changes):
 
 
 def test_nothing_is_written_that_is_not_asked_for(tmp_path):
-    nothing = {"detections": "none", "maps": "none", "reconstructions": "none"}
+    kinds = ("detections", "maps", "reconstructions", "uncertainties")
+    nothing = dict.fromkeys(kinds, "none")
     assert study(tmp_path).volumes == nothing
     asked = study(tmp_path, volumes={"detections": "both"})
     assert asked.volumes == {**nothing, "detections": "both"}
@@ -33,6 +34,10 @@ def test_the_demo_shows_detections_and_maps_in_the_scans_own_space():
     ("volumes", "message"),
     [
         ({"maps": "nativ"}, "config.volumes.maps: found 'nativ' .did you mean 'native'"),
+        (
+            {"uncertainties": "both spaces"},
+            "config.volumes.uncertainties: found 'both spaces'.*none, native, atlas, both",
+        ),
         ({"map": "native"}, "config.volumes.map: unknown key .did you mean 'maps'"),
         ({"maps": True}, "config.volumes.maps: found True.*allowed: none, native, atlas, both"),
     ],

@@ -17,6 +17,10 @@ from normscan.cohorts.scans import CONTRASTS, PRIORS, ROLES, Cohort, Scan
 from normscan.cohorts.table import read_table
 from normscan.errors import CohortError
 
+SYNTHETIC = "synthetic"
+# Sources whose images a rule makes.
+MADE = ("simulated", SYNTHETIC)
+
 
 def load_cohort(
     name: str,
@@ -26,6 +30,7 @@ def load_cohort(
     simulated_root: Path,
     needed_contrasts: Sequence[str] = (),
     on_bad_scan: str = "stop",
+    synthetic: Sequence[Scan] = (),
 ) -> tuple[Cohort, dict[str, str]]:
     """Find a cohort's scans and check what can be checked without opening them.
 
@@ -33,13 +38,14 @@ def load_cohort(
     ----------
     name : of the cohort.
     entry : its entry under ``config.cohorts``; keys: ``source`` (``table``, ``bids``,
-        ``simulated`` or a known layout), ``path``, ``role``, ``prior``, ``skull_stripped``,
-        ``space``, ``lesion_classes``, ``contrasts``, ``exclude``, ``simulation``. A layout has
-        defaults for most of them.
+        ``simulated``, ``synthetic`` or a known layout), ``path``, ``role``, ``prior``,
+        ``skull_stripped``, ``space``, ``lesion_classes``, ``contrasts``, ``exclude``,
+        ``simulation``. A layout has defaults for most of them.
     base : folder that a relative ``path`` starts from.
     simulated_root : folder below which simulated cohorts are written.
     needed_contrasts : contrasts that each scan must have.
     on_bad_scan : ``stop``, or ``exclude`` to go on without scans that have a problem of their own.
+    synthetic : scans of a ``synthetic`` cohort, as of ``plan_synthetic``.
 
     Returns
     -------
@@ -54,7 +60,10 @@ def load_cohort(
     problems = _entry_problems(entry)
     if problems:
         raise CohortError(name, problems)
-    scans, problems = _scans(name, entry, Path(base), Path(simulated_root))
+    if entry["source"] == SYNTHETIC:
+        scans, problems = list(synthetic), []
+    else:
+        scans, problems = _scans(name, entry, Path(base), Path(simulated_root))
     if not scans:
         raise CohortError(name, problems)
     problems += _exclude_problems(entry, scans)
@@ -88,10 +97,10 @@ def _defaults(entry: dict) -> dict[str, Any]:
 
 def _entry_problems(entry: dict) -> list[str]:
     problems = []
-    sources = ["table", "bids", "simulated", *layout_names()]
+    sources = ["table", "bids", *MADE, *layout_names()]
     source = entry.get("source", "")
     problems += _value_problem("source", source, sources)
-    if source in sources and source != "simulated" and not entry.get("path"):
+    if source in sources and source not in MADE and not entry.get("path"):
         problems.append(f"path: is missing; source '{source}' needs it")
     problems += _value_problem("role", entry.get("role", ""), ROLES)
     problems += _value_problem("prior", entry.get("prior", "none"), PRIORS)
@@ -168,7 +177,7 @@ def _scan_problems(scan: Scan, entry: dict, needed: Iterable[str]) -> list[str]:
         problems.append(
             "has no lesion mask; cohorts of role 'patients' need one (or use 'unlabelled')"
         )
-    if entry["source"] != "simulated":
+    if entry["source"] not in MADE:
         masks = {"brain_mask": scan.brain_mask, "lesion_mask": scan.lesion_mask}
         for kind, path in {**scan.images, **masks}.items():
             if path and not os.path.isfile(path):

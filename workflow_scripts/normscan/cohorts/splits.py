@@ -60,12 +60,12 @@ def assign_splits(
     stored = {one: rest if split == "train" else split for one, split in previous.items()}
     known = {one: stored[one] for one in subjects if stored.get(one) in allowed}
     missing = wanted - sum(split == "validation" for split in known.values())
-    new = sorted((one for one in subjects if one not in known), key=_order(seed, cohort))
+    new = sorted((one for one in subjects if one not in known), key=drawn_order(seed, cohort))
     for position, subject in enumerate(new):
         known[subject] = "validation" if position < missing else rest
     trained = training_count(len(subjects), role, validation, training)
     if trained:
-        known = _with_training(known, previous, trained, _order(seed, cohort))
+        known = _with_training(known, previous, trained, drawn_order(seed, cohort))
     for needed in (rest, *(["validation"] * bool(wanted)), *(["train"] * bool(trained))):
         if needed not in known.values():
             raise CohortError(
@@ -135,7 +135,7 @@ def subset(subjects: Sequence[str], share: float, seed: int) -> list[str]:
     if not 0 < share <= 1:
         raise ConfigError(f"share of subjects: found {share:g}; must be above 0 and at most 1")
     count = max(1, round(share * len(subjects)))
-    return sorted(sorted(subjects, key=_order(seed, "subset"))[:count])
+    return sorted(sorted(subjects, key=drawn_order(seed, "subset"))[:count])
 
 
 def _count(wanted: float, subjects: int, name: str = "validation") -> int:
@@ -149,5 +149,6 @@ def _count(wanted: float, subjects: int, name: str = "validation") -> int:
     return int(wanted)
 
 
-def _order(seed: int, name: str) -> Callable[[str], bytes]:
+def drawn_order(seed: int, name: str) -> Callable[[str], bytes]:
+    """Key to sort labels by: an order that is drawn at random and no other label influences."""
     return lambda subject: hashlib.sha256(f"{seed}|{name}|{subject}".encode()).digest()

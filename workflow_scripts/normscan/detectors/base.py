@@ -44,11 +44,14 @@ class Detection:
         targets minus expectation. None: nothing is said of pixels.
     reconstruction : float32 (n, targets, height, width), what was expected; None: nothing.
     scores : float32 (n,), high = anomalous; None: nothing is said of slices as wholes.
+    uncertainty : float32 (n, height, width), at least 0, in units of intensity: how far apart the
+        reconstructions of a pixel are (standard deviation). None: there is one reconstruction.
     """
 
     map: np.ndarray | None = None
     reconstruction: np.ndarray | None = None
     scores: np.ndarray | None = None
+    uncertainty: np.ndarray | None = None
 
 
 @runtime_checkable

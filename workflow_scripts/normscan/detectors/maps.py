@@ -26,8 +26,9 @@ def write_maps(
 ) -> None:
     """Write what a detector found in the scans of a shard; one scan is in memory at a time.
 
-    Beside the manifest: ``{shard}.npy`` (float32, the signed maps) and ``{shard}.expected.npy``
-    (float16, the reconstruction of the first target), where the detector gives them. Scores of
+    Beside the manifest: ``{shard}.npy`` (float32, the signed maps), ``{shard}.expected.npy``
+    (float16, the reconstruction of the first target) and ``{shard}.uncertainty.npy`` (float16, the
+    spread of several reconstructions), where the detector gives them. Scores of
     slices are in the manifest (``slice_scores``: one per row, null where nothing was detected).
 
     Parameters
@@ -66,6 +67,8 @@ def put_detection(
         # Without a normalisation intensities may be beyond half precision.
         expected = np.clip(detection.reconstruction[:, 0], -LARGEST, LARGEST)
         writer.put("expected", scan.scan, expected, rows)
+    if detection.uncertainty is not None:
+        writer.put("uncertainty", scan.scan, np.minimum(detection.uncertainty, LARGEST), rows)
     if detection.scores is None:
         return []
     if not np.isfinite(detection.scores).all():

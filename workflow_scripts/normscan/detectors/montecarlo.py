@@ -4,6 +4,10 @@ Source: Baur et al. 2021, sections II-B (Monte Carlo methods) and III-C, after P
 and Gal & Ghahramani 2016: 100 reconstructions of each slice, from codes drawn from a VAE's
 posterior, or by dropout on those of an AE: the trained AE itself, whose dropout is active here.
 
+The spread of the reconstructions is a pixel's uncertainty (Baur et al. 2020, "Bayesian
+skip-autoencoders"; thesis, section 3.4.3): their standard deviation, of all N of them (divided by
+N, not N - 1); with several contrasts the mean of theirs, as the map is that of their residuals.
+
 A slice is encoded once. Samples of one slice are decoded together in groups of fixed size, with a
 generator of their own, so that no slice's random numbers depend on any other.
 """
@@ -79,15 +83,16 @@ class MonteCarlo:
         self.size = SLICES_AT_ONCE if device.type == "cpu" else suitable_size(None, device)
 
     def detect(self, scan: Batch[np.ndarray], seed: int) -> Detection:
-        """The map; the reconstruction is the mean of the samples.
+        """The map and the uncertainty; the reconstruction is the mean of the samples.
 
         Raises
         ------
         ConfigError : a model without anything random.
         """
         scores, expectations = empty_arrays(scan)
+        spreads = np.empty_like(scores)
 
-        def compute(where: slice, batch: Batch[Tensor]) -> list[tuple[Tensor, Tensor]]:
+        def compute(where: slice, batch: Batch[Tensor]) -> list[tuple[Tensor, Tensor, Tensor]]:
             # The mode is one of a thread.
             with torch.inference_mode():
                 sampler = _sampler(self.model, batch.slices, self.dropping)
@@ -98,26 +103,38 @@ class MonteCarlo:
 
         found = each_batch(compute, scan, self.size, self.device)
         for where, statistics in progress(found, "Monte Carlo", count_batches(scan, self.size)):
-            for number, (score, mean) in enumerate(statistics, where.start):
+            for number, (score, mean, spread) in enumerate(statistics, where.start):
                 scores[number] = score.cpu().numpy()
                 expectations[number] = mean.cpu().numpy()
-        return Detection(scores, expectations)
+                spreads[number] = spread.cpu().numpy()
+        return Detection(scores, expectations, uncertainty=spreads)
 
 
 def _statistics(
     sampler: Sampler, place: int, slice_: Tensor, samples: int, seed: int, number: int
-) -> tuple[Tensor, Tensor]:
-    """Signed score (h, w) and mean reconstruction (c, h, w) of one slice (c, h, w)."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Of one slice (c, h, w): signed score (h, w), mean reconstruction (c, h, w), spread (h, w).
+
+    Squares are taken of differences from the first sample, which is as far from the mean as others:
+    those of the samples themselves would lose a small spread of large values to rounding.
+    """
     generator = torch.Generator(slice_.device)
     generator.manual_seed(slice_seed(seed, number))
-    absolute, signed = torch.zeros_like(slice_), torch.zeros_like(slice_)
+    absolute, signed, shift, squares = (torch.zeros_like(slice_) for _ in range(4))
+    first = None
     for start in range(0, samples, GROUP):
         drawn = sampler(place, min(GROUP, samples - start), generator)
+        first = drawn[0].clone() if first is None else first
+        apart = drawn - first
+        shift += apart.sum(dim=0)
+        squares += apart.square_().sum(dim=0)
         residual = slice_ - drawn
         signed += residual.sum(dim=0)
         absolute += residual.abs_().sum(dim=0)
     absolute, signed = absolute / samples, signed / samples
-    return with_sign(absolute.mean(dim=0), signed.mean(dim=0)), slice_ - signed
+    variance = (squares - shift.square() / samples).clamp_min(0) / samples
+    score = with_sign(absolute.mean(dim=0), signed.mean(dim=0))
+    return score, slice_ - signed, variance.sqrt().mean(dim=0)
 
 
 def _dropping(rate: float | None) -> dict[str, float]:

@@ -65,6 +65,10 @@ class Found:
         """What a model expected; None where nothing is reconstructed."""
         return self._volume(self._maps, "expected", scan)
 
+    def uncertainty(self, scan: str) -> np.ndarray | None:
+        """How far apart several reconstructions are; None where there is one or none."""
+        return self._volume(self._maps, "uncertainty", scan)
+
     def detected(self, scan: str) -> np.ndarray | None:
         """Detections at the operating point (bool); None without such a point or a map."""
         split = self._binarised(scan, operating_point(self.content))
@@ -91,11 +95,12 @@ class Found:
         return load_truth(self.content["index"], self._entry(scan), labels)
 
     def slices(self, scan: str, z: int) -> dict[str, np.ndarray]:
-        """What there is of ``image``, ``reconstruction``, ``map``, ``detection`` in one slice."""
+        """One slice of what there is: image, reconstruction, map, uncertainty, detection."""
         volumes = {
             "image": self.image(scan),
             "reconstruction": self.expected(scan),
             "map": self.filtered(scan),
+            "uncertainty": self.uncertainty(scan),
             "detection": self.detected(scan),
         }
         return {name: one[:, :, z] for name, one in volumes.items() if one is not None}

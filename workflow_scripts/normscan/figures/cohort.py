@@ -147,7 +147,7 @@ def add_slices(
             "Slices",
             f"{cohort}: {one['title']}: best, median and worst patient",
             "The slice with most lesion voxels of each patient; of several scans that whose "
-            "Dice is closest to the patient's mean.",
+            "Dice is closest to the patient's mean." + spread_words(rows),
         )
 
     if any("thresholded" in row for row in rows):
@@ -187,6 +187,13 @@ def add_boxes(
             "The approach with the highest Dice per patient; best, median and worst patient. A box "
             "is that of a piece in this slice; scores of boxes are of whole components.",
         )
+
+
+def spread_words(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What an uncertainty is, where one is shown."""
+    if not any("uncertainty" in row for row in rows):
+        return ""
+    return " The uncertainty is the standard deviation of the reconstructions, unfiltered."
 
 
 def areas(metrics: pandas.DataFrame) -> dict[str, tuple[float, float]]:

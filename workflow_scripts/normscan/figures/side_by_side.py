@@ -56,7 +56,8 @@ def add_examples(
             "Approaches side by side",
             title,
             "What each approach expects, and its map after post-processing, each on its own scale; "
-            "the patient with the median lesion volume, first seed.",
+            "the patient with the median lesion volume, first seed. Where there are several "
+            "reconstructions, their standard deviation is shown below.",
         )
 
 
@@ -66,6 +67,6 @@ def has_map(found: Found | None) -> bool:
 
 
 def slices_of(found: Found, scan: str, z: int) -> dict[str, Any]:
-    """Reconstruction and map of one slice."""
+    """Reconstruction, map and uncertainty of one slice, as far as there are."""
     there = found.slices(scan, z)
-    return {name: there.get(name) for name in ("reconstruction", "map")}
+    return {name: there.get(name) for name in ("reconstruction", "map", "uncertainty")}

@@ -10,26 +10,27 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.colors import to_rgb
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from normscan.figures.style import (
-    FALSE_ALARM,
-    HIT,
-    IGNORED,
-    TRUTH,
-    new_figure,
-    pack_tightly,
-    styled,
+from normscan.figures.dark import (
+    GROUND,
+    INK,
+    bare,
+    colour_bar,
+    dark_figure,
+    row_label,
+    sides,
+    small_bar,
 )
+from normscan.figures.style import FALSE_ALARM, HIT, IGNORED, TRUTH, styled
 
-_TILE = 1.55
-_INK = "#f2f2f2"
-_GROUND = "#000000"
-# Draws a row's slice into axes, given the end of the maps' scale and whether they are signed.
+# Draws a row's slice into axes, given the end of its scale and whether maps are signed.
 Painter = Callable[[Any, Mapping[str, Any], float, bool], Any]
+# Kinds with a scale of their own, and what its bar says.
+_BARS = {"map": "anomaly score", "uncertainty": "uncertainty (std)"}
 
 
 @styled
@@ -47,6 +48,7 @@ def slice_rows(
     ----------
     rows : mappings with ``label`` (text beside the row), ``image`` (h, w), and as far as there
         are: ``reconstruction`` (h, w) on the image's scale, ``map`` (h, w) scores, signed or not,
+        ``uncertainty`` (h, w) in units of intensity, with a scale and a bar of its own,
         ``detection`` (h, w) mask, ``truth`` (h, w) mask of the lesions, ``ignored`` (h, w) mask
         of what counts on neither side; optional ``reconstruction_name`` (``restored``).
     map_limit : score at the end of the colour scale; default: 99.8th percentile of what is shown.
@@ -56,35 +58,32 @@ def slice_rows(
     """
     known = columns or COLUMNS
     rows = _cropped(list(rows), set(known)) if crop else list(rows)
-    columns_shown = [key for key in known if any(row.get(key) is not None for row in rows)]
-    figure = _dark_figure(len(rows), len(columns_shown), bool(title), "truth" in columns_shown)
-    panels = figure.subplots(max(1, len(rows)), max(1, len(columns_shown)), squeeze=False)
-    limit = map_limit or _map_limit([row.get("map") for row in rows])
+    shown = [key for key in known if any(row.get(key) is not None for row in rows)]
+    bars = sum(kind in shown for kind in _BARS)
+    figure = dark_figure(len(rows), len(shown), bool(title), "truth" in shown, bars)
+    panels = figure.subplots(max(1, len(rows)), max(1, len(shown)), squeeze=False)
+    limits = {kind: _map_limit([row.get(kind) for row in rows]) for kind in _BARS}
+    limits["map"] = map_limit or limits["map"]
     signed = any(row.get("map") is not None and np.min(row["map"]) < 0 for row in rows)
-    painted = None
+    painted = {}
     for place, row in enumerate(rows):
-        for column, key in enumerate(columns_shown):
+        for column, key in enumerate(shown):
             axes = panels[place, column]
-            _bare(axes)
+            bare(axes)
             if row.get(key) is not None:
-                drawn = known[key][1](axes, row, limit, signed)
-                painted = drawn if key == "map" else painted
+                limit = limits.get(key, limits["map"])
+                painted[key] = known[key][1](axes, row, limit, signed)
             if place == 0:
                 name = row.get("reconstruction_name") if key == "reconstruction" else None
-                axes.set_title(
-                    name or known[key][0],
-                    color=_INK,
-                    fontsize=8.5,
-                    loc="center",
-                    fontweight="normal",
-                )
-        _row_label(panels[place, 0], str(row.get("label", "")))
-    if painted is not None:
-        _colour_bar(figure, panels, painted)
-    _sides(panels[0, 0])
-    _legend(figure, columns_shown, any(np.any(_ignored(row)) for row in rows))
+                _name(axes, name or known[key][0])
+        row_label(panels[place, 0], str(row.get("label", "")))
+    for kind, label in reversed(_BARS.items()):
+        if kind in painted:
+            colour_bar(figure, panels, painted[kind], label)
+    sides(panels[0, 0])
+    _legend(figure, shown, any(np.any(_ignored(row)) for row in rows))
     if title:
-        figure.suptitle(title, color=_INK, fontsize=10, fontweight="bold", x=0.01, ha="left")
+        figure.suptitle(title, color=INK, fontsize=10, fontweight="bold", x=0.01, ha="left")
     return figure
 
 
@@ -99,11 +98,14 @@ def approach_rows(
 ) -> Figure:
     """One slice under several approaches: reconstructions above, anomaly maps below (Fig. 6).
 
+    Where one of them has an uncertainty, there is a third row.
+
     Parameters
     ----------
     image : (h, w) input.
-    results : approach -> {"reconstruction": (h, w) or None, "map": (h, w)}. Every map has its own
-        colour scale, since scores of different approaches cannot be compared.
+    results : approach -> {"reconstruction": (h, w) or None, "map": (h, w), "uncertainty": (h, w) or
+        None}. Every map has its own colour scale, since scores of different approaches cannot be
+        compared.
     truth : (h, w) mask of the lesions, drawn as a contour.
     ignored : (h, w) mask of what counts on neither side, drawn as a contour of its own.
     """
@@ -112,30 +114,36 @@ def approach_rows(
     given = [shown, *({"image": image, **results[n]} for n in names)]
     first, *cut = _cropped(given)
     image, truth, results = first["image"], first["truth"], dict(zip(names, cut))
-    figure = _dark_figure(2, len(names) + 1, bool(title), False)
-    panels = figure.subplots(2, len(names) + 1, squeeze=False)
+    spreads = [name for name in names if results[name].get("uncertainty") is not None]
+    count = 3 if spreads else 2
+    figure = dark_figure(count, len(names) + 1, bool(title), False)
+    panels = figure.subplots(count, len(names) + 1, squeeze=False)
     for axes in panels.ravel():
-        _bare(axes)
+        bare(axes)
     _paint_image(panels[0, 0], first)
-    panels[0, 0].set_title("input", color=_INK, fontsize=8.5, loc="center", fontweight="normal")
+    _name(panels[0, 0], "input")
     if truth is not None:
         _paint_truth(panels[1, 0], first)
-        panels[1, 0].set_title(
-            "lesions", color=_INK, fontsize=8.5, loc="center", fontweight="normal"
-        )
+        _name(panels[1, 0], "lesions")
     for column, name in enumerate(names, start=1):
         row = {"image": image, "truth": truth, **results[name]}
-        panels[0, column].set_title(
-            name, color=_INK, fontsize=8.5, loc="center", fontweight="normal"
-        )
+        _name(panels[0, column], name)
         if row.get("reconstruction") is not None:
             _paint_reconstruction(panels[0, column], row)
         if row.get("map") is not None:
             _paint_map(panels[1, column], row, _map_limit([row["map"]]), np.min(row["map"]) < 0)
-    _sides(panels[0, 0])
+        if name in spreads:
+            axes, limit = panels[2, column], _map_limit([row["uncertainty"]])
+            small_bar(axes, _paint_uncertainty(axes, row, limit))
+            _name(axes, "uncertainty")
+    sides(panels[0, 0])
     if title:
-        figure.suptitle(title, color=_INK, fontsize=10, fontweight="bold", x=0.01, ha="left")
+        figure.suptitle(title, color=INK, fontsize=10, fontweight="bold", x=0.01, ha="left")
     return figure
+
+
+def _name(axes, text: str) -> None:
+    axes.set_title(text, color=INK, fontsize=8.5, loc="center", fontweight="normal")
 
 
 def _cropped(
@@ -155,33 +163,6 @@ def _cropped(
          for key, value in row.items()}
         for row in rows
     ]  # fmt: skip
-
-
-def _dark_figure(rows: int, columns: int, title: bool, legend: bool) -> Figure:
-    height = _TILE * max(1, rows) + 0.3 + 0.3 * title + 0.3 * legend
-    figure = new_figure(_TILE * max(1, columns) + 1.0, height)
-    figure.set_facecolor(_GROUND)
-    pack_tightly(figure, 0.05)
-    return figure
-
-
-def _bare(axes) -> None:
-    axes.set_facecolor(_GROUND)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.grid(False)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-
-
-def _row_label(axes, label: str) -> None:
-    axes.set_ylabel(label, color=_INK, fontsize=8, rotation=0, ha="right", va="center", labelpad=6)
-
-
-def _sides(axes) -> None:
-    for place, side in ((0.02, "L"), (0.98, "R")):
-        axes.text(place, 0.98, side, transform=axes.transAxes, color="#b9bdc6", fontsize=7,
-                  ha="left" if side == "L" else "right", va="top")  # fmt: skip
 
 
 def _grey_range(row: Mapping[str, Any]) -> tuple[float, float]:
@@ -210,6 +191,11 @@ def _paint_map(axes, row, limit: float, signed: bool):
     if signed:
         return axes.imshow(values, cmap="RdBu_r", origin="lower", vmin=-limit, vmax=limit)
     return axes.imshow(values, cmap="inferno", origin="lower", vmin=0, vmax=limit)
+
+
+def _paint_uncertainty(axes, row, limit: float, signed=False):
+    values = np.asarray(row["uncertainty"], float).T
+    return axes.imshow(values, cmap=_SURE_TO_UNSURE, origin="lower", vmin=0, vmax=limit)
 
 
 def _paint_detection(axes, row, limit=None, signed=False):
@@ -267,15 +253,6 @@ def _map_limit(maps: Sequence[np.ndarray | None]) -> float:
     return float(np.percentile(values, 99.8)) if values.size else 1.0
 
 
-def _colour_bar(figure: Figure, panels, painted) -> None:
-    height = min(1.0, 1.8 / len(panels))
-    bar = figure.colorbar(painted, ax=panels, fraction=0.03, pad=0.01, aspect=16, shrink=height)
-    bar.set_label("anomaly score", color=_INK, fontsize=7)
-    bar.outline.set_visible(False)
-    bar.ax.tick_params(colors=_INK, labelsize=6.5, length=2)
-    bar.ax.grid(False)
-
-
 def _legend(figure: Figure, columns: Sequence[str], ignored: bool) -> None:
     if "truth" not in columns:
         return
@@ -284,14 +261,19 @@ def _legend(figure: Figure, columns: Sequence[str], ignored: bool) -> None:
         parts = [Patch(color=HIT, label="detected, in a lesion"),
                  Patch(color=FALSE_ALARM, label="detected, outside"), *parts]  # fmt: skip
     parts += [Line2D([], [], color=IGNORED, label="other label, not counted")] * ignored
-    figure.legend(handles=parts, loc="outside lower center", ncols=len(parts), labelcolor=_INK,
-                  fontsize=7.5, facecolor=_GROUND)  # fmt: skip
+    figure.legend(handles=parts, loc="outside lower center", ncols=len(parts), labelcolor=INK,
+                  fontsize=7.5, facecolor=GROUND)  # fmt: skip
 
 
+# Black where all reconstructions agree, and unlike the colours of maps.
+_SURE_TO_UNSURE = LinearSegmentedColormap.from_list(
+    "uncertainty", ["#000000", "#17508a", "#2fb5a5", "#f4f7d0"]
+)
 COLUMNS: dict[str, tuple[str, Painter]] = {
     "image": ("input", _paint_image),
     "reconstruction": ("reconstruction", _paint_reconstruction),
     "map": ("anomaly map", _paint_map),
+    "uncertainty": ("uncertainty", _paint_uncertainty),
     "detection": ("detection", _paint_detection),
     "truth": ("lesions", _paint_truth),
 }

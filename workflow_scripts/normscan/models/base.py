@@ -11,13 +11,15 @@ it, and a class ``Model``, a :class:`BaseModel`.
     every setting with its default, and the values that it may have. The settings of
     :data:`TRAINING` are the loop's, all others are keywords of ``Model(shape, **settings)``.
 ``STREAMS``, ``LAYERS``
-    what it trains on beside the slices of its main stream, if anything: further streams by name,
-    layers of the slices (:class:`~normscan.slices.batch.Batch`).
+    what it trains on beside the slices of the protocol's main stream, if anything: streams by name,
+    of which the first leads (its slices are the batches, epochs and validation go by it); layers of
+    the slices (:class:`~normscan.slices.batch.Batch`), as a set, or by stream where these differ.
+    With the layer ``pseudo`` the stream's labels are made by another approach of the protocol.
 ``USES``
     role -> capabilities of another model that it is given, trained, as ``uses[role]``.
 ``TRANSLATES``
     whether its targets may be other contrasts than its inputs.
-``PARTS``, ``NEEDS_DENSE``
+``PARTS``, ``NEEDS_DENSE``, ``NEEDS_SPATIAL``
     what its network must have (:mod:`normscan.networks.registry`).
 ``COST``
     time of training against that of an AE, for what jobs ask of a cluster.

@@ -106,6 +106,69 @@ class Embeds(Protocol):
         ...
 
 
+@runtime_checkable
+class Quantises(Protocol):
+    """``quantise``: slices as maps of codes, numbers of the entries of a codebook."""
+
+    def code_grid(self) -> tuple[int, int, int]:
+        """How many different codes there are; rows and columns of a map."""
+        ...
+
+    def code_maps(self, slices: Tensor) -> Tensor:
+        """Codes (n, rows, columns), int64 from 0; deterministic."""
+        ...
+
+    def decode_codes(self, codes: Tensor) -> Tensor:
+        """What maps of codes stand for (n, targets, height, width)."""
+        ...
+
+
+@runtime_checkable
+class JudgesCodes(Protocol):
+    """``code_likelihood``: how likely each code of a map is, given those before it, row by row."""
+
+    def code_surprise(self, codes: Tensor) -> Tensor:
+        """Negative log likelihood (nats) of each code (n, rows, columns), in one pass."""
+        ...
+
+    def resample_codes(self, codes: Tensor, thresholds: Tensor, uniforms: Tensor) -> Tensor:
+        """Maps in which surprising codes are drawn anew, one after the other.
+
+        Parameters
+        ----------
+        codes : (n, rows, columns).
+        thresholds : nats, broadcast to the codes; a code whose negative log likelihood, given what
+            was drawn before it, is above is drawn anew. -inf: always, inf: never.
+        uniforms : (n, rows, columns), in [0, 1), one for each draw.
+        """
+        ...
+
+
+@runtime_checkable
+class Generates(Protocol):
+    """``generate``: slices from codes, differentiable in the codes, and a prior of codes.
+
+    Of a GAN the generator; a decoder whose codes have a prior fulfils it just as well.
+    """
+
+    def draw_codes(self, count: int, generator: torch.Generator) -> Tensor:
+        """Codes (count, ...) from the prior, on the generator's device."""
+        ...
+
+    def generate(self, codes: Tensor) -> Tensor:
+        """Slices (n, targets, height, width) from codes (n, ...), each from its own code only."""
+        ...
+
+
+@runtime_checkable
+class Discriminates(Protocol):
+    """``discriminate``: what a discriminator sees in slices."""
+
+    def discriminator_features(self, slices: Tensor) -> Tensor:
+        """Features (n, ...) of each slice on its own, differentiable in the slices."""
+        ...
+
+
 # The words of ``CAPABILITIES`` and ``NEEDS``.
 PROTOCOLS: dict[str, type] = {
     "reconstruct": Reconstructs,
@@ -116,4 +179,8 @@ PROTOCOLS: dict[str, type] = {
     "score_slices": ScoresSlices,
     "segment": Segments,
     "embed": Embeds,
+    "quantise": Quantises,
+    "code_likelihood": JudgesCodes,
+    "generate": Generates,
+    "discriminate": Discriminates,
 }

@@ -20,13 +20,14 @@ from normscan.errors import ConfigError
 from normscan.models.base import Updates
 from normscan.models.parts.adversarial import adversarial_adam, critic_losses
 from normscan.models.parts.coding import CodingModel
+from normscan.models.parts.generating import Generating
 from normscan.networks import registry as networks
 from normscan.slices.batch import Batch, SliceShape
 
 TITLE = "f-AnoGAN"
 CITE = ["schlegl2019", "gulrajani2017"]
 LOOK = "adversarial"
-CAPABILITIES = {"reconstruct", "embed"}
+CAPABILITIES = {"reconstruct", "embed", "generate", "discriminate"}
 PARTS = {"encoder", "decoder", "critic"}
 NEEDS_DENSE = True
 SETTINGS = {
@@ -59,7 +60,7 @@ ALLOWED = {
 }
 
 
-class Model(CodingModel):
+class Model(Generating, CodingModel):
     """Generator (the decoder) and critic, then an encoder."""
 
     phases = ("gan", "encoder")
@@ -122,6 +123,10 @@ class Model(CodingModel):
     def _draw(self, batch: Batch[Tensor]) -> Tensor:
         """As many generated slices as there are in a batch."""
         return self.decoder(torch.randn(len(batch), self.latent, device=batch.slices.device))
+
+    def draw_codes(self, count: int, generator: torch.Generator) -> Tensor:
+        """Codes (count, latent) from N(0, 1)."""
+        return torch.randn(count, self.latent, generator=generator, device=generator.device)
 
     def losses(self, batch: Batch[Tensor]) -> dict[str, Tensor]:
         expected, targets = self.reconstruct(batch.slices), batch.targets

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from normscan.errors import ConfigError
 from normscan.networks import registry as networks
 from normscan.plugins import literals, plugin_names, require_known
-from normscan.streams import MAIN
+from normscan.streams import MAIN, PSEUDO
 
 if TYPE_CHECKING:
     from normscan.models.base import BaseModel
@@ -31,10 +31,11 @@ def describe(family: str) -> dict[str, Any]:
     Returns
     -------
     description : ``capabilities`` (set of words), ``by_dropout`` (those that only a bottleneck
-        with dropout gives), ``settings`` (name -> default), ``streams`` (tuple, the main one
-        first), ``layers`` (set), ``uses`` (role -> set of capabilities), ``translates`` (bool),
-        what its network must have: ``parts`` (set), ``needs_dense`` (bool), and ``cost`` (time
-        against that of the usual family).
+        with dropout gives), ``settings`` (name -> default), ``streams`` (tuple, first the one that
+        leads), ``layers`` (set), ``stream_layers`` (those of each stream), ``uses`` (role -> set of
+        capabilities), ``taught`` (whether it learns from labels that another approach makes),
+        ``translates`` (bool), what its network must have: ``parts`` (set), ``needs_dense`` and
+        ``needs_spatial`` (bool), and ``cost`` (time against that of the usual family).
 
     Raises
     ------
@@ -42,16 +43,24 @@ def describe(family: str) -> dict[str, Any]:
     """
     require_known(family, families(), "model family", "family")
     found = literals(FOLDER / f"{family}.py")
+    streams, layers = tuple(found.get("STREAMS", (MAIN,))), found.get("LAYERS", ())
+    if not isinstance(layers, dict):
+        layers = dict.fromkeys(streams, layers)
+    by_stream = {stream: set(layers.get(stream, ())) for stream in streams}
+    every = set().union(*by_stream.values())
     return {
         "capabilities": set(found["CAPABILITIES"]),
         "by_dropout": set(found.get("BY_DROPOUT", ())),
         "settings": dict(found["SETTINGS"]),
-        "streams": tuple(found.get("STREAMS", (MAIN,))),
-        "layers": set(found.get("LAYERS", ())),
+        "streams": streams,
+        "layers": every,
+        "stream_layers": by_stream,
+        "taught": PSEUDO in every,
         "uses": {role: set(needs) for role, needs in found.get("USES", {}).items()},
         "translates": bool(found.get("TRANSLATES", False)),
         "parts": set(found.get("PARTS", ())),
         "needs_dense": bool(found.get("NEEDS_DENSE", False)),
+        "needs_spatial": bool(found.get("NEEDS_SPATIAL", False)),
         "cost": float(found.get("COST", 1.0)),
     }
 
@@ -108,8 +117,11 @@ def network_problems(family: str, settings: dict[str, Any], where: str) -> list[
         problems.append(
             f"{where}.bottleneck: found '{bottleneck}'; network {network} has: {allowed}"
         )
-    if needs["needs_dense"] and bottleneck != "dense":
-        problems.append(f"{where}.bottleneck: found '{bottleneck}'; family {family} needs: dense")
+    for form in ("dense", "spatial"):
+        if needs[f"needs_{form}"] and bottleneck != form:
+            problems.append(
+                f"{where}.bottleneck: found '{bottleneck}'; family {family} needs: {form}"
+            )
     try:
         networks.dropout_rate(network, bottleneck, settings.get("dropout"))
     except ConfigError as error:

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from normscan.models.base import Updates
-from normscan.models.parts.overlap import dice_losses
+from normscan.models.parts.overlap import batch_dice_loss, dice_losses
 from normscan.models.parts.pairs import draw_places, embedding_loss
 from normscan.models.parts.translating import ImageModel
 from normscan.networks.layers import full_precision
@@ -37,7 +37,7 @@ COST = 24.0
 CAPABILITIES = {"segment"}
 PARTS = {"image_to_image"}
 STREAMS = ("main", "unlabelled")
-LAYERS = {"brain", "lesion"}
+LAYERS = {"main": {"brain", "lesion"}, "unlabelled": {"brain"}}
 SETTINGS = {
     "network": "unet",
     "depth": 4,
@@ -143,6 +143,4 @@ def _lesion(batch: Batch[Tensor]) -> Tensor:
 
 
 def _overlap(probability: Tensor, batch: Batch[Tensor]) -> Tensor:
-    """Over the whole batch: most slices have no lesion, and say little one by one."""
-    truth = _lesion(batch).float()
-    return dice_losses(probability.flatten()[None], truth.flatten()[None])[0]
+    return batch_dice_loss(probability, _lesion(batch).float())

@@ -1,4 +1,4 @@
-"""What the networks' layers have in common: first weights, precision of outputs."""
+"""What the networks' layers have in common: first weights, precision of outputs, dropout."""
 
 from __future__ import annotations
 
@@ -28,3 +28,15 @@ def initialise(module: nn.Module) -> None:
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+
+
+def drop_maps(features: Tensor, rate: float, generator: torch.Generator | None = None) -> Tensor:
+    """Features of which whole maps are 0 at random, the others scaled to keep the mean.
+
+    Parameters
+    ----------
+    rate : share that is dropped, at least 0 and below 1.
+    generator : on the device of the features; None: torch's global one.
+    """
+    drawn = torch.rand(*features.shape[:2], 1, 1, generator=generator, device=features.device)
+    return features * ((drawn >= rate) / (1 - rate)).to(features.dtype)

@@ -7,13 +7,16 @@ made by a function of its own. ::
                   slices -> tuple of ``codes`` codes; its ``stages`` -> (n, features, rows, columns)
     decoder       make_decoder(channels, size, latent, bottleneck)    code -> slices
     critic        make_critic(channels, size)    slices -> (n,); its ``features`` -> any shape
+    discriminator   make_discriminator(channels, size)    as a critic, but its batch norms, if it
+                  has such, may let slices of a batch depend on each other in training
     image_to_image  make_image_to_image(inputs, outputs, size, **settings)    slices -> images;
                   its ``features`` -> (n, features, size, size), its ``head`` -> images of those
 
 Further parts are words that a network and the families which need them agree on. A network with
 an encoder also has ``BOTTLENECKS`` (forms of its code, the usual one first) and, where codes are
 dropped at random on their way into the decoder, ``DROPOUT`` (bottleneck -> usual rate): with such a
-bottleneck ``make_decoder`` also takes the rate, ``dropout``.
+bottleneck ``make_decoder`` also takes the rate, ``dropout``. A decoder without an encoder, a
+generator, has the bottleneck ``dense``.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from normscan.networks.normalisation import BatchNorm
 # Bottlenecks that there are; with a critic, adversarial models can use this network.
 CITE = ["baur2021"]
 BOTTLENECKS = ["dense", "spatial"]
-PARTS = {"encoder", "decoder", "critic"}
+PARTS = {"encoder", "decoder", "critic", "discriminator"}
 # Rate at which entries of a code are dropped.
 DROPOUT = {"dense": 0.2}
 COARSEST = 8
@@ -53,6 +53,20 @@ def decoder_filters(size: int) -> list[int]:
     return [max(32, 128 // 2**stage) for stage in range(stages(size))]
 
 
+def down(channels: int, filters: int) -> list[nn.Module]:
+    """Layers of a stage that halves the side."""
+    convolution = nn.Conv2d(channels, filters, 5, stride=2, padding=2, bias=False)
+    return [convolution, BatchNorm(filters), nn.LeakyReLU(SLOPE)]
+
+
+def up(channels: int, filters: int) -> list[nn.Module]:
+    """Layers of a stage that doubles the side."""
+    convolution = nn.ConvTranspose2d(
+        channels, filters, 5, stride=2, padding=2, output_padding=1, bias=False
+    )
+    return [convolution, BatchNorm(filters), nn.LeakyReLU(SLOPE)]
+
+
 class Encoder(nn.Sequential):
     """Slices (n, contrasts, size, size) -> features (n, channels, 8, 8).
 
@@ -65,11 +79,7 @@ class Encoder(nn.Sequential):
         layers: list[nn.Module] = []
         channels = contrasts
         for filters in encoder_filters(size):
-            layers += [
-                nn.Conv2d(channels, filters, 5, stride=2, padding=2, bias=False),
-                BatchNorm(filters),
-                nn.LeakyReLU(SLOPE),
-            ]
+            layers += down(channels, filters)
             channels = filters
         super().__init__(*layers)
         self.channels = channels
@@ -81,13 +91,7 @@ class Decoder(nn.Sequential):
     def __init__(self, channels: int, contrasts: int, size: int):
         layers: list[nn.Module] = [BatchNorm(channels), nn.ReLU()]
         for filters in decoder_filters(size):
-            layers += [
-                nn.ConvTranspose2d(
-                    channels, filters, 5, stride=2, padding=2, output_padding=1, bias=False
-                ),
-                BatchNorm(filters),
-                nn.LeakyReLU(SLOPE),
-            ]
+            layers += up(channels, filters)
             channels = filters
         super().__init__(*layers, nn.Conv2d(channels, contrasts, 1))
 
@@ -224,6 +228,23 @@ class UnifiedCritic(nn.Module):
         return self.judge(self.features(slices).flatten(1)).squeeze(1)
 
 
+class UnifiedDiscriminator(nn.Module):
+    """Slices -> one logit each: the encoder with its batch norms, and a dense layer.
+
+    For GANs without a gradient penalty, whose discriminators batch norm is good for (Radford et al.
+    2016, section 3).
+    """
+
+    def __init__(self, contrasts: int, size: int):
+        super().__init__()
+        self.features = Encoder(contrasts, size)
+        self.judge = nn.Linear(self.features.channels * COARSEST**2, 1)
+        self.apply(initialise)
+
+    def forward(self, slices: Tensor) -> Tensor:
+        return self.judge(self.features(slices).flatten(1)).squeeze(1)
+
+
 def make_encoder(
     contrasts: int, size: int, latent: int, bottleneck: str, codes: int = 1
 ) -> UnifiedEncoder:
@@ -241,6 +262,11 @@ def make_decoder(
 def make_critic(contrasts: int, size: int) -> UnifiedCritic:
     """The critic."""
     return UnifiedCritic(contrasts, size)
+
+
+def make_discriminator(contrasts: int, size: int) -> UnifiedDiscriminator:
+    """The discriminator."""
+    return UnifiedDiscriminator(contrasts, size)
 
 
 def check_bottleneck(bottleneck: str) -> str:

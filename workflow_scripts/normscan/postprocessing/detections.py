@@ -18,8 +18,13 @@ from normscan.slices.index import ScanEntry
 
 LOG = logging.getLogger("normscan")
 ATLAS, NATIVE = "atlas", "native"
-NAMES = {"detections": "label-anomaly_dseg", "maps": "desc-filtered_map"}
-NAMES["reconstructions"] = "desc-reconstruction"
+# What may be wanted: what a manifest calls one of them, and how its file's name ends.
+KINDS = {
+    "detections": ("detection", "label-anomaly_dseg"),
+    "maps": ("map", "desc-filtered_map"),
+    "reconstructions": ("reconstruction", "desc-reconstruction"),
+    "uncertainties": ("uncertainty", "desc-uncertainty_map"),
+}
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,13 @@ class Detections:
     native: np.ndarray
     native_affine: np.ndarray
     components: pandas.DataFrame
+
+
+def detected_voxels(
+    filtered: np.ndarray, point: Point, minimum_voxels: int, affine: np.ndarray
+) -> np.ndarray:
+    """Detections (x, y, z) bool in a filtered map on the slice grid, small components dropped."""
+    return drop_small(binarise(filtered, point, affine), minimum_voxels)
 
 
 def detect_components(
@@ -57,7 +69,7 @@ def detect_components(
     contrast : the contrast whose native grid the results are brought to.
     """
     affine = np.asarray(scan.affine)
-    detected = drop_small(binarise(filtered, point, affine), minimum_voxels)
+    detected = detected_voxels(filtered, point, minimum_voxels, affine)
     parts, _ = label(detected)
     native, grid = to_native(parts, scan, contrast, affine, "nearest")
     native = np.rint(native)
@@ -79,15 +91,18 @@ def write_volumes(
     found: Detections | None,
     filtered: np.ndarray,
     expected: np.ndarray | None = None,
+    uncertainty: np.ndarray | None = None,
 ) -> dict[str, str]:
     """Write those volumes of a scan that are wanted as NIfTI; what others left there is removed.
 
     Parameters
     ----------
     folder : where the files go.
-    wanted : ``detections``, ``maps`` (filtered), ``reconstructions`` -> none, native, atlas, both.
+    wanted : ``detections``, ``maps`` (filtered), ``reconstructions``, ``uncertainties`` -> none,
+        native, atlas, both.
     found : None: nothing was detected, for want of an operating point.
-    filtered, expected : (x, y, z) on the slice grid; None: there is no reconstruction.
+    filtered, expected, uncertainty : (x, y, z) on the slice grid; None: there is no reconstruction,
+        or only one.
 
     Returns
     -------
@@ -97,12 +112,14 @@ def write_volumes(
         "detections": None if found is None else found.atlas,
         "maps": filtered,
         "reconstructions": expected,
+        "uncertainties": uncertainty,
     }
     written = {}
     for kind, volume in there.items():
+        key, name = KINDS[kind]
         for space in (ATLAS, NATIVE):
             entity, prefix = (f"_space-{contrast}", "native_") if space == NATIVE else ("", "")
-            path = folder / f"{scan.scan}{entity}_{NAMES[kind]}.nii.gz"
+            path = folder / f"{scan.scan}{entity}_{name}.nii.gz"
             if volume is None or wanted[kind] not in (space, "both"):
                 path.unlink(missing_ok=True)
                 continue
@@ -112,5 +129,5 @@ def write_volumes(
             elif space == NATIVE:
                 own, affine = to_native(volume, scan, contrast, affine, "linear")
             save_nifti(path, own, affine, np.uint8 if kind == "detections" else np.float32)
-            written[prefix + kind.removesuffix("s")] = str(path)
+            written[prefix + key] = str(path)
     return written

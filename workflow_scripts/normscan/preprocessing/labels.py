@@ -13,6 +13,7 @@ SPELLED = {
     "strip_skull": ("method",),
     "correct_bias": ("method",),
     "denoise": ("method",),
+    "segment_tissue": ("output",),
 }
 UNITS = {"spacing": "{}mm", "percentile": "p{}"}
 SAFE = re.compile(r"[A-Za-z0-9.]+")

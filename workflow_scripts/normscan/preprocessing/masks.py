@@ -32,3 +32,10 @@ def filled_support(data: np.ndarray) -> np.ndarray:
     background = values[counts.argmax()]
     distance = np.abs(data - background)
     return filled(largest_component(distance > 1e-4 * distance.max()))
+
+
+def head_support(data: np.ndarray) -> np.ndarray:
+    """Mask of a head with skull: what is brighter than air (Otsu's threshold), in one piece."""
+    from skimage.filters import threshold_otsu
+
+    return filled(largest_component(data > threshold_otsu(data)))

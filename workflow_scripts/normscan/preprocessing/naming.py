@@ -26,6 +26,11 @@ def lesions_name(scan: str, space: str) -> str:
     return f"{scan}_space-{space}_label-lesion_dseg.nii.gz"
 
 
+def tissue_name(scan: str, space: str) -> str:
+    """Name of a tissue label map: ``sub-01_space-robex_label-tissue_dseg.nii.gz``."""
+    return f"{scan}_space-{space}_label-tissue_dseg.nii.gz"
+
+
 def transform_name(scan: str, source: str, target: str, suffix: str = ".mat") -> str:
     """Name of a transform: ``sub-01_from-FLAIR_to-robex_xfm.mat``.
 

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from normscan.errors import ConfigError, ScanError
+from normscan.errors import ConfigError
 from normscan.files import save_nifti
 from normscan.preprocessing.atlases import Atlas, atlas_grid
 from normscan.preprocessing.atlases import atlas as find_atlas
 from normscan.preprocessing.grids import Grid, read_mask, read_volume
 from normscan.preprocessing.masks import filled_support
 from normscan.preprocessing.naming import brain_name, lesions_name, transform_name, volume_name
-from normscan.preprocessing.pairwise import rigid_between, to_atlas
+from normscan.preprocessing.native import all_to_atlas, owner, with_mask_grids
 from normscan.preprocessing.resample import resample
 from normscan.preprocessing.transforms import write_affine
 from normscan.preprocessing.volumes import Prepared
@@ -100,57 +100,26 @@ def run(
         )
     found = find_atlas(atlas, atlases)
     grid = atlas_grid(found, spacing, margin=margin)
-    native = _with_mask_grids(prepared)
-    contrast = prepared.reference(reference)
-    others = [name for name in native if name != contrast]
-    if cohort_space == found.name:
-        paths = {name: [_write(folder, prepared, name, found, np.eye(4))] for name in native}
-    else:
-        to_reference = {contrast: np.eye(4)}
-        for name in others:
-            to_reference[name] = (
-                np.eye(4) if cohort_space else rigid_between(native[contrast], native[name], seed)
-            )
-        warps, affine = to_atlas(
-            native[contrast],
-            found,
-            transform,
-            skull_stripped,
-            seed,
-            folder,
-            prepared.scan,
-            resolution,
-        )
-        paths = {
-            name: [*warps, _write(folder, prepared, name, found, to_reference[name] @ affine)]
-            for name in native
-        }
+    native = with_mask_grids(prepared)
+    warps, affines = all_to_atlas(
+        native,
+        prepared.reference(reference),
+        found,
+        transform=transform,
+        skull_stripped=skull_stripped,
+        cohort_space=cohort_space,
+        seed=seed,
+        folder=folder,
+        scan=prepared.scan,
+        resolution=resolution,
+    )
+    paths = {
+        name: [*warps, _write(folder, prepared, name, found, affine)]
+        for name, affine in affines.items()
+    }
     result = _resampled(prepared, folder, found.name, grid, paths, antialias)
     result = _with_brain(result, prepared, native, grid, paths, skull_stripped)
     return _with_lesions(result, prepared, native, grid, paths)
-
-
-def _with_mask_grids(prepared: Prepared) -> dict[str, str]:
-    """Volumes to register: the wanted ones, and those that masks were drawn on."""
-    wanted = dict(prepared.images)
-    for mask in filter(None, (prepared.brain, prepared.lesions)):
-        owner = _owner(prepared, mask, wanted)
-        wanted.setdefault(owner, prepared.native[owner])
-    return wanted
-
-
-def _owner(prepared: Prepared, mask: str, first: Mapping[str, str]) -> str:
-    """Contrast whose native volume has a mask's grid, looking through ``first`` first."""
-    grid = Grid.of(mask)
-    for name, path in {**first, **prepared.native}.items():
-        if Grid.of(path).same_as(grid):
-            return name
-    raise ScanError(
-        prepared.scan,
-        mask,
-        "the mask's grid is that of none of the scan's volumes",
-        "resample it to one of them with nearest neighbour interpolation",
-    )
 
 
 def _write(folder: Path, prepared: Prepared, name: str, found: Atlas, matrix: np.ndarray) -> str:
@@ -190,8 +159,8 @@ def _with_brain(
     """
     if prepared.brain:
         mask, source = read_mask(prepared.brain)
-        owner = _owner(prepared, prepared.brain, native)
-        moved = resample(mask, source, grid, paths[owner], "nearest") > 0.5
+        drawn_on = owner(prepared, prepared.brain, native)
+        moved = resample(mask, source, grid, paths[drawn_on], "nearest") > 0.5
     elif skull_stripped:
         moved = np.zeros(grid.shape, dtype=bool)
         for name, path in prepared.images.items():
@@ -215,8 +184,8 @@ def _with_lesions(
     if not prepared.lesions:
         return result
     labels, source = read_volume(prepared.lesions, np.int32)
-    owner = _owner(prepared, prepared.lesions, native)
-    moved = np.rint(resample(labels, source, grid, paths[owner], "nearest"))
+    drawn_on = owner(prepared, prepared.lesions, native)
+    moved = np.rint(resample(labels, source, grid, paths[drawn_on], "nearest"))
     folder = Path(next(iter(result.images.values()))).parent
     path = str(Path(folder, lesions_name(result.scan, result.space)))
     save_nifti(path, moved, grid.affine, np.int16)

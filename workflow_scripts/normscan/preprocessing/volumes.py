@@ -23,6 +23,7 @@ class Prepared:
     images : contrast -> volume.
     brain : brain mask (0 or 1), "" when not known.
     lesions : lesion label map (0 = healthy), "" when there is none.
+    tissue : tissue label map (``segment_tissue.TISSUES``), "" when none was made.
     transforms : contrast -> files in ANTs order that bring its native volume to the atlas.
     native : contrast -> volume as it came from the scanner.
     quality : numbers about this scan, by name.
@@ -36,6 +37,7 @@ class Prepared:
     images: dict[str, str] = field(default_factory=dict)
     brain: str = ""
     lesions: str = ""
+    tissue: str = ""
     transforms: dict[str, list[str]] = field(default_factory=dict)
     native: dict[str, str] = field(default_factory=dict)
     quality: dict[str, float] = field(default_factory=dict)
@@ -67,7 +69,8 @@ class Prepared:
 
     def files(self) -> list[str]:
         """Every file this scan consists of, without transforms and native volumes."""
-        return [path for path in (*self.images.values(), self.brain, self.lesions) if path]
+        maps = (self.brain, self.lesions, self.tissue)
+        return [path for path in (*self.images.values(), *maps) if path]
 
     def image(self, contrast: str) -> str:
         """Path of a contrast's volume. NormscanError naming scan and contrast when missing."""
@@ -106,6 +109,7 @@ class Prepared:
             images={name: moved(path) for name, path in self.images.items()},
             brain=moved(self.brain),
             lesions=moved(self.lesions),
+            tissue=moved(self.tissue),
             transforms={
                 name: [moved(path) for path in paths] for name, paths in self.transforms.items()
             },

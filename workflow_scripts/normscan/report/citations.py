@@ -16,6 +16,10 @@ REFERENCES = Path(__file__).parent / "citations" / "references.json"
 
 # {key} is replaced by the number of the reference.
 SIMULATED = "Cohorts marked as simulated were generated from the ICBM 152 tissue maps {fonov2011}."
+SYNTHETIC = (
+    "Anomalies of cohorts marked as synthetic were pasted on healthy scans that no model has seen, "
+    "after {chatterjee2022}."
+)
 SOFTWARE = (
     "The workflow ran on Snakemake {molder2021}, with PyTorch {paszke2019} and NumPy {harris2020}."
 )
@@ -27,6 +31,7 @@ def citation(
     cohorts: Mapping[str, Mapping[str, Any]] | None = None,
     seeds: Sequence[int] = (0,),
     simulated: bool = False,
+    synthetic: bool = False,
     plugins: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Methods text and reference list of what was run.
@@ -37,7 +42,7 @@ def citation(
         cohorts), ``recipe`` and ``reference`` as of ``workflow.recipes``.
     cohorts : name -> ``skull_stripped``, ``space``.
     seeds : of the trainings.
-    simulated : whether simulated cohorts took part.
+    simulated, synthetic : whether such cohorts took part.
     plugins : what families, networks and detectors say of themselves
         (``workflow.introductions``); those that are not there are named and not cited.
 
@@ -54,7 +59,8 @@ def citation(
         used = {name: cohorts[name] for name in one.get("used", ()) if name in cohorts}
         said = [_relation(one, known), methods(one["recipe"], used, seeds, plugins)]
         paragraphs.append(" ".join(filter(None, said)))
-    paragraphs.append(" ".join(filter(None, [SIMULATED if simulated else "", SOFTWARE])))
+    made = [SIMULATED if simulated else "", SYNTHETIC if synthetic else ""]
+    paragraphs.append(" ".join(filter(None, [*made, SOFTWARE])))
     return _numbered("\n\n".join(paragraphs), known)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from normscan.evaluation import study
 from normscan.evaluation.published import about_published, load_published, published_studies
 from normscan.files import read_json, read_tsv
 from normscan.housekeeping import stage_sizes
+from normscan.layout import SYNTHETIC_PAIRS, parse
 from normscan.postprocessing.thresholds import ONLY_SLICES
 from normscan.report.citations import after, citation
 from normscan.report.report import leaderboard_sections
@@ -55,6 +56,7 @@ def content(files: Any, record: Mapping[str, Any], *, results: str, code: str) -
         },
         "citation": cited(record),
         "cohorts": [cohort(name, one, splits, checked) for name, one in record["cohorts"].items()],
+        "pairs": pairs(files.pairs),
         "quality": [quality(path) for path in files.quality],
         "leaderboards": leaderboard_sections(
             metrics,
@@ -127,6 +129,7 @@ def cited(record: Mapping[str, Any]) -> dict:
         cohorts=record["cohorts"],
         seeds=record["seeds"],
         simulated=record["simulated"],
+        synthetic=record["synthetic"],
         plugins=record["plugins"],
     )
 
@@ -153,6 +156,21 @@ def cohort(name: str, one: dict, splits: dict, checked: dict) -> dict:
         "splits": counts,
         "excluded": [{"scan": scan, "reason": reason} for scan, reason in excluded.items()],
     }
+
+
+def pairs(paths: Iterable[str]) -> list[dict]:
+    """What was pasted on which healthy scan: a table per synthetic cohort."""
+    tables: dict[str, list[pd.DataFrame]] = {}
+    for path in paths:
+        tables.setdefault(parse(SYNTHETIC_PAIRS, path)["cohort"], []).append(read_tsv(path))
+    return [
+        {
+            "title": f"Lesions of {name}",
+            "table": pd.concat(found, ignore_index=True).sort_values("scan", ignore_index=True),
+            "note": "inside: share of the lesion's volume that is in the host's brain.",
+        }
+        for name, found in tables.items()
+    ]
 
 
 def quality(path: str) -> dict:

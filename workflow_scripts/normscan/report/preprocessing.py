@@ -88,12 +88,21 @@ def _normalise(settings: Values) -> str:
     return f"normalisation of intensities by {names.get(method, literal(method))}"
 
 
+def _segment_tissue(settings: Values) -> str:
+    """What the map is for is said; its reference is one of the layer's alone."""
+    layer = settings.get("output") == "layer"
+    use = "handed to models beside the images" if layer else "taken in place of the images"
+    rest = _without(settings, "output", *([] if layer else ["reference"]))
+    return f"segmentation of three tissues with Atropos {{atropos2011}}, {use}" + _more(rest)
+
+
 STEPS: dict[str, Callable[[Values], str]] = {
     "register": _register,
     "strip_skull": _strip_skull,
     "correct_bias": lambda s: "bias field correction with N4 {tustison2010}" + _more(s),
     "denoise": _denoise,
     "normalise": _normalise,
+    "segment_tissue": _segment_tissue,
     "match_histogram": lambda s: "histogram matching to a reference {nyul2000}" + _more(s),
 }
 

@@ -31,7 +31,7 @@ def build_report(content: Mapping[str, Any]) -> str:
         overview (PNG), pictures [{scan, png}]}].
         ``leaderboards`` : [{cohort, protocol ("" = combined), rows (metrics.tsv rows of this
         cohort), titles, baseline, tests, prior, unsigned, postprocessing, split}].
-        ``statistics``, ``published`` : [{title, table (pandas), note}].
+        ``statistics``, ``published``, ``pairs`` : [{title, table (pandas), note}].
         ``figures`` : [{section, title, caption, png, svg, cohort}], PNG as bytes or path.
         ``storage`` : pandas table stage, files, bytes.
         ``failures`` : [{what, why}].
@@ -52,6 +52,7 @@ def build_report(content: Mapping[str, Any]) -> str:
         summary=_summary(boards, cohorts, quality, failures, content.get("run") or {}),
         cohort_table=sections.cohort_table(cohorts) if cohorts else None,
         excluded=sections.excluded(cohorts),
+        pairs=[sections.noted_table(entry) for entry in content.get("pairs") or []],
         quality=quality,
         boards=boards,
         statistics=[sections.noted_table(entry) for entry in content.get("statistics") or []],

@@ -165,8 +165,10 @@ def result(shard: Found, files: dict, components, prior: str, folder: Path, scan
             for title, key in (
                 ("anomaly map in the scan's own space", "native_map"),
                 ("detections in the scan's own space", "native_detection"),
+                ("uncertainty in the scan's own space", "native_uncertainty"),
                 ("components", "components"),
             )
+            if key in files
         ],
     }
 

@@ -69,8 +69,9 @@ class PackIndex:
     grid : shape and affine of the slice grid, the same for all scans.
     excluded : scans that were left out before, with reasons.
     digest : of the array's file, so that other content is another index.
-    layers : name -> digest of the layer's file: ``brain`` (0 or 1) and ``lesion`` (label map, 0
-        where a scan has none).
+    layers : name -> digest of the layer's file: ``brain`` (0 or 1), ``lesion`` (label map, 0
+        where a scan has none), and where preprocessing made it ``tissue`` (1 cerebrospinal fluid,
+        2 grey matter, 3 white matter).
     """
 
     cohort: str

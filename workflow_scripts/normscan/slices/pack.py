@@ -72,7 +72,11 @@ def pack_shard(
     field_of_view: float | None = None,
     min_brain_voxels: int = 1,
 ) -> PackIndex:
-    """Write ``{shard}.npy``, the layers ``brain`` and ``lesion`` beside it, and ``{shard}.json``.
+    """Write ``{shard}.npy``, its layers beside it, and ``{shard}.json``, which names them.
+
+    The layers ``brain`` and ``lesion`` are always there, ``tissue`` where preprocessing made it. So
+    the workflow declares the first two as outputs; the third is known by the index, which is
+    written last and holds its digest (as reconstructions are beside the manifest of maps).
 
     One volume is in memory at a time. Neither crop nor size depends on the scans: a scan gives the
     same slices in whatever cohort it is.
@@ -121,7 +125,12 @@ def pack_shard(
         for scan, entry in both:
             for channel, contrast in enumerate(contrasts):
                 array[entry.rows, channel] = entry.slices_of(_image(scan, contrast, made))
-    layers = {"brain": (_brain, np.uint8), "lesion": (_lesions, labels)}
+    layers: dict[str, tuple[Any, Any]] = {
+        "brain": (_brain, np.uint8),
+        "lesion": (_lesions, labels),
+    }
+    if any(scan.tissue for scan in scans):
+        layers["tissue"] = (_tissue, np.uint8)
     for name, (volume, dtype) in layers.items():
         with new_array(layer_path(index_path, name), (total, size, size), dtype) as array:
             for scan, entry in both:
@@ -230,6 +239,19 @@ def _lesions(scan: Prepared, common: _Common, *, warn: bool = False) -> np.ndarr
             ", ".join(str(label) for label in sorted(lost)),
         )
     return resized
+
+
+def _tissue(scan: Prepared, common: _Common) -> np.ndarray:
+    if not scan.tissue:
+        raise ScanError(
+            scan.scan,
+            scan.brain,
+            "has no tissue map, though other scans of its shard have",
+            "remove the preprocessed scans of this shard, so that they are made again",
+        )
+    labels, grid = read_volume(scan.tissue, np.uint8)
+    _same_grid(scan, scan.tissue, grid, common)
+    return common.slices.labels(_upright(labels, common))
 
 
 def _image(scan: Prepared, contrast: str, common: _Common) -> np.ndarray:

@@ -19,11 +19,14 @@ from normscan.errors import NormscanError
 from normscan.files import map_array, new_array, read_json
 from normscan.slices.index import ScanEntry, stack_volume
 
-# How a kind of values is stored. What was expected is only looked at: half precision is enough.
+# How a kind of values is stored. What was expected, and how surely, is only looked at: half
+# precision is enough.
 KINDS = {
     "map": (".npy", np.float32),
     "filtered": (".npy", np.float32),
     "expected": (".expected.npy", np.float16),
+    "uncertainty": (".uncertainty.npy", np.float16),
+    "pseudo": (".npy", np.uint8),
 }
 
 
@@ -116,10 +119,15 @@ class RowReader:
         """
         if not self.has(kind) or scan not in self.scans:
             raise NormscanError(f"{self.path}: has no values '{kind}' of scan {scan}")
-        path = self.path.parent / self.content["arrays"][kind]
-        array = map_array(path, f"remove {self.path} to make it again")
-        first = self.scans[scan]["first"]
+        array, first = self.array(kind), self.scans[scan]["first"]
         return array[first : first + self.scans[scan]["count"]]
+
+    def array(self, kind: str) -> np.ndarray:
+        """The rows of all scans, as of :meth:`rows`."""
+        if not self.has(kind):
+            raise NormscanError(f"{self.path}: has no values '{kind}'")
+        path = self.path.parent / self.content["arrays"][kind]
+        return map_array(path, f"remove {self.path} to make it again")
 
     def volume(self, kind: str, scan: ScanEntry) -> np.ndarray:
         """A scan's volume (x, y, z) float32 on the slice grid; 0 where it has no rows."""

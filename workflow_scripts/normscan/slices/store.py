@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from normscan.slices.index import (
     open_array,
     open_layer,
 )
+from normscan.slices.rows import RowReader
 from normscan.streams import ALL, LESION_FREE
 
 NOWHERE = -1
@@ -32,6 +33,9 @@ class SliceStore:
         excluded are left out.
     slices : ``all`` with enough brain, or only the ``lesion_free`` among them.
     inputs, targets, neighbours, layers : as of :class:`~normscan.slices.batch.View`.
+    elsewhere : layer -> manifests (:class:`~normscan.slices.rows.RowReader`) of arrays with the
+        rows of the packs, one of each pack of which scans are used. All other layers stand beside
+        the packs.
 
     Attributes
     ----------
@@ -56,12 +60,14 @@ class SliceStore:
         targets: Sequence[str] | None = None,
         neighbours: int = 0,
         layers: Iterable[str] = (),
+        elsewhere: Mapping[str, Iterable[str | Path]] | None = None,
     ):
         wanted = None if scans is None else set(scans)
         self.ranges: dict[str, tuple[int, int]] = {}
         self.contents: dict[str, dict[str, str]] = {}
         self._arrays: list[np.ndarray] = []
         self._layers: list[dict[str, np.ndarray]] = []
+        others = {name: _by_shard(paths) for name, paths in (elsewhere or {}).items()}
         excluded: set[str] = set()
         packs, rows, positions, total, first_path = [], [], [], 0, None
         for path in indices:
@@ -86,7 +92,14 @@ class SliceStore:
             if not used:
                 continue
             self._arrays.append(open_array(path))
-            self._layers.append({name: open_layer(path, name) for name in self.view.layers})
+            self._layers.append(
+                {
+                    name: _made_layer(name, others[name], index, used)
+                    if name in others
+                    else open_layer(path, name)
+                    for name in self.view.layers
+                }
+            )
             for scan in used:
                 name = f"{index.cohort}/{scan.scan}"
                 if name in self.ranges:
@@ -171,6 +184,41 @@ class SliceStore:
         for pack, own in _by_pack(packs, rows):
             found[own] = self._layers[pack][name][rows[own]]
         return found
+
+
+def _by_shard(manifests: Iterable[str | Path]) -> dict[tuple[str, str], RowReader]:
+    """Readers by the cohort and the shard that their manifests name."""
+    readers = [RowReader(path) for path in manifests]
+    return {(one.content["cohort"], one.content["shard"]): one for one in readers}
+
+
+def _made_layer(
+    name: str,
+    readers: Mapping[tuple[str, str], RowReader],
+    index: PackIndex,
+    scans: Sequence[ScanEntry],
+) -> np.ndarray:
+    """A layer (rows of the pack, x, y) that does not stand beside the pack, memory-mapped.
+
+    Raises
+    ------
+    NormscanError : nothing was made for the pack, or not for all of the scans, or with other rows.
+    """
+    reader = readers.get((index.cohort, index.shard))
+    lacking = [scan.scan for scan in scans if reader is None or scan.scan not in reader.scans]
+    if reader is None or lacking:
+        raise NormscanError(
+            f"no layer '{name}' of {', '.join(lacking)} (cohort '{index.cohort}', shard "
+            f"{index.shard})" + (f" in {reader.path}; remove it to make it again" if reader else "")
+        )
+    array = reader.array(name)
+    total = sum(scan.count for scan in index.scans)
+    if len(array) != total or any(reader.scans[one.scan]["first"] != one.first for one in scans):
+        raise NormscanError(
+            f"{reader.path}: its rows are not those of the pack of cohort '{index.cohort}', shard "
+            f"{index.shard}; remove it to make it again"
+        )
+    return array
 
 
 def _by_pack(packs: np.ndarray, rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:

@@ -100,6 +100,7 @@ def save_bundle(
     scans: Mapping[str, Mapping[str, Mapping[str, str]]],
     seed: int,
     history: list[dict[str, Any]],
+    taught: Mapping[str, Any] | None = None,
     augmentation: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
     """Write a trained model; equal trainings give equal bytes.
@@ -111,6 +112,8 @@ def save_bundle(
     scans : split -> ``cohort/scan`` it was trained or validated on -> contrast -> digest of its
         voxels.
     history : as returned by :func:`normscan.training.loop.train`.
+    taught : where it was trained on pseudo-labels, who made them
+        (:func:`normscan.training.taught.described_labels`).
     augmentation : transforms of the training slices with their settings; None: there were none.
     """
     tensors = {name: _plain(tensor) for name, tensor in model.state_dict().items()}
@@ -131,6 +134,7 @@ def save_bundle(
             "parameters": sum(tensor.numel() for tensor in own),
             "versions": _versions(),
             "weights": file_digest(weights),
+            **({"taught": dict(taught)} if taught else {}),
         },
     )
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import yaml
 
-from normscan.cohorts.load import load_cohort
+from normscan.cohorts.plan_synthetic import Synthetic
 from normscan.cohorts.scans import Cohort
 from normscan.cohorts.splits import too_few
-from normscan.errors import CohortError, ConfigError
+from normscan.errors import ConfigError
 from normscan.streams import MAIN
+from normscan.workflow.loading import atlas_problems, load_cohorts
 from normscan.workflow.protocols import Protocol, parse_protocol
 from normscan.workflow.schema import nearest, schema_problems, wrong_value
 
@@ -37,7 +38,7 @@ SPLIT = {
 }
 SCREENING = {"bundles": "", "approaches": []}
 # NIfTI volumes written beside arrays and tables: none | native | atlas | both, of each kind.
-VOLUMES = {"detections": "none", "maps": "none", "reconstructions": "none"}
+VOLUMES = dict.fromkeys(("detections", "maps", "reconstructions", "uncertainties"), "none")
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Study:
     validation: dict[str, float]
     training: dict[str, float]
     simulation: dict[str, dict[str, Any]]
+    synthetic: dict[str, Synthetic]
     protocols: dict[str, Protocol]
     atlases: dict[str, dict[str, str]]
     screening: dict[str, Any]
@@ -86,8 +88,9 @@ def load_study(config: dict[str, Any], base: Path, protocol_folder: Path) -> Stu
     _check_references(config, protocols, problems)
     if problems:
         raise ConfigError(_report(problems))
-    cohorts, excluded = _load_cohorts(values, protocols, base)
+    cohorts, excluded, synthetic = load_cohorts(values, protocols, base)
     split = {**SPLIT, **config.get("split", {})}
+    roles = {name: cohort.role for name, cohort in cohorts.items()}
     study = Study(
         title=values["title"],
         results=Path(values["results"]),
@@ -107,14 +110,15 @@ def load_study(config: dict[str, Any], base: Path, protocol_folder: Path) -> Stu
             for name, cohort in cohorts.items()
         },
         training={
-            name: _training(config["cohorts"][name], cohort, split, protocols)
-            for name, cohort in cohorts.items()
+            name: _training(config["cohorts"][name], name, split, protocols, roles)
+            for name in cohorts
         },
         simulation={
             name: entry.get("simulation", {})
             for name, entry in config["cohorts"].items()
             if entry["source"] == "simulated"
         },
+        synthetic=synthetic,
         protocols=protocols,
         atlases={
             name: {kind: os.path.abspath(base / path) for kind, path in files.items()}
@@ -126,6 +130,7 @@ def load_study(config: dict[str, Any], base: Path, protocol_folder: Path) -> Stu
         source=config,
     )
     problems = _conflicts(study) + _role_problems(study) + _split_problems(study)
+    problems += atlas_problems(study.cohorts, study.synthetic, study.atlases)
     if problems:
         raise ConfigError(_report(problems))
     return study
@@ -207,38 +212,6 @@ def _stream_key(protocol: Protocol, stream: str) -> str:
     return f"{training}.cohorts"
 
 
-def _load_cohorts(
-    values: dict, protocols: dict[str, Protocol], base: Path
-) -> tuple[dict[str, Cohort], dict[str, dict[str, str]]]:
-    """All cohorts, and the scans left out with the reason (``on_bad_scan: exclude``)."""
-    simulated = Path(os.path.abspath(base / values["results"])) / "simulated"
-    roles = {name: entry.get("role", "") for name, entry in values["cohorts"].items()}
-    cohorts, excluded, problems = {}, {}, []
-    for name, entry in values["cohorts"].items():
-        try:
-            cohorts[name], excluded[name] = load_cohort(
-                name,
-                entry,
-                base,
-                simulated_root=simulated,
-                needed_contrasts=_needed_contrasts(name, roles, protocols),
-                on_bad_scan=values["on_bad_scan"],
-            )
-        except CohortError as error:
-            problems.append(str(error))
-    if problems:
-        raise ConfigError("\n".join(problems))
-    return cohorts, excluded
-
-
-def _needed_contrasts(
-    name: str, roles: dict[str, str], protocols: dict[str, Protocol]
-) -> list[str]:
-    """Contrasts that the protocols which use a cohort need of each of its scans."""
-    users = [one for one in protocols.values() if one.uses(name, roles)]
-    return sorted({contrast for one in users for contrast in one.contrasts})
-
-
 def _validation(entry: dict, cohort: Cohort, split: dict) -> float:
     """Validation share or count of a cohort: its own, or the study's for its role."""
     default = {
@@ -249,10 +222,12 @@ def _validation(entry: dict, cohort: Cohort, split: dict) -> float:
     return entry.get("validation", default[cohort.role])
 
 
-def _training(entry: dict, cohort: Cohort, split: dict, protocols: dict[str, Protocol]) -> float:
+def _training(
+    entry: dict, name: str, split: dict, protocols: dict[str, Protocol], roles: dict[str, str]
+) -> float:
     """Training share or count of a cohort of patients; 0 where no model is trained on it."""
-    asked = any(cohort.name in protocol.streamed_cohorts for protocol in protocols.values())
-    if cohort.role != "patients" or not asked:
+    asked = any(name in protocol.streamed_cohorts(roles) for protocol in protocols.values())
+    if roles[name] != "patients" or not asked:
         return 0
     return entry.get("training", split["patients_training"])
 
@@ -296,9 +271,14 @@ def _role_problems(study: Study) -> list[str]:
             key = _stream_key(protocol, stream)
             problems += [_stream_problem(key, name, roles[name]) for name in one.cohorts or ()]
         uses_model = any(one.models for one in protocol.approaches.values())
-        if uses_model and not protocol.training_streams(roles)[MAIN].cohorts:
+        for stream, one in protocol.streams.items() if uses_model else ():
+            if not one.among(roles).cohorts:
+                problems.append(_no_cohort(where, stream, one.role))
+        taught = [name for name, model in protocol.models.items() if model.labels]
+        if taught and not protocol.healthy_cohorts(roles):
             problems.append(
-                f"{where}: has models to train, but no cohort of role 'healthy' to train them on"
+                f"{where}.models.{taught[0]}.labels.rule: there is no cohort of role 'healthy' to "
+                "find the threshold on"
             )
         for name in protocol.evaluation_cohorts:
             if roles[name] != "patients":
@@ -307,6 +287,13 @@ def _role_problems(study: Study) -> list[str]:
                     "cohorts of role 'patients' can be evaluated"
                 )
     return [problem for problem in problems if problem]
+
+
+def _no_cohort(where: str, stream: str, role: str) -> str:
+    """That a stream of all cohorts of a role has none."""
+    if stream == MAIN:
+        return f"{where}: has models to train, but no cohort of role '{role}' to train them on"
+    return f"{where}.training.streams.{stream}: there is no cohort of role '{role}'"
 
 
 def _stream_problem(key: str, cohort: str, role: str) -> str:

@@ -13,8 +13,17 @@ from normscan.workflow import declared
 from normscan.workflow.schema import unknown_key, wrong_value
 
 # Keys of a model's entry that are no settings of its family.
-OWN = ("family", "inputs", "targets", "neighbours", "uses", "augmentation")
+OWN = ("family", "inputs", "targets", "neighbours", "uses", "labels", "augmentation")
 AUGMENTATION = declared.LIBRARY / "slices" / "augmentation.py"
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What teaches a model: the detections of an approach of a protocol at a threshold rule."""
+
+    protocol: str
+    approach: str
+    rule: str
 
 
 @dataclass(frozen=True)
@@ -22,8 +31,9 @@ class Model:
     """What is trained: a family with all its settings, under the name used in paths.
 
     ``inputs``, ``targets``: contrasts by name; None: all of the protocol. ``neighbours``: slices on
-    either side that are inputs too. ``uses``: role -> name of a model of the protocol.
-    ``augmentation``: transforms of its training slices with all their settings.
+    either side that are inputs too. ``uses``: role -> name of a model of the protocol. ``labels``:
+    None for all but those that learn from what an approach detects. ``augmentation``:
+    transforms of its training slices with all their settings.
     """
 
     name: str
@@ -33,6 +43,7 @@ class Model:
     targets: tuple[str, ...] | None = None
     neighbours: int = 0
     uses: dict[str, str] = field(default_factory=dict)
+    labels: Labels | None = None
     augmentation: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from normscan.detectors.registry import describe as detector
+from normscan.models.registry import describe as family
 from normscan.plugins import complete_settings, literals, plugin_names
 from normscan.preprocessing.labels import step_label
 from normscan.streams import ALL, MAIN
 from normscan.workflow.declared import LIBRARY
 from normscan.workflow.protocol_approaches import Approach, parse_approaches
+from normscan.workflow.protocol_labels import with_labels
 from normscan.workflow.protocol_models import Model, parse_models
 from normscan.workflow.schema import schema_problems, unknown_key, wrong_value
 from normscan.workflow.training_sets import Stream
@@ -19,6 +22,7 @@ from normscan.workflow.training_sets import Stream
 # Files of rules: those that choose one threshold for all maps, and those that split each slice.
 THRESHOLDS = LIBRARY / "postprocessing" / "thresholds.py"
 SLICE_RULES = LIBRARY / "postprocessing" / "slice_rules.py"
+HEALTHY = "healthy"
 # Beside these a protocol may say ``prior``; without it each cohort has its own.
 POSTPROCESSING = {"erosion": 1, "median": 5, "minimum_voxels": 8}
 DEFAULT_RULES = [
@@ -36,6 +40,13 @@ class Step:
     kind: str
     settings: dict[str, Any]
     label: str
+
+    def makes(self) -> list[str]:
+        """Layers of the slices that it makes with its settings."""
+        declared = _declared(self.kind).get("LAYERS", {})
+        return [
+            layer for layer, needed in declared.items() if needed.items() <= self.settings.items()
+        ]
 
 
 @dataclass(frozen=True)
@@ -71,10 +82,14 @@ class Protocol:
     evaluation_cohorts: tuple[str, ...]
     source: dict[str, Any] = field(repr=False, default_factory=dict)
 
-    @property
-    def streamed_cohorts(self) -> set[str]:
-        """Cohorts that the streams name."""
-        return {name for stream in self.streams.values() for name in stream.cohorts or ()}
+    def streamed_cohorts(self, roles: Mapping[str, str]) -> set[str]:
+        """Cohorts that the streams name, or whose role they name, unless it is the default."""
+        return {
+            name
+            for stream in self.streams.values()
+            if stream.cohorts is not None or stream.role != HEALTHY
+            for name in stream.among(roles).cohorts or ()
+        }
 
     def models_used(self) -> list[str]:
         """Names of the models that approaches apply or use, and of those that these use."""
@@ -85,6 +100,8 @@ class Protocol:
             if name not in found:
                 found[name] = None
                 waiting += self.models[name].uses.values()
+                if labels := self.models[name].labels:
+                    waiting += self.approaches[labels.approach].models
         return list(found)
 
     def training_streams(self, roles: Mapping[str, str]) -> dict[str, Stream]:
@@ -94,13 +111,7 @@ class Protocol:
         ----------
         roles : cohort -> role.
         """
-        healthy = [name for name, role in roles.items() if role == "healthy"]
-        return {
-            name: Stream(
-                tuple(sorted(healthy if stream.cohorts is None else stream.cohorts)), stream.slices
-            )
-            for name, stream in self.streams.items()
-        }
+        return {name: stream.among(roles) for name, stream in self.streams.items()}
 
     def healthy_cohorts(self, roles: Mapping[str, str]) -> list[str]:
         """Healthy cohorts whose validation subjects give operating points without labels.
@@ -119,7 +130,7 @@ class Protocol:
 
     def uses(self, cohort: str, roles: Mapping[str, str]) -> bool:
         """Whether this protocol trains on, calibrates with, evaluates or screens a cohort."""
-        if cohort in self.streamed_cohorts:
+        if cohort in self.streamed_cohorts(roles):
             return True
         if roles[cohort] == "healthy":
             return cohort in self.healthy_cohorts(roles)
@@ -151,7 +162,10 @@ def parse_protocol(name: str, content: dict[str, Any]) -> tuple[Protocol | None,
     approaches = parse_approaches(
         content["approaches"], list(entries), models, contrasts, where, problems
     )
+    problems += _layer_problems(models, approaches, steps, where)
     rules = _rules(content.get("threshold_rules") or DEFAULT_RULES, where, problems)
+    names = list(content["approaches"])
+    models = with_labels(name, entries, models, names, approaches, rules, problems)
     evaluation = content.get("evaluation") or {}
     protocol = Protocol(
         name=name,
@@ -180,6 +194,11 @@ def step_kinds() -> list[str]:
     return plugin_names(LIBRARY / "preprocessing", "SETTINGS")
 
 
+def _declared(kind: str) -> dict[str, Any]:
+    """Constants of a preprocessing step."""
+    return literals(LIBRARY / "preprocessing" / f"{kind}.py")
+
+
 def rule_kinds() -> dict[str, dict[str, Any]]:
     """Threshold rules and their settings with defaults."""
     return literals(THRESHOLDS)["RULES"] | literals(SLICE_RULES)["SLICE_RULES"]
@@ -205,12 +224,18 @@ def _streams(training: dict[str, Any], where: str, problems: list[str]) -> dict[
     main = {"cohorts": training["cohorts"]} if "cohorts" in training else {}
     found = {}
     for name, entry in {MAIN: main, **given}.items():
-        if "cohorts" not in entry and name != MAIN:
+        if "cohorts" not in entry and "role" not in entry and name != MAIN:
             problems.append(
-                f"{where}.training.streams.{name}.cohorts: is missing; only '{MAIN}' has a default"
+                f"{where}.training.streams.{name}.cohorts: is missing; only '{MAIN}' has a default "
+                "(or give a 'role', for all cohorts of it)"
+            )
+        if "cohorts" in entry and "role" in entry:
+            problems.append(
+                f"{where}.training.streams.{name}.role: stands beside 'cohorts', which says the "
+                "same; leave one of them out"
             )
         cohorts = tuple(entry["cohorts"]) if "cohorts" in entry else None
-        found[name] = Stream(cohorts, entry.get("slices", ALL))
+        found[name] = Stream(cohorts, entry.get("slices", ALL), entry.get("role", HEALTHY))
     return found
 
 
@@ -225,7 +250,7 @@ def _steps(entries: list[dict], where: str, problems: list[str]) -> list[Step]:
             continue
         file = LIBRARY / "preprocessing" / f"{kind}.py"
         settings = _settings(given, file, f"{key}.{kind}", problems)
-        label = step_label(kind, settings, literals(file)["SETTINGS"])
+        label = step_label(kind, settings, _declared(kind)["SETTINGS"])
         steps.append(Step(kind, settings, label))
     if steps and steps[0].kind != "register":
         problems.append(
@@ -234,7 +259,41 @@ def _steps(entries: list[dict], where: str, problems: list[str]) -> list[Step]:
         )
     if [step.kind for step in steps].count("register") > 1:
         problems.append(f"{where}.preprocessing: 'register' stands more than once")
+    order = [step.kind for step in steps]
+    problems += [
+        f"{where}.preprocessing: '{kind}' stands before '{other}'; it needs what comes of it"
+        for place, kind in enumerate(order)
+        for other in _declared(kind).get("AFTER", [])
+        if other in order[place:]
+    ]
     return steps
+
+
+def _layer_problems(
+    models: Mapping[str, Model], approaches: Mapping[str, Approach], steps: list[Step], where: str
+) -> list[str]:
+    """Families and detectors that read a layer which a step could make, but none here does."""
+    made = {layer for step in steps for layer in step.makes()}
+    makers = {
+        layer: (kind, settings)
+        for kind in step_kinds()
+        for layer, settings in _declared(kind).get("LAYERS", {}).items()
+    }
+    readers = [(f"{where}.models.{one.name}", family(one.family)) for one in models.values()]
+    readers += [
+        (f"{where}.approaches.{name}", detector(one.detector)) for name, one in approaches.items()
+    ]
+    return [
+        f"{key}: reads the layer '{layer}', which no step of the preprocessing makes; add "
+        f"'{makers[layer][0]}: {_flow(makers[layer][1])}' to {where}.preprocessing"
+        for key, described in readers
+        for layer in sorted(described["layers"] & makers.keys() - made)
+    ]
+
+
+def _flow(settings: Mapping[str, Any]) -> str:
+    """Settings as YAML would have them in one line."""
+    return "{" + ", ".join(f"{key}: {value}" for key, value in settings.items()) + "}"
 
 
 def _rules(entries: list[dict], where: str, problems: list[str]) -> list[Rule]:

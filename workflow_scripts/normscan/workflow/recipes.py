@@ -56,6 +56,8 @@ def _beside(model: Model) -> dict[str, Any]:
     sides = {"inputs": model.inputs, "targets": model.targets}
     found: dict[str, Any] = {key: list(one) for key, one in sides.items() if one is not None}
     found |= {"neighbours": model.neighbours} if model.neighbours else {}
+    if model.labels:
+        found["labels"] = f"{model.labels.approach} at {model.labels.rule}"
     found |= {"augmentation": model.augmentation} if model.augmentation else {}
     return found | ({"uses": model.uses} if model.uses else {})
 

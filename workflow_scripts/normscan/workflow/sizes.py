@@ -33,7 +33,10 @@ class Sizes:
         """Scans that a job works on: of its shard, of its cohort, of its training set, or all."""
         if hasattr(wildcards, "cohort"):
             counts = self._counts[wildcards.cohort]
-            return counts[wildcards.shard] if hasattr(wildcards, "shard") else sum(counts.values())
+            if hasattr(wildcards, "shard"):
+                # A shard of nothing but hosts is simulated, and stands in no cohort.
+                return counts.get(wildcards.shard, 1)
+            return sum(counts.values())
         if hasattr(wildcards, "training"):
             return self._training_scans(wildcards.training)
         return sum(sum(counts.values()) for counts in self._counts.values())
@@ -50,11 +53,14 @@ class Sizes:
 
     def largest_file_mb(self, cohort: str, shard: str) -> float:
         """Size (MB on disk) of the largest file of a shard; 0 for scans that are simulated."""
-        if cohort in self.plan.cohorts.study.simulation:
-            return 0.0
+        study = self.plan.cohorts.study
+        scans = self.plan.cohorts.shards[cohort][shard]
+        if cohort in study.synthetic:
+            scans = [study.synthetic[cohort].pastes[scan.id].host for scan in scans]
         sizes = [
             os.path.getsize(path)
-            for scan in self.plan.cohorts.shards[cohort][shard]
+            for scan in scans
+            if scan.cohort not in study.simulation
             for path in scan.images.values()
         ]
         return max(sizes, default=0) / 1e6

@@ -13,12 +13,24 @@ from normscan.streams import ALL, MAIN
 class Stream:
     """Slices of the training subjects of some cohorts.
 
-    ``cohorts``: None stands for all healthy ones, until they are known. ``slices``: ``all``, or
+    ``cohorts``: None stands for all of ``role``, until they are known. ``slices``: ``all``, or
     ``lesion_free``: those without a lesion voxel.
     """
 
     cohorts: tuple[str, ...] | None
     slices: str = ALL
+    role: str = "healthy"
+
+    def among(self, roles: Mapping[str, str]) -> Stream:
+        """The stream with its cohorts by name, in alphabetical order.
+
+        Parameters
+        ----------
+        roles : cohort -> role.
+        """
+        of_role = [name for name, role in roles.items() if role == self.role]
+        found = of_role if self.cohorts is None else self.cohorts
+        return Stream(tuple(sorted(found)), self.slices)
 
     @property
     def label(self) -> str:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
-from torch.nn import functional
+
+from normscan.models.parts.smoothing import smooth
 
 TAPS = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 
@@ -45,7 +45,7 @@ def collapse(bands: Sequence[Tensor]) -> Tensor:
 
 def reduce(images: Tensor) -> Tensor:
     """Smoothed images at half the side."""
-    return _smooth(images)[..., ::2, ::2]
+    return smooth(images, TAPS)[..., ::2, ::2]
 
 
 def expand(images: Tensor) -> Tensor:
@@ -54,14 +54,4 @@ def expand(images: Tensor) -> Tensor:
     spread = images.new_zeros(*rest, 2 * height, 2 * width)
     spread[..., ::2, ::2] = images
     # Three of four pixels were 0.
-    return 4 * _smooth(spread)
-
-
-def _smooth(images: Tensor) -> Tensor:
-    taps = torch.tensor(TAPS, dtype=images.dtype, device=images.device)
-    channels = images.shape[1]
-    down = taps.view(1, 1, -1, 1).expand(channels, 1, -1, 1)
-    right = taps.view(1, 1, 1, -1).expand(channels, 1, 1, -1)
-    padded = functional.pad(images, (2, 2, 2, 2), mode="reflect")
-    lines = functional.conv2d(padded, down, groups=channels)
-    return functional.conv2d(lines, right, groups=channels)
+    return 4 * smooth(spread, TAPS)

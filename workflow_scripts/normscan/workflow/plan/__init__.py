@@ -16,6 +16,7 @@ from normscan.workflow.plan.preprocessing import Preprocessing
 from normscan.workflow.plan.report import Report
 from normscan.workflow.plan.scoring import Scoring
 from normscan.workflow.plan.screening import Screening
+from normscan.workflow.plan.teaching import Teaching
 from normscan.workflow.plan.training import Training
 
 
@@ -24,8 +25,8 @@ class Plan:
 
     Attributes
     ----------
-    cohorts, preprocessing, training, detection, scoring, screening, report : each for the rules
-        of its stage; a part knows the ones before it.
+    cohorts, preprocessing, training, detection, scoring, teaching, screening, report : each for the
+        rules of its stage; a part knows the ones before it.
     """
 
     def __init__(self, study: Study):
@@ -36,6 +37,7 @@ class Plan:
         self.training = Training(study, layout, self.cohorts, self.preprocessing)
         self.detection = Detection(study, layout, self.preprocessing, self.training)
         self.scoring = Scoring(study, layout, self.cohorts, self.detection)
+        self.teaching = Teaching(study, self.cohorts, self.training, self.detection, self.scoring)
         self.screening = Screening(study, layout, self.cohorts, self.preprocessing, self.detection)
         self.report = Report(study, layout, self.cohorts, self.detection, self.screening)
 

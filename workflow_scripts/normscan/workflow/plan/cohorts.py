@@ -6,10 +6,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from normscan import layout as places
+from normscan.cohorts.plan_synthetic import Paste
 from normscan.cohorts.scans import Scan
 from normscan.cohorts.shards import shard_of
 from normscan.layout import Layout
 from normscan.workflow.configuration import Study
+
+# Settings of a synthetic cohort that decide which hosts and donors there are, and nothing else.
+PLANNED = ("subjects", "hosts", "lesions")
 
 
 class Cohorts:
@@ -28,6 +32,20 @@ class Cohorts:
             for name, cohort in study.cohorts.items()
         }
         self.roles = {name: cohort.role for name, cohort in study.cohorts.items()}
+        # With the hosts of synthetic cohorts, which belong to none of the shards above.
+        self.simulated = {
+            name: shard_of(self._all(name), study.shard_size[name]) for name in study.simulation
+        }
+
+    def _all(self, cohort: str) -> list[Scan]:
+        """Scans of a cohort, and those that synthetic cohorts have taken."""
+        taken = [
+            paste.host
+            for plan in self.study.synthetic.values()
+            for paste in plan.pastes.values()
+            if paste.host.cohort == cohort
+        ]
+        return [*self.study.cohorts[cohort].scans, *taken]
 
     def named(self, *roles: str) -> list[str]:
         """Names of the cohorts with one of the roles."""
@@ -49,31 +67,75 @@ class Cohorts:
         settings = self.study.simulation[cohort]
         return {key: value for key, value in settings.items() if key != "subjects"}
 
-    def scan_files(self, w) -> str | list[str]:
-        """Every file of a shard's scans; a simulated cohort's come from its own rule."""
-        if w.cohort in self.study.simulation:
-            return self.layout.fill(places.SIMULATED, cohort=w.cohort, shard=w.shard)
-        found = []
-        for scan in self.shards[w.cohort][w.shard]:
-            found += [*scan.images.values(), scan.brain_mask, scan.lesion_mask]
-        return [path for path in dict.fromkeys(found) if path]
-
     def subjects(self, w) -> list[str]:
-        """Subjects of a shard."""
-        return [scan.subject for scan in self.shards[w.cohort][w.shard]]
+        """Subjects of a shard that is simulated."""
+        return [scan.subject for scan in self.simulated[w.cohort][w.shard]]
+
+    def scan_files(self, w) -> list[str]:
+        """Every file of a shard's scans; those that are made come from their own rules."""
+        if w.cohort in self.study.synthetic:
+            return [self.layout.fill(places.SYNTHETIC, cohort=w.cohort, shard=w.shard)]
+        return self._files(self.shards[w.cohort][w.shard])
+
+    def pasted_files(self, w) -> list[str]:
+        """Files of a synthetic shard's hosts, and of the lesions that are tried on them."""
+        pastes = self._pastes(w)
+        return self._files([one for paste in pastes for one in (paste.host, *paste.donors)])
+
+    def _files(self, scans: Iterable[Scan]) -> list[str]:
+        found = []
+        for scan in scans:
+            if scan.cohort in self.study.simulation:
+                found += [
+                    self.layout.fill(places.SIMULATED, cohort=scan.cohort, shard=shard)
+                    for shard, inside in self.simulated[scan.cohort].items()
+                    if any(one.id == scan.id for one in inside)
+                ]
+            else:
+                found += [*scan.images.values(), scan.brain_mask, scan.lesion_mask]
+        return [path for path in dict.fromkeys(found) if path]
 
     def scan_records(self, w) -> list[dict[str, Any]]:
         """A shard's scans as plain values."""
+        return [_record(scan) for scan in self.shards[w.cohort][w.shard]]
+
+    # What is pasted on what
+
+    def _pastes(self, w) -> list[Paste]:
+        pastes = self.study.synthetic[w.cohort].pastes
+        return [pastes[scan.id] for scan in self.shards[w.cohort][w.shard]]
+
+    def paste_records(self, w) -> list[dict[str, Any]]:
+        """Host and donors of a synthetic shard's scans as plain values."""
         return [
-            {
-                "cohort": w.cohort,
-                "subject": scan.subject,
-                "session": scan.session,
-                "images": dict(scan.images),
-                "brain_mask": scan.brain_mask,
-                "lesion_mask": scan.lesion_mask,
-            }
-            for scan in self.shards[w.cohort][w.shard]
+            {"host": _record(one.host), "donors": [_record(donor) for donor in one.donors]}
+            for one in self._pastes(w)
+        ]
+
+    def pasting(self, cohort: str) -> dict[str, Any]:
+        """How lesions are pasted; which hosts there are has no part in any one of them."""
+        settings = self.study.synthetic[cohort].settings
+        kept = {key: value for key, value in settings.items() if key not in PLANNED}
+        about = {kind: self._about(settings[kind]) for kind in ("hosts", "lesions")}
+        return {**kept, **about}
+
+    def _about(self, cohort: str) -> dict[str, Any]:
+        """What is to be known of a cohort whose scans are aligned; nothing where there is none."""
+        if not cohort:
+            return {}
+        found = self.study.cohorts[cohort]
+        return {
+            "skull_stripped": found.skull_stripped,
+            "space": found.space,
+            "labels": self.lesion_labels(cohort),
+        }
+
+    def pairs(self) -> list[str]:
+        """Tables of what was pasted on what, of all synthetic cohorts."""
+        return [
+            self.layout.fill(places.SYNTHETIC_PAIRS, cohort=cohort, shard=shard)
+            for cohort in self.study.synthetic
+            for shard in self.shards[cohort]
         ]
 
     def needed_contrasts(self, cohort: str) -> list[str]:
@@ -134,3 +196,14 @@ class Cohorts:
         """Sign priors that a protocol's patient cohorts use (thresholds are found for each)."""
         names = [*self.evaluated(protocol), *self.calibrating(protocol)]
         return sorted({self.prior(name) for name in [*names, *self.named("unlabelled")]})
+
+
+def _record(scan: Scan) -> dict[str, Any]:
+    return {
+        "cohort": scan.cohort,
+        "subject": scan.subject,
+        "session": scan.session,
+        "images": dict(scan.images),
+        "brain_mask": scan.brain_mask,
+        "lesion_mask": scan.lesion_mask,
+    }

@@ -129,6 +129,7 @@ class Report:
             "metrics": self.layout.path(places.METRICS),
             "checks": self.layout.path(places.CHECKED),
             "subjects": self.cohorts.splits(self._used(*protocols)),
+            "pairs": self.cohorts.pairs(),
             "figures": [
                 self.layout.fill(places.FIGURES, protocol=name, cohort=cohort)
                 for name in protocols
@@ -175,6 +176,7 @@ class Report:
         return {
             "title": study.title,
             "simulated": bool(study.simulation),
+            "synthetic": bool(study.synthetic),
             "config": config,
             "on_bad_scan": study.on_bad_scan,
             "excluded": study.excluded,

@@ -27,7 +27,7 @@ class Scoring:
             for shard in self.cohorts.shards[cohort]
         ]
 
-    def _of_prior(self, template: str, w, cohort: str, prior: str) -> list[str]:
+    def of_prior(self, template: str, w, cohort: str, prior: str) -> list[str]:
         """What stands in the folder of a prior's filtered maps."""
         where = {"protocol": w.protocol, "variant": w.variant, "seed": w.seed, "prior": prior}
         return self.shards(template, cohort, **where)
@@ -64,7 +64,7 @@ class Scoring:
             path
             for prior in self.cohorts.priors(w.protocol)
             for cohort in self.cohorts.healthy(w.protocol)
-            for path in self._of_prior(places.HISTOGRAMS, w, cohort, prior)
+            for path in self.of_prior(places.HISTOGRAMS, w, cohort, prior)
         ]
 
     def validation_histograms(self, w) -> list[str]:
@@ -72,7 +72,7 @@ class Scoring:
         return [
             path
             for cohort in self.cohorts.calibrating(w.protocol)
-            for path in self._of_prior(places.HISTOGRAMS, w, cohort, self.cohorts.prior(cohort))
+            for path in self.of_prior(places.HISTOGRAMS, w, cohort, self.cohorts.prior(cohort))
         ]
 
     def calibration_subjects(self, w) -> list[str]:
@@ -101,7 +101,7 @@ class Scoring:
 
     def evaluated(self, w, template: str = places.HISTOGRAMS) -> list[str]:
         """Score histograms of a patient cohort under its own prior, or what stands beside them."""
-        return self._of_prior(template, w, w.cohort, self.cohorts.prior(w.cohort))
+        return self.of_prior(template, w, w.cohort, self.cohorts.prior(w.cohort))
 
     def is_residual(self, variant: str) -> bool:
         """Whether a variant's maps are residuals of a reconstruction, as its detector says."""

@@ -20,8 +20,9 @@ from normscan.workflow.training_sets import TrainingSet, TrainingSets
 class Training:
     """Models of a study and what they are trained on.
 
-    A training set in a path holds the streams of its model and of all models that this one uses,
-    since they determine it. So the set of a used model is a part of it, and found from it.
+    A training set in a path holds the streams of its model and of all models that this one uses, or
+    that its labels come from, since they determine it. So the set of a used model is a part of it,
+    and found from it.
 
     Attributes
     ----------
@@ -62,9 +63,17 @@ class Training:
         return registry.describe(self.models[model].family)["streams"]
 
     def _needed(self, model: str) -> frozenset[str]:
-        """Streams of a model and of all models that it uses."""
-        used = [self._needed(one) for one in self.models[model].uses.values()]
+        """Streams of a model and of all models that it uses, or that its labels come from."""
+        found = self.models[model]
+        names = [*found.uses.values(), *self._teachers(found)]
+        used = [self._needed(one) for one in names]
         return frozenset(self._own(model)).union(*used)
+
+    def _teachers(self, model: Model) -> tuple[str, ...]:
+        """Models of the approach that a model's labels come from."""
+        if model.labels is None:
+            return ()
+        return self.study.protocols[model.labels.protocol].approaches[model.labels.approach].models
 
     def label(self, protocol: str, share: float, models: Iterable[str]) -> str:
         """The training set of models of a protocol; it is known by its label from then on."""

@@ -1,0 +1,135 @@
+"""All cohorts of a configuration; synthetic ones last, since they take their hosts from others."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from normscan.cohorts.load import SYNTHETIC, load_cohort
+from normscan.cohorts.plan_synthetic import SPHERES, Synthetic, plan_synthetic
+from normscan.cohorts.scans import Cohort
+from normscan.errors import CohortError, ConfigError
+from normscan.preprocessing.atlases import atlas
+from normscan.workflow.protocols import Protocol
+
+Excluded = dict[str, dict[str, str]]
+
+
+def load_cohorts(
+    values: Mapping[str, Any], protocols: Mapping[str, Protocol], base: Path
+) -> tuple[dict[str, Cohort], Excluded, dict[str, Synthetic]]:
+    """All cohorts, why scans were left out (``on_bad_scan: exclude``), plans of synthetic ones.
+
+    Synthetic cohorts take their hosts in the order of the configuration, no two the same one: what
+    is found on the validation hosts of one would otherwise be reported on them in another.
+
+    Parameters
+    ----------
+    values : ``config.yaml``, complete.
+    base : folder that relative paths start from.
+
+    Raises
+    ------
+    ConfigError : all problems of all cohorts at once.
+    """
+    results = Path(os.path.abspath(base / values["results"]))
+    entries = values["cohorts"]
+    made = [name for name, entry in entries.items() if entry["source"] == SYNTHETIC]
+    roles = {name: entry.get("role", "") for name, entry in entries.items()}
+    roles |= dict.fromkeys(made, "patients")
+    cohorts: dict[str, Cohort] = {}
+    excluded: Excluded = {}
+    problems: list[str] = []
+
+    def load(name: str, entry: dict[str, Any], **more) -> None:
+        try:
+            cohorts[name], excluded[name] = load_cohort(
+                name,
+                entry,
+                base,
+                simulated_root=results / "simulated",
+                needed_contrasts=_needed_contrasts(name, roles, protocols),
+                on_bad_scan=values["on_bad_scan"],
+                **more,
+            )
+        except CohortError as error:
+            problems.append(str(error))
+
+    for name, entry in entries.items():
+        if name not in made:
+            load(name, entry)
+    # What is missing for another reason must not be said to be unknown.
+    if problems:
+        raise ConfigError("\n".join(problems))
+    own = dict(cohorts)
+    plans: dict[str, Synthetic] = {}
+    for name in made:
+        entry = {"role": "patients", **entries[name]}
+        plan, scans, wrong = plan_synthetic(name, entry, own, base, results / SYNTHETIC / name)
+        if wrong:
+            problems.append(str(CohortError(name, wrong)))
+            continue
+        hosts = own[plan.settings["hosts"]]
+        left = tuple(scan for scan in hosts.scans if scan.subject not in plan.taken)
+        own[hosts.name] = cohorts[hosts.name] = replace(hosts, scans=left)
+        plans[name] = plan
+        load(name, {**_classes(plan, own), **entry, **_inherited(plan, own)}, synthetic=scans)
+    if problems:
+        raise ConfigError("\n".join(problems))
+    ordered = {name: cohorts[name] for name in entries}
+    return ordered, {name: excluded[name] for name in entries}, plans
+
+
+def atlas_problems(
+    cohorts: Mapping[str, Cohort],
+    plans: Mapping[str, Synthetic],
+    atlases: Mapping[str, Mapping[str, str]],
+) -> list[str]:
+    """Atlases that are not there, or do not show what the scans show."""
+    problems = []
+    for name, plan in plans.items():
+        hosts = cohorts[plan.settings["hosts"]]
+        others = [cohorts[plan.settings["lesions"]]] if plan.settings["lesions"] else []
+        spaces = {one.space for one in others}
+        if plan.settings["masks"] == SPHERES or (hosts.space and spaces == {hosts.space}):
+            continue
+        where = f"config.cohorts.{name}.synthetic.atlas"
+        try:
+            found = atlas(plan.settings["atlas"], atlases)
+        except ConfigError as error:
+            problems.append(f"{where}: {error}")
+            continue
+        heads = [
+            one.name
+            for one in (hosts, *others)
+            if not one.skull_stripped and one.space != found.name
+        ]
+        if heads and found.head is None:
+            problems.append(
+                f"{where}: '{found.name}' has a brain only, but '{heads[0]}' shows heads; name an "
+                "atlas with a head"
+            )
+    return problems
+
+
+def _inherited(plan: Synthetic, cohorts: Mapping[str, Cohort]) -> dict[str, Any]:
+    """What a synthetic cohort is because its hosts are."""
+    hosts = cohorts[plan.settings["hosts"]]
+    return {"skull_stripped": hosts.skull_stripped, "space": hosts.space}
+
+
+def _classes(plan: Synthetic, cohorts: Mapping[str, Cohort]) -> dict[str, Any]:
+    """Lesions that are sought where they come from, unless the entry says otherwise."""
+    named = plan.settings["lesions"]
+    return {"lesion_classes": cohorts[named].lesion_classes} if named else {}
+
+
+def _needed_contrasts(
+    name: str, roles: Mapping[str, str], protocols: Mapping[str, Protocol]
+) -> list[str]:
+    """Contrasts that the protocols which use a cohort need of each of its scans."""
+    users = [one for one in protocols.values() if one.uses(name, roles)]
+    return sorted({contrast for one in users for contrast in one.contrasts})
