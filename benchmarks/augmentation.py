@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 from common import options, paired, setup, table
-from train import prepared, training_step
 
+from normscan.models import registry
+from normscan.models.base import Updates
 from normscan.slices.augmentation import TRANSFORMS, Augmentation
 from normscan.slices.batch import Batch
 
@@ -41,7 +42,9 @@ def main() -> None:
     images = np.random.default_rng(0).random(shape, np.float32)
     batch, numbers = Batch.of(images), np.arange(arguments.batch)
     compose = by_torchio()
-    parts = prepared(arguments.size, arguments.batch, device, torch.channels_last)
+    model = registry.build("vae", (1, 1, arguments.size)).to(device).train()
+    update = Updates(model.optimisers("main"))
+    learnt = Batch.of(torch.from_numpy(images).to(device))
 
     def ours(transforms, threads=1):
         changed = Augmentation(transforms, threads)
@@ -51,7 +54,7 @@ def main() -> None:
         "all": ours(TRANSFORMS),
         f"all, {arguments.threads} threads": ours(TRANSFORMS, arguments.threads),
         "TorchIO": lambda: [compose(torch.from_numpy(image)[..., None]) for image in images],
-        "a training step of the VAE": lambda: training_step(*parts),
+        "a training step of the VAE": lambda: model.training_step("main", learnt, update),
         **{name: ours({name: one}) for name, one in TRANSFORMS.items()},
     }
     seconds = paired(runs, arguments.repeats, device, clock=arguments.clock)
