@@ -3,7 +3,8 @@
 Two loops go slice by slice. ``published``: as AnoGAN is usually written, all parameters of
 generator and discriminator get gradients, the query's features are computed anew in every step,
 torch's Adam moves the code. ``frozen``: no parameter gradients, the query's features once. Neither
-has folded batch norms, channels_last or a tuned allocator. Start codes are those of ours.
+has folded batch norms, channels_last or a tuned allocator. Start codes are those of ours. With
+several threads take wall time: one that waits for another, in the loops above all, burns CPU time.
 """
 
 from __future__ import annotations

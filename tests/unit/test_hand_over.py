@@ -6,6 +6,7 @@ import pytest
 from handed_on import filter_and_segment, write_detections
 from made_pack import AFFINE, write_pack
 
+from normscan.evaluation.found import Found
 from normscan.evaluation.froc import froc_counts
 from normscan.evaluation.region import evaluated_region, lesion_and_ignored
 from normscan.evaluation.residuals import Residuals, load_residuals
@@ -134,6 +135,36 @@ def test_volumes_are_written_as_configured_and_removed_when_no_longer(scans, tmp
     assert set(manifest["scans"]["sub-1"]) == {"map", "native_map"} and manifest["rule"] == ""
     there = [path.name for path in (tmp_path / "volumes").rglob("*.nii.gz")]
     assert len(there) == 2 and all("desc-filtered_map" in name for name in there)
+
+
+@pytest.mark.parametrize("wanted", ["native", "both", "none"])
+def test_uncertainty_reaches_other_programs_in_native_space(scans, tmp_path, wanted):
+    one = {"sub-1": scans["sub-1"]}
+    pack = write_pack(tmp_path, one)
+    spread = np.where(one["sub-1"]["brain"], np.random.default_rng(0).random(SHAPE), 0)
+    write_detections(
+        tmp_path, pack, {"sub-1": one["sub-1"]["signed"]}, uncertainty={"sub-1": spread}
+    )
+    volumes = {"uncertainties": wanted}
+    filter_and_segment(tmp_path, pack, threshold=THRESHOLD, volumes=volumes, **SETTINGS)
+    paths = read_json(tmp_path / "detected.json")["scans"]["sub-1"]
+    keys = {"none": set(), "native": {"native_uncertainty"}}
+    assert set(paths) == keys.get(wanted, {"uncertainty", "native_uncertainty"})
+    # The native grid is the slice grid here.
+    for path in paths.values():
+        np.testing.assert_allclose(load_nifti(path)[0], spread, atol=1e-3)
+        assert path.endswith("_desc-uncertainty_map.nii.gz")
+    shown = Found(tmp_path / "detected.json").slices("sub-1", 6)
+    np.testing.assert_allclose(shown["uncertainty"], spread[:, :, 6], atol=1e-3)
+
+
+def test_an_approach_without_uncertainty_has_no_such_file(scans, tmp_path):
+    pack = write_pack(tmp_path, {"sub-1": scans["sub-1"]})
+    write_detections(tmp_path, pack, {"sub-1": scans["sub-1"]["signed"]})
+    filter_and_segment(tmp_path, pack, volumes={"uncertainties": "both"}, **SETTINGS)
+    assert read_json(tmp_path / "detected.json")["scans"]["sub-1"] == {}
+    assert not list(tmp_path.rglob("*uncertainty*"))
+    assert "uncertainty" not in Found(tmp_path / "detected.json").slices("sub-1", 6)
 
 
 def test_a_map_without_a_sign_is_not_emptied_by_a_prior(scans, tmp_path):

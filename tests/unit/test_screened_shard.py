@@ -1,11 +1,14 @@
 """What screening writes of a shard, and what its pages read of that."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas
 import pytest
 from handed_on import run
 from made_pack import write_pack
 
+from normscan.detectors.applied import Applied
 from normscan.files import load_nifti, read_json, read_tsv, write_json
 from normscan.postprocessing.filter import filter_map
 from normscan.report.screened import joined, read_screened
@@ -124,3 +127,38 @@ def test_pages_read_the_arrays(screened, monkeypatch):
     hrefs = [one["href"] for one in found.results["sub-1"][0]["files"]]
     assert all((folder / "out" / href).is_file() for href in hrefs) and len(hrefs) == 3
     assert isinstance(joined(found.tables), pandas.DataFrame)
+
+
+class Spread:
+    """A detector that is as sure everywhere."""
+
+    def __init__(self, detector):
+        self.detector = detector
+
+    def detect(self, scan, seed):
+        found = self.detector.detect(scan, seed)
+        return replace(found, uncertainty=np.full(found.map.shape, 0.25, np.float32))
+
+
+def test_uncertainty_is_in_native_space_and_on_the_page(screened, tmp_path, monkeypatch):
+    folder, pack, _ = screened
+    prepare = Applied.prepare
+    monkeypatch.setattr(Applied, "prepare", lambda self, names: Spread(prepare(self, names)))
+    params = {
+        "bundle": str(folder / "bundle"), "prior": "hyperintense", "contrast": "FLAIR",
+        "on_bad_scan": "stop", "folder": str(tmp_path), "device": "cpu",
+    }  # fmt: skip
+    inputs = {"index": pack, "checked": folder / "checked.json"}
+    manifest = tmp_path / "07.json"
+    run("screen_scans.py", input=inputs, params=params, output=[manifest], wildcards=WILDCARDS)
+    files = read_json(manifest)["scans"]["sub-1"]
+    spread, _ = load_nifti(files["native_uncertainty"])
+    assert spread.shape == SHAPE and (spread[2:14, 2:14, 2:8] == 0.25).all()
+    assert not spread[:, :, 0].any(), "nothing is said of slices without brain"
+    shown = []
+    monkeypatch.setattr("normscan.report.screened.slice_rows", lambda rows, **_: shown.extend(rows))
+    monkeypatch.setattr("normscan.report.screened.save_figure", lambda _, path: (path, path))
+    found = read_screened([str(manifest)], {}, "hyperintense", tmp_path)
+    assert shown and all((row["uncertainty"] == 0.25).all() for row in shown)
+    titles = [one["title"] for one in found.results["sub-1"][0]["files"]]
+    assert "uncertainty in the scan's own space" in titles and len(titles) == 4

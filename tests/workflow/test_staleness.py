@@ -334,7 +334,22 @@ ROWS: dict[str, tuple[Change, dict[str, int]]] = {
                 }
             )
         ),
-        {},
+        {
+            **{rule: 2 * count for rule, count in ONE_SHARD.items()},
+            "paste_anomalies": 1,
+            "check_cohorts": 1,
+            "split_subjects": 2,
+            "check_quality": 2,
+            "train": 2,
+            "tune_detector": 1,
+            # All but the model-free maps of the patients there were.
+            "detect": 10,
+            "filter_maps": 10,
+            **AFTER_FILTER,
+            "segment": 9,
+            "evaluate": 6,
+            "draw_figures": 2,
+        },
     ),
     "protocol that trains on patients": (
         trained_on_patients,

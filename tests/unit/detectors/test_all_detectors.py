@@ -101,6 +101,10 @@ def test_form_of_the_result_and_the_same_bits_again(detector, name):
     if found.reconstruction is not None:
         assert found.reconstruction.shape == slices.shape
         assert found.reconstruction.tobytes() == again.reconstruction.tobytes()
+    if found.uncertainty is not None:
+        assert found.uncertainty.shape == brain.shape and (found.uncertainty >= 0).all()
+        assert found.uncertainty.dtype == np.float32
+        assert found.uncertainty.tobytes() == again.uncertainty.tobytes()
 
 
 @pytest.mark.parametrize(
@@ -133,6 +137,8 @@ def test_a_slice_does_not_depend_on_the_others(detector, name):
     together = run(detector, model, slices, brain)
     first = run(detector, model, slices[:3], brain[:3])
     assert_equal_but_for_rounding(answer(first), answer(together)[:3])
+    if together.uncertainty is not None:
+        assert_equal_but_for_rounding(first.uncertainty, together.uncertainty[:3])
 
 
 @pytest.mark.parametrize("size", [1, 3, 7, 100])

@@ -50,6 +50,24 @@ def test_only_slices_with_enough_brain_have_values(index, tmp_path):
         assert "slice_scores" not in found.scans[scan.scan]
 
 
+def test_uncertainty_is_there_where_a_detector_gives_it(index, tmp_path):
+    random = np.random.default_rng(0)
+    maps = [random.normal(size=(3, 8, 8)).astype(np.float32) for _ in index.scans]
+    spreads = [random.random((3, 8, 8), np.float32) for _ in index.scans]
+    # Without a normalisation it may be beyond half precision.
+    spreads[0][0, 0, 0] = 1e6
+    detections = [Detection(one, uncertainty=spread) for one, spread in zip(maps, spreads)]
+    found = write(tmp_path / "m.json", index, detections)
+    for scan, spread in zip(index.scans, spreads):
+        rows = found.rows("uncertainty", scan.scan)
+        expected = np.minimum(spread, np.finfo(np.float16).max).astype(np.float16)
+        np.testing.assert_array_equal(rows[1:4], expected)
+        assert not rows[[0, 4]].any() and np.isfinite(rows).all()
+    assert (tmp_path / "m.uncertainty.npy").is_file()
+    without = write(tmp_path / "n.json", index, map(Detection, maps))
+    assert not without.has("uncertainty") and [*tmp_path.glob("n*.npy")] == [tmp_path / "n.npy"]
+
+
 def test_a_detector_may_score_slices_only_or_as_well(index, tmp_path):
     scores = [np.array([0.5, -2.0, 7.0]), np.array([1.0, 2.0, 3.0])]
     only = write(tmp_path / "m.json", index, [Detection(None, scores=one) for one in scores])

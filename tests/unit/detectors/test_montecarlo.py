@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from fake_models import detect
+from fake_models import Linear, detect
 from scipy.stats import foldnorm
 
 from normscan.detectors import montecarlo
@@ -40,6 +40,51 @@ def test_without_spread_it_is_the_reconstruction(linear, slices, brain):
     with torch.no_grad():
         expected = slices - linear.reconstruct(torch.from_numpy(slices)).numpy()
     np.testing.assert_allclose(found.map, expected[:, 0], atol=1e-5)
+
+
+@pytest.mark.parametrize("contrasts", [1, 2])
+@pytest.mark.parametrize("samples", [1, 7, montecarlo.GROUP, montecarlo.GROUP + 3])
+def test_uncertainty_is_the_deviation_of_the_samples(contrasts, samples):
+    """Of samples far from 0: of each contrast, in units of intensity, then their mean."""
+    model = Linear(contrasts=contrasts)
+    decode = model.decode
+    model.decode = lambda code: decode(code) + 100
+    slices = np.random.default_rng(0).random((3, contrasts, 4, 4), dtype=np.float32)
+    drawn = [[] for _ in slices]
+    with torch.no_grad():
+        code = model.encode(torch.from_numpy(slices))
+        for number, samples_of in enumerate(drawn):
+            generator = torch.Generator().manual_seed(montecarlo.slice_seed(5, number))
+            for start in range(0, samples, montecarlo.GROUP):
+                count = min(montecarlo.GROUP, samples - start)
+                own = code[number : number + 1].expand(count, -1)
+                samples_of.append(model.decode_sample(own, generator).double().numpy())
+    expected = [np.concatenate(one).std(axis=0).mean(axis=0) for one in drawn]
+    brain = np.ones((3, 4, 4), bool)
+    names = ["T1w", "FLAIR"][:contrasts]
+    found = run(model, slices, brain, samples=samples, seed=5, contrasts=names).uncertainty
+    assert found.dtype == np.float32 and found.shape == (3, 4, 4)
+    np.testing.assert_allclose(found, expected, atol=2e-4)
+    assert (found == 0).all() if samples == 1 else (found > 0.05).any()
+
+
+def test_without_anything_random_there_is_no_uncertainty(slices, brain):
+    class Same(Linear):
+        def decode_sample(self, code, generator):
+            return torch.full((len(code), 1, 4, 4), 0.1)
+
+    found = run(Same(), slices, brain, samples=montecarlo.GROUP + 3).uncertainty
+    assert found.shape == brain.shape and (found == 0).all()
+
+
+def test_uncertainty_does_not_depend_on_the_batch(slices, brain, monkeypatch):
+    found = {}
+    for size in (1, 3, 100):
+        monkeypatch.setattr(montecarlo, "SLICES_AT_ONCE", size)
+        found[size] = run(Linear(), slices, brain, samples=5).uncertainty
+    assert found[1].any()
+    np.testing.assert_allclose(found[3], found[1], atol=1e-6)
+    np.testing.assert_allclose(found[100], found[1], atol=1e-6)
 
 
 def test_samples_are_independent_within_and_between_groups(linear, brain):

@@ -112,6 +112,34 @@ def test_restored_column_and_empty_input_are_handled():
     assert slice_rows([]).axes
 
 
+def test_uncertainty_is_a_panel_with_a_bar_of_its_own():
+    rows = [made.slice_row("best", 1), made.slice_row("worst", 2)]
+    rows[0]["uncertainty"] = np.full(rows[0]["image"].shape, 0.25)
+    figure = slice_rows(rows)
+    titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
+    assert titles[2:4] == ["anomaly map", "uncertainty"] and len(titles) == 6
+    bars = [axes.get_ylabel() for axes in figure.axes[12:]]
+    assert sorted(bars) == ["anomaly score", "uncertainty (std)"]
+    (shown,) = figure.axes[3].get_images()
+    assert shown.get_clim() == (0, 0.25)
+    assert not figure.axes[9].get_images()
+
+
+def test_approaches_with_uncertainty_have_a_third_row():
+    row = made.slice_row("a", 1)
+    results = {
+        "AE": {"map": row["map"], "uncertainty": None},
+        "VAE": {"map": row["map"], "uncertainty": np.full(row["map"].shape, 0.5)},
+    }
+    figure = approach_rows(row["image"], results)
+    assert "uncertainty" in texts(figure)
+    drawn = [bool(axes.get_images()) for axes in figure.axes[6:9]]
+    assert drawn == [False, False, True]
+    assert figure.axes[8].get_images()[0].get_clim() == (0, 0.5)
+    del results["VAE"]
+    assert "uncertainty" not in texts(approach_rows(row["image"], results))
+
+
 def test_approaches_beside_each_other():
     row = made.slice_row("a", 1)
     results = {"intensity": {"reconstruction": None, "map": row["map"]}, "VAE": row}

@@ -193,6 +193,19 @@ def test_heads_apart_are_brought_together_by_the_atlas(tmp_path, own_atlas):
     assert np.array_equal(before[labels == 0], after[labels == 0])
 
 
+def test_spheres_lie_in_the_brain_of_a_head(tmp_path, own_atlas):
+    place = phantoms.grid(4.0, affine=phantoms.POSE)
+    host = scan(tmp_path, "ixi", "01", place, HEALTHY, phantoms.POSE, skull=True)
+    heads = {"skull_stripped": False, "space": "", "labels": []}
+    row, before, after, labels = paste(
+        tmp_path, host, [], hosts=heads, lesions={}, atlases=own_atlas, masks="spheres"
+    )
+    brain = phantoms.mask(place, phantoms.brain, phantoms.POSE)
+    assert ((labels != 0) & brain).sum() > 0.9 * (labels != 0).sum()
+    # As bright as bright tissue, not as scalp.
+    assert after[labels != 0].max() == pytest.approx(np.percentile(before[brain], 99), rel=0.1)
+
+
 def test_contrasts_on_other_grids_show_the_lesion_in_the_same_place(tmp_path, patient):
     images = {"T1w": patient.images["T1w"], "FLAIR": patient.images["FLAIR"]}
     host = Scan("ixi", "01", images=images, brain_mask=patient.brain)

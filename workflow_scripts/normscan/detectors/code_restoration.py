@@ -53,7 +53,7 @@ LINE = "dashed"
 EXPECTED = "restored"
 NEEDS = {"quantise", "code_likelihood"}
 LEVELS = {"voxel", "slice"}
-COST = 8.0
+COST = 15.0
 # threshold: nats above which a code is drawn anew; "auto" = the quantile ``quantile`` of the codes
 #   of healthy validation slices. score_threshold, score_quantile: likewise, of the codes that count
 #   for a slice's score. restorations: of each slice. sharpness: how much the restorations that are

@@ -69,7 +69,7 @@ ALLOWED = {
     "precision": ["auto", "float32", "bfloat16", "float16"],
 }
 # For tests of all families.
-CHECKED_WITH = {"depth": 1, "width": 4, "gan_steps": 30, "pool_size": 12}
+CHECKED_WITH = {"depth": 1, "width": 4, "gan_steps": 18, "pool_size": 12}
 BETAS = (0.5, 0.999)
 
 

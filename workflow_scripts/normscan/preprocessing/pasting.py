@@ -22,7 +22,7 @@ from normscan.cohorts.synthetic.intensities import BLENDS, default_contrast, mad
 from normscan.cohorts.synthetic.shapes import sphere
 from normscan.errors import NormscanError
 from normscan.files import save_nifti
-from normscan.preprocessing.atlases import Atlas
+from normscan.preprocessing.atlases import Atlas, atlas_mask, has_brain_mask
 from normscan.preprocessing.grids import Grid, read_mask, read_volume
 from normscan.preprocessing.masks import filled_support, head_support
 from normscan.preprocessing.native import (
@@ -61,26 +61,38 @@ class Lesion:
 
 @dataclass(frozen=True)
 class Host:
-    """A healthy scan, and for each of its volumes the affine from the shared space to it."""
+    """A healthy scan, and for each of its volumes the affine from the shared space to it.
+
+    ``found`` is the atlas of the shared space, if it is one's.
+    """
 
     name: str
     prepared: Prepared
     affines: dict[str, np.ndarray]
     skull_stripped: bool
+    found: Atlas | None = None
 
     def contrast(self) -> str:
         """Contrast on whose grid the lesion mask is written."""
         return reference_of(self.prepared)
 
     def brain(self, contrast: str) -> np.ndarray:
-        """Where a lesion may lie on a contrast's grid: the brain, or else the head."""
+        """Where a lesion may lie on a contrast's grid.
+
+        The given brain mask, what a stripped scan shows, the atlas's brain, or else the head.
+        """
         data, grid = read_volume(self.prepared.images[contrast])
+        back = np.linalg.inv(self.affines[contrast])
         if self.prepared.brain:
             mask, source = read_mask(self.prepared.brain)
             drawn_on = owner(self.prepared, self.prepared.brain, self.prepared.native)
-            back = np.linalg.inv(self.affines[contrast])
             return moved(mask, source, grid, self.affines[drawn_on] @ back, "nearest") > 0.5
-        return filled_support(data) if self.skull_stripped else head_support(data)
+        if self.skull_stripped:
+            return filled_support(data)
+        if self.found is not None and has_brain_mask(self.found):
+            source = Grid.of(self.found.template)
+            return moved(atlas_mask(self.found), source, grid, back, "nearest") > 0.5
+        return head_support(data)
 
     def labels(self, lesion: Lesion, contrast: str) -> np.ndarray:
         """A lesion's labels (int32) on a contrast's grid, also where there is no brain."""

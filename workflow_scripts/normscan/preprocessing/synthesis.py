@@ -70,12 +70,16 @@ def synthesise(
     ------
     ScanError : none of the lesions fits on this host.
     """
-    shared, found = _shared_space(masks, atlas, atlases, hosts, lesions)
+    # Balls need the brain alone, which hosts may show or have a mask of.
+    if masks == SPHERES and (hosts["skull_stripped"] or host.brain_mask):
+        shared, found = "", None
+    else:
+        shared, found = _shared_space(atlas, atlases, hosts, lesions)
     random = partial(stream, seed, target.cohort, target.id)
     align = partial(aligned, shared=shared, found=found, seed=seed)
     affines = align(host, hosts["skull_stripped"], hosts["space"])
     name = f"{host.cohort}/{host.id}"
-    place = Host(name, Prepared.from_scan(host), affines, hosts["skull_stripped"])
+    place = Host(name, Prepared.from_scan(host), affines, hosts["skull_stripped"], found)
     settings = {
         "strength": strength,
         "blend": blend,
@@ -132,15 +136,12 @@ def _first_fitting(
 
 
 def _shared_space(
-    masks: str,
     atlas: str,
     atlases: Mapping[str, Mapping[str, str]],
     hosts: Mapping[str, Any],
     lesions: Mapping[str, Any],
 ) -> tuple[str, Atlas | None]:
     """Space in which places of hosts and lesions correspond, and the atlas to go there by."""
-    if masks == SPHERES:
-        return "", None
     if lesions and hosts["space"] and hosts["space"] == lesions["space"]:
         return hosts["space"], None
     return atlas, find_atlas(atlas, atlases)

@@ -94,7 +94,10 @@ def atlas_problems(
         hosts = cohorts[plan.settings["hosts"]]
         others = [cohorts[plan.settings["lesions"]]] if plan.settings["lesions"] else []
         spaces = {one.space for one in others}
-        if plan.settings["masks"] == SPHERES or (hosts.space and spaces == {hosts.space}):
+        brains = hosts.skull_stripped or all(one.host.brain_mask for one in plan.pastes.values())
+        if plan.settings["masks"] == SPHERES and brains:
+            continue
+        if hosts.space and spaces == {hosts.space}:
             continue
         where = f"config.cohorts.{name}.synthetic.atlas"
         try:

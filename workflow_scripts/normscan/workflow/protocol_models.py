@@ -81,7 +81,7 @@ def parse_models(
             tuple(entry["targets"]) if "targets" in entry else None,
             entry.get("neighbours", 0),
             dict(entry.get("uses", {})),
-            augmentation,
+            augmentation=augmentation,
         )
     for name, model in found.items():
         key, roles = f"{where}.models.{name}", models.describe(model.family)["uses"]

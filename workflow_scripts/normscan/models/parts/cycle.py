@@ -40,6 +40,8 @@ class ImagePool(nn.Module):
     """
 
     FITTED = frozenset({"images"})
+    images: Tensor
+    seen: Tensor
 
     def __init__(self, size: int, shape: tuple[int, int, int]):
         super().__init__()

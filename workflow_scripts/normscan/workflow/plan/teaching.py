@@ -75,8 +75,10 @@ class Teaching:
 
     def applied_prior(self, w) -> str:
         """Sign of what counts in a cohort's maps, as where these are evaluated."""
-        where = SimpleNamespace(**dict(w), prior=self.cohorts.prior(w.cohort))
-        return self.scoring.applied_prior(where)
+        prior = self.cohorts.prior(w.cohort)
+        return self.scoring.applied_prior(
+            SimpleNamespace(protocol=w.protocol, variant=w.variant, prior=prior)
+        )
 
     def rule(self, w) -> dict[str, Any]:
         """Kind and settings of the threshold rule that labels are made with."""
