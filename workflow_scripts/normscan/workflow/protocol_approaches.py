@@ -30,7 +30,7 @@ class Approach:
     detector: str
     settings: dict[str, Any]
     uses: dict[str, str] = field(default_factory=dict)
-    published: str = ""
+    published: str = field(default="", compare=False)
 
     @property
     def models(self) -> tuple[str, ...]:
