@@ -72,10 +72,12 @@ def filter_and_segment(
     signed: bool = True,
     volumes: dict[str, str] | None = None,
     froc: tuple[float, ...] = (0.5,),
+    points: dict[str, dict] | None = None,
     **given: Any,
 ) -> None:
     """``filtered.*`` and ``detected.*`` beside ``maps.json``."""
-    write_json(folder / "thresholds.json", {prior: {"fixed": {"threshold": threshold}}})
+    points = points or {"fixed": {"threshold": threshold}}
+    write_json(folder / "thresholds.json", {prior: points})
     write_json(folder / "froc.json", {prior: list(froc)})
     names = ("maps", "filtered", "thresholds", "froc")
     inputs = {name: folder / f"{name}.json" for name in names} | {"index": pack}
@@ -114,7 +116,7 @@ def evaluate(folder: Path, splits: dict[str, str], *, prior: str = "none", resid
     inputs |= {"subjects": folder / "subjects.tsv"}
     content = read_json(folder / "thresholds.json")
     for one in content[prior].values():
-        one["cohorts"] = ["healthy"]
+        one.setdefault("cohorts", ["healthy"])
     write_json(folder / "thresholds.json", content)
     outputs = {"rows": folder / "metrics.tsv", "curves": folder / "curves.json"}
     params = {"prior": prior, "residual": residual}
