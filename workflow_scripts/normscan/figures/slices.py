@@ -62,7 +62,7 @@ def slice_rows(
             axes = panels[place, column]
             bare(axes)
             if row.get(key) is not None:
-                painted[key] = _PAINTERS[key](axes, row, limits.get(key), signed)
+                painted[key] = _PAINTERS[key](axes, row, limits.get(key, 1.0), signed)
             if place == 0:
                 name = row.get("reconstruction_name") if key == "reconstruction" else None
                 _name(axes, name or _COLUMN_NAMES[key])
