@@ -17,6 +17,8 @@ from normscan.models import registry
 from normscan.models.base import Updates
 from normscan.slices.batch import Batch
 
+UNET = "self-taught U-Net"
+
 
 def training_step(model, batch: Batch, update: Updates, precision: str = "float32"):
     """One step as in the training loop."""
@@ -24,11 +26,12 @@ def training_step(model, batch: Batch, update: Updates, precision: str = "float3
         return model.training_step("main", batch, update)
 
 
-def prepared(size: int, batch_size: int, device, memory_format):
-    """A model, its optimisers and a batch."""
-    model = registry.build("vae", (1, 1, size)).to(device, memory_format=memory_format).train()
+def prepared(size: int, batch_size: int, device, memory_format, family: str = "vae"):
+    """A model, its optimisers and a batch, with pseudo-labels for models that take them."""
+    model = registry.build(family, (1, 1, size)).to(device, memory_format=memory_format).train()
     batch = torch.rand(batch_size, 1, size, size, device=device)
-    batch = Batch.of(batch.contiguous(memory_format=memory_format))
+    layers = {"pseudo": (batch[:, 0] > 0.9).short()}
+    batch = Batch.of(batch.contiguous(memory_format=memory_format), layers=layers)
     return model, batch, Updates(model.optimisers("main"))
 
 
@@ -56,6 +59,10 @@ def main() -> None:
                     training_step(*parts, precision)
 
         runs[name] = run
+    # A U-Net has far more to do per slice than the VAE: few slices show its share of the peak.
+    unet = prepared(arguments.size, small, device, torch.channels_last, "self_taught")
+    unet_work = flops(lambda: training_step(*unet))
+    runs[UNET] = lambda: training_step(*unet)
     seconds, peak = paired_with_peak(runs, arguments.repeats, device, arguments.clock)
     print(f"convolution peak {peak / 1e9:.0f} GFLOP/s (channels last, float32)")
     for name, (count, _, _, _) in jobs.items():
@@ -69,6 +76,9 @@ def main() -> None:
             }
         )
     table(f"training, {arguments.size}x{arguments.size}, batch {arguments.batch}", rows)
+    share = {"variant": UNET, "share of peak": unet_work / seconds[UNET] / peak}
+    share[f"slices/s ({arguments.clock})"] = small / seconds[UNET]
+    table(f"training, {arguments.size}x{arguments.size}, batch {small}", [share])
 
 
 if __name__ == "__main__":
