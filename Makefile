@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Tests side by side: a process for each core, four at most.
 PARALLEL := -n logical --maxprocesses 4
 
-.PHONY: demo study check check_model test lint types coverage format bench lock clean_demo
+.PHONY: demo study papers check check_model test lint types coverage format bench lock clean_demo
 
 $(VENV)/.installed: envs/lock.txt
 	$(PYTHON) -m venv $(VENV)
@@ -18,6 +18,9 @@ demo: $(VENV)/.installed  ## simulate a cohort, run the workflow as shipped, scr
 
 study: $(VENV)/.installed  ## the whole comparative study on a simulated cohort
 	$(BIN)/snakemake --configfile configs/demo_study.yaml
+
+papers: $(VENV)/.installed  ## the recipes of all papers, small, on a simulated cohort
+	$(BIN)/snakemake --configfile configs/demo_papers.yaml
 
 check: lint types  ## what every commit passes, in minutes: format, lints, types, unit tests
 	$(BIN)/python -m pytest tests/unit $(PARALLEL)

@@ -11,25 +11,7 @@ from contextlib import nullcontext
 
 import torch
 from common import default_allocator, flops, options, paired_with_peak, setup, table
-
-from normscan.compute.devices import autocast
-from normscan.models import registry
-from normscan.models.base import Updates
-from normscan.slices.batch import Batch
-
-
-def training_step(model, batch: Batch, update: Updates, precision: str = "float32"):
-    """One step as in the training loop."""
-    with autocast(precision, batch.slices.device):
-        return model.training_step("main", batch, update)
-
-
-def prepared(size: int, batch_size: int, device, memory_format):
-    """A model, its optimisers and a batch."""
-    model = registry.build("vae", (1, 1, size)).to(device, memory_format=memory_format).train()
-    batch = torch.rand(batch_size, 1, size, size, device=device)
-    batch = Batch.of(batch.contiguous(memory_format=memory_format))
-    return model, batch, Updates(model.optimisers("main"))
+from steps import prepared, training_step
 
 
 def main() -> None:

@@ -140,6 +140,8 @@ rule match_histogram:
     input:
         manifest=PLAN.path(layout.BEFORE_STEP),
         reference=lambda w: PLAN.preprocessing.histogram_reference(w),
+        # Looked at, and no reason to match again: it changes with every further subject.
+        subjects=lambda w: ancient(PLAN.preprocessing.histogram_subjects(w)),
     output:
         PLAN.path(layout.AFTER_STEP),
     log:
@@ -156,6 +158,7 @@ rule match_histogram:
     params:
         settings=lambda w: PLAN.preprocessing.settings(w),
         contrasts=lambda w: PLAN.preprocessing.contrasts(w),
+        role=lambda w: PLAN.cohorts.roles[w.cohort],
         on_bad_scan=STUDY.on_bad_scan,
         code=code("match_histogram.py"),
     script:

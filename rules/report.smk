@@ -57,6 +57,7 @@ rule compare_approaches:
         metrics=PLAN.path(layout.METRICS),
         maps=lambda w: PLAN.report.compared_maps(w),
         models=lambda w: PLAN.report.compared_models(w),
+        tuned=lambda w: list(PLAN.report.compared_tuned(w)),
     output:
         figures=PLAN.path(layout.STUDY_FIGURES),
         patients=PLAN.path(layout.STUDY_PATIENTS),
@@ -64,6 +65,8 @@ rule compare_approaches:
         correlations=PLAN.path(layout.STUDY_CORRELATIONS),
         ranks=PLAN.path(layout.STUDY_RANKS),
         beside=PLAN.path(layout.STUDY_BESIDE),
+        sweeps=PLAN.path(layout.STUDY_SWEEPS),
+        tuning=PLAN.path(layout.STUDY_TUNING),
     log:
         log_file("compare_approaches", "{protocol}"),
     benchmark:
@@ -79,6 +82,7 @@ rule compare_approaches:
         approaches=lambda w: PLAN.report.approaches(w.protocol),
         rule=lambda w: PLAN.scoring.primary_rule(w.protocol),
         models=lambda w: PLAN.report.compared_names(w),
+        tuned=lambda w: list(PLAN.report.compared_tuned(w).values()),
         published=lambda w: STUDY.protocols[w.protocol].citation,
         code=code("compare_approaches.py"),
     script:

@@ -20,6 +20,7 @@ from normscan.figures.comparison import (
 )
 from normscan.figures.looks import looks
 from normscan.figures.side_by_side import add_examples
+from normscan.figures.sweeps import add_sweeps, add_tuning
 from normscan.files import read_json, read_tsv, write_json, write_tsv
 
 
@@ -44,7 +45,10 @@ def main(snakemake) -> None:
         add_significance(figures, cohort, table[table["metric"] == "auprc"])
     for cohort in of.cohorts:
         add_examples(figures, cohort, of, files.maps, params.lesion_labels[cohort])
-    ranks, beside = published(figures, of, params.published)
+    write_tsv(out.sweeps, add_sweeps(figures, of, params.published, params.rule))
+    tuned = [read_json(path) for path in files.tuned]
+    write_tsv(out.tuning, add_tuning(figures, params.tuned, tuned))
+    ranks, beside = published(figures, of, params.published, params.rule)
     write_tsv(out.ranks, ranks)
     write_tsv(out.beside, beside)
     write_json(out.figures, {"figures": figures.done})

@@ -15,6 +15,7 @@ from normscan.figures.cohort import (
 )
 from normscan.figures.collection import Figures
 from normscan.figures.looks import looks
+from normscan.figures.panels import add_panels, first_of_kinds
 from normscan.files import read_json, read_tsv, write_json
 
 
@@ -37,6 +38,9 @@ def main(snakemake) -> None:
     for one in first.values():
         labels = params.lesion_labels
         add_slices(figures, w.cohort, w.protocol, files.filtered, one, metrics, labels)
+    for one in first_of_kinds(first.values()):
+        labels = params.lesion_labels
+        add_panels(figures, w.cohort, files.filtered, one, metrics, labels)
     add_boxes(figures, w.cohort, w.protocol, files.filtered, first, metrics, params.lesion_labels)
     listed = {"cohort": w.cohort, "protocol": w.protocol, "figures": figures.done}
     write_json(snakemake.output[0], listed)

@@ -12,7 +12,8 @@ from normscan.postprocessing.pooling import (
 
 
 def main(snakemake) -> None:
-    params, files = snakemake.params, snakemake.input
+    params, files, w = snakemake.params, snakemake.input, snakemake.wildcards
+    approach = f"{w.protocol}/{w.variant}, seed {w.seed}"
     scans = validation_scans([*params.healthy_cohorts, *params.patient_priors], files.subjects)
     only_slices = scores_only_slices([*files.healthy, *files.patients])
     thresholds, froc = {}, {}
@@ -20,7 +21,13 @@ def main(snakemake) -> None:
         healthy = pooled(files.healthy, scans, params.healthy_cohorts, prior)
         froc[prior] = froc_thresholds(healthy)
         thresholds[prior] = operating_points(
-            params.rules, healthy, params.healthy_cohorts, files.patients, scans, only_slices
+            params.rules,
+            healthy,
+            params.healthy_cohorts,
+            files.patients,
+            scans,
+            only_slices,
+            f"{approach}, prior {prior}",
         )
     write_json(snakemake.output.rules, thresholds)
     write_json(snakemake.output.froc, froc)

@@ -73,6 +73,7 @@ def main(snakemake) -> None:
             "contrast": params.contrast,
             "rule": primary,
             **(point_record(rules[primary]) if primary else {"threshold": None}),
+            "points": {label: point_record(rules[label]) for label in usable},
             "minimum_voxels": params.minimum_voxels,
             "components": str(out.components),
             "scans": done,

@@ -206,6 +206,18 @@ def test_other_labels_train_the_student_anew_and_nothing_else(kinds):
     assert {w["variant"] for rule, w in jobs if rule == "pseudo_label"} == {"bank"}
 
 
+def test_another_teacher_trains_the_student_anew(kinds):
+    path = kinds.folder / "protocols/kinds.yaml"
+    before = path.read_text()
+    content = yaml.safe_load(before)
+    content["models"]["synthesis"]["learning_rate"] = 2e-4
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    jobs = kinds.planned("all")
+    path.write_text(before)
+    assert {w["model"] for rule, w in jobs if rule == "train"} == {"synthesis", "student"}
+    assert {w["variant"] for rule, w in jobs if rule == "pseudo_label"} == {"synthesis"}
+
+
 def test_maps_without_a_sign_are_not_emptied_by_a_prior(metrics):
     fcn = of(metrics, "labels/fcn")
     areas = fcn[(fcn["metric"] == "auroc") & (fcn["level"] == "cohort")]

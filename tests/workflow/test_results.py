@@ -68,7 +68,9 @@ def test_metrics_are_one_tidy_table(finished):
     assert set(table["approach"]) == {"tiny/intensity", "tiny/ae", "tiny/vae"}
     assert set(table["split"]) == {"validation", "test"}
     oracle = table[table["threshold_rule"] == "oracle"]
-    assert set(oracle["metric"]) == {"best_dice", "best_dice_threshold"}
+    rates = {f"youden_{name}" for name in ("threshold", "fpr", "fnr")}
+    dice = {f"youden_dice{part}" for part in ("", "_mean", "_std")}
+    assert set(oracle["metric"]) == {"best_dice", "best_dice_threshold", *rates, *dice}
     # What was chosen on the validation patients is marked there, and only there.
     dice = table[table["metric"] == "dice"].groupby("split")["threshold_rule"].agg(set)
     assert {"oracle:best_dice", "healthy_fpr_0.01"} <= dice["validation"]

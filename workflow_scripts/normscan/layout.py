@@ -91,6 +91,8 @@ STUDY_TESTS = STUDY_FOLDER + "/tests.tsv"
 STUDY_CORRELATIONS = STUDY_FOLDER + "/correlations.tsv"
 STUDY_RANKS = STUDY_FOLDER + "/published_ranks.tsv"
 STUDY_BESIDE = STUDY_FOLDER + "/published_beside.tsv"
+STUDY_SWEEPS = STUDY_FOLDER + "/sweeps.tsv"
+STUDY_TUNING = STUDY_FOLDER + "/tuning.tsv"
 REPORT = "report.html"
 
 # Screening: bundles may stand in another folder than results.

@@ -71,7 +71,33 @@ def test_without_residuals_or_operating_points_the_rest_is_there(counted, scores
     assert set(table["level"]) == {"cohort", "subject", "scan"}
     assert set(table["metric"]) == {
         "auprc", "auroc", "best_dice", "best_dice_threshold", "chi_square",
+        "youden_dice", "youden_dice_mean", "youden_dice_std", "youden_fnr", "youden_fpr",
+        "youden_threshold",
     }  # fmt: skip
+
+
+def test_the_optimistic_threshold_is_one_for_all_and_an_oracle(counted, scores):
+    """DSC_AUC of You et al.: Youden's point of all voxels together, Dice of each subject there."""
+    histograms, residuals = counted
+    table = split_rows(SUBJECT_OF, histograms, residuals, scores, residual=True)
+    found = table[table["metric"].str.startswith("youden")]
+    assert set(found["threshold_rule"]) == {"oracle"}
+    threshold = of(table, "cohort", "youden_threshold", "oracle")["cohort"]
+    random, values, rates = np.random.default_rng(0), {}, []
+    for scan in SUBJECT_OF:
+        lesion = random.random(500) < 0.2
+        score = (random.random(500) + lesion * random.random()).astype(np.float32)
+        above = score > threshold
+        values[scan] = 2 * (above & lesion).sum() / (above.sum() + lesion.sum())
+        rates.append(
+            [(above & ~lesion).sum(), (~lesion).sum(), (lesion & ~above).sum(), lesion.sum()]
+        )
+    assert of(table, "scan", "youden_dice", "oracle") == pytest.approx(values)
+    mean = ((values["sub-01_ses-1"] + values["sub-01_ses-2"]) / 2 + values["sub-02"]) / 2
+    assert of(table, "cohort", "youden_dice_mean", "oracle")["cohort"] == pytest.approx(mean)
+    false, normal, missed, lesions = np.sum(rates, axis=0)
+    for name, rate in (("youden_fpr", false / normal), ("youden_fnr", missed / lesions)):
+        assert of(table, "cohort", name, "oracle")["cohort"] == pytest.approx(rate)
 
 
 def test_curves_are_of_all_voxels_of_the_chosen_scans(counted):

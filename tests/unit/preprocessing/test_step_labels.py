@@ -70,6 +70,7 @@ VALUES = {
     "transform": ["rigid", "affine", "syn"],
     "spacing": [None, 1, 1.5, 2.0000001, 2],
     "reference": ["T1w", "FLAIR", "healthy/sub-01", None],
+    "scans": ["all", "not_healthy"],
     "margin": [10.0, 12.5],
     "antialias": [True, False],
     "resolution": [2.0, 3.0],

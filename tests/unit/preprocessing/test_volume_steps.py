@@ -267,6 +267,19 @@ def test_histogram_of_the_reference_brain(scan, tmp_path):
         match_histogram.run(scan, out(tmp_path), seed=0, reference_images={"T1w": paths["T1w"]})
 
 
+@pytest.mark.parametrize("role", ["healthy", "patients", "unlabelled"])
+def test_healthy_scans_stay_as_they_are_where_patients_are_matched(scan, tmp_path, role):
+    other = phantoms.save(tmp_path / "ref.nii.gz", phantoms.head(GRID, seed=5) + 3, GRID)
+    result = match_histogram.run(
+        scan, out(tmp_path), seed=0, scans="not_healthy", role=role,
+        reference_images=dict.fromkeys(scan.images, other), reference_brain=scan.brain,
+    )  # fmt: skip
+    for contrast, path in result.images.items():
+        before, after = (read_volume(p)[0] for p in (scan.images[contrast], path))
+        assert np.array_equal(before, after) == (role == "healthy")
+        assert path != scan.images[contrast]
+
+
 def test_components_and_holes():
     mask = np.zeros((12, 12, 12), dtype=bool)
     mask[1:8, 1:8, 1:8] = True

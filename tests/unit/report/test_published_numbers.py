@@ -58,14 +58,20 @@ def test_unknown_names_list_what_there_is():
 def test_every_study_with_numbers_has_a_name_and_a_reference():
     known = read_json(REFERENCES)
     for study in published_studies():
-        assert set(about_published(study)) == {"name", "tables"}
-        assert study in known and study[-4:] in about_published(study)["name"]
-        assert {"dataset", "approach", "auprc"} <= set(load_published(study).columns)
+        about, table = about_published(study), load_published(study)
+        assert set(about) == {"name", "tables", "measures"}
+        assert study in known and study[-4:] in about["name"]
+        named = [
+            one[key] for one in about["measures"] for key in ("column", "spread") if key in one
+        ]
+        assert set(table.columns) == {"dataset", "approach", *named, "source"}
+        assert len({one["label"] for one in about["measures"]}) == len(about["measures"])
+        assert not table.duplicated(["dataset", "approach"]).any()
 
 
 def test_a_study_without_numbers_gives_tables_without_rows():
     ranks, beside = published(Figures(Path("nowhere")), Compared(METRICS, "p", []), "nobody2020")
-    assert not len(ranks) and list(beside.columns) == ["approach"]
+    assert not len(ranks) and list(beside.columns) == ["approach", "measure"]
 
 
 def test_numbers_stand_beside_those_of_the_run_and_are_ranked():
@@ -82,7 +88,83 @@ def test_numbers_stand_beside_those_of_the_run_and_are_ranked():
     ranks, beside = published(figures, of, "baur2021")
     own = ranks[ranks["published data set"] == "MS"].iloc[0]
     assert own["approaches"] == 4 and own["rank correlation"] == pytest.approx(0.8)
-    table = beside.set_index("approach")
+    table = beside[beside["measure"] == "AUPRC"].set_index("approach")
     assert table.loc["VAE", "published: MS"] == 0.399 and table.loc["VAE", "this run: ms"] == 0.4
     assert np.isnan(table.loc["mine", "published: MS"])
     assert titled == ["Published AUPRC (Baur et al. 2021) against this run's"]
+
+
+@pytest.mark.parametrize(
+    ("study", "dataset", "approach", "column", "value"),
+    [
+        ("you2019", "BRATS", "GMVAE (TV)", "auc", 0.83),
+        ("you2019", "BRATS", "GMVAE (TV)", "dsc5_mean", 0.46),
+        ("you2019", "BRATS", "VAE (TV)", "dsc1_std", 0.20),
+        ("you2019", "BRATS", "AnoGAN", "fpr", 0.33),
+        ("you2019", "BRATS", "GMVAE (TV), 12 clusters", "dsc10_mean", 0.33),
+        ("chatterjee2022", "BraTS T1w", "StRegA", "dice_mean", 0.531),
+        ("chatterjee2022", "BraTS T2w", "ceVAE (with StRegA preprocessing)", "dice_std", 0.135),
+        ("chatterjee2022", "MOOD toy, T2w", "GMVAE", "dice_mean", 0.699),
+        ("chatterjee2022", "synthetic, T1w", "SkipAE", "dice_std", 0.164),
+    ],
+)
+def test_values_of_the_other_papers(study, dataset, approach, column, value):
+    table = load_published(study, dataset=dataset).set_index("approach")
+    assert table.loc[approach, column] == value
+
+
+def test_what_a_paper_does_not_give_is_missing():
+    row = load_published("you2019").set_index("approach").loc["VAE-256"]
+    assert row["auc"] == 0.67 and row[["dsc_auc_mean", "dsc1_mean", "dsc10_std"]].isna().all()
+
+
+def made_run(study, values):
+    """A run of approaches called as here, published as there: (title, published, value)."""
+    made = [
+        {"variant": title, "title": title, "name": title, "share": 100, "published": name}
+        for title, name, _ in values
+    ]
+    rows = []
+    for measure in about_published(study)["measures"]:
+        rule = "best_dice" if measure["rule"] == "primary" else measure["rule"]
+        for title, _, value in values:
+            start = ["brats", f"p/{title}", 0, "test", "cohort", None, None, rule]
+            rows.append([*start, measure["metric"], value])
+            if "metric_spread" in measure:
+                rows.append([*start, measure["metric_spread"], value / 2])
+            rows.append(
+                ["brats", f"p/{title}", 0, "validation", *start[4:], measure["metric"], 9.0]
+            )
+    return Compared(pandas.DataFrame(rows, columns=COLUMNS), "p", made)
+
+
+@pytest.mark.parametrize("study", published_studies())
+def test_every_measure_of_every_study_is_compared_with_the_metric_it_names(study):
+    names = list(dict.fromkeys(load_published(study)["approach"]))[:4]
+    of = made_run(study, [(f"ours {name}", name, 0.1 * n) for n, name in enumerate(names, 1)])
+    titled = []
+    figures = SimpleNamespace(looks={}, add=lambda figure, *words: titled.append(words[2]))
+    ranks, beside = published(figures, of, study, "best_dice")
+    about, table = about_published(study), load_published(study)
+    assert len(beside) == 4 * len(about["measures"]) and len(titled) == 1
+    assert set(ranks["measure"]) == {about["measures"][0]["label"]}
+    assert (ranks["approaches"] == 4).all()
+    for measure in about["measures"]:
+        rows = beside[beside["measure"] == measure["label"]].set_index("approach")
+        assert rows.loc[f"ours {names[2]}", "this run: brats"] == pytest.approx(0.3)
+        dataset = table["dataset"].iloc[0]
+        there = table[table["dataset"] == dataset].set_index("approach")
+        for name in names:
+            found = rows.loc[f"ours {name}", f"published: {dataset}"]
+            assert found == there.loc[name, measure["column"]] or np.isnan(found)
+            if "spread" in measure:
+                found = rows.loc[f"ours {name}", f"published: {dataset} (std)"]
+                assert found == there.loc[name, measure["spread"]] or np.isnan(found)
+                assert rows.loc[f"ours {names[2]}", "this run: brats (std)"] == pytest.approx(0.15)
+
+
+def test_approaches_without_a_published_name_go_by_their_title():
+    of = made_run("you2019", [("AnoGAN", "", 0.2), ("mine", "nothing like it", 0.4)])
+    _, beside = published(Figures(Path("nowhere")), of, "you2019")
+    auc = beside[beside["measure"] == "AUC"].set_index("approach")["published: BRATS"]
+    assert auc["AnoGAN"] == 0.65 and np.isnan(auc["mine"])

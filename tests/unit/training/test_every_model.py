@@ -28,6 +28,7 @@ PUBLISHED = [
 ]
 MODELS = [(family, {}) for family in registry.families()]
 MODELS += [(family, {"bottleneck": "spatial"}) for family in ("ae", "gmvae")]
+MODELS += [(family, {"likelihood": "gaussian"}) for family in ("vae", "gmvae")]
 
 
 def test_every_model_of_the_study_is_among_them():

@@ -33,10 +33,17 @@ def test_shipped_protocols_are_sound(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_shipped_restorations_take_steps_that_do_not_jitter(name):
-    """The loop as published, or the solver without steps of the TV; few long steps go astray."""
+    """The loop as published, or the solver without steps of the TV; few long steps go astray.
+
+    Only the protocol of the paper itself has what the paper varies (fewer of the same steps, Fig.
+    3) and what its published code does.
+    """
     protocol, _ = parse_protocol(name, content(name))
     loops = [one for one in protocol.approaches.values() if one.detector == "restoration"]
-    assert {(one.settings["steps"], one.settings["step_size"]) for one in loops} <= {(500, 1e-3)}
+    allowed = {(500, 1e-3)}
+    if name == "normative_prior":
+        allowed |= {(steps, 1e-3) for steps in (100, 200, 300, 400)} | {(500, 2e-3)}
+    assert {(one.settings["steps"], one.settings["step_size"]) for one in loops} <= allowed
 
 
 @pytest.mark.parametrize("name", ["comparative_study", "demo_study"])
@@ -50,7 +57,10 @@ def test_the_study_has_all_published_approaches_and_the_baseline(name):
 def test_every_shipped_protocol_has_the_training_free_baseline(name):
     protocol, _ = parse_protocol(name, content(name))
     (baseline,) = [one for one in protocol.approaches.values() if one.detector == "intensity"]
-    assert (baseline.name, baseline.model) == ("intensity", "none")
+    # Protocols of one study share what has the same name: that of FLAIR, and those of others.
+    contrast = baseline.settings["contrast"]
+    name = "intensity" if contrast == "FLAIR" else f"intensity_{contrast.lower()}"
+    assert (baseline.name, baseline.model) == (name, "none")
 
 
 def test_values_of_the_study_are_those_of_the_paper():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from normscan.errors import CohortError, ConfigError
 
@@ -117,6 +117,11 @@ def too_few(subjects: int, role: str, validation: float, training: float = 0) ->
         f"{subjects} usable subject(s) are not enough for {wanted} validation subject(s){beside} "
         f"and at least one for '{SPLITS[role]}'; add subjects or lower {lower}"
     )
+
+
+def last_in_order(subjects: Iterable[str], seed: int, cohort: str) -> str:
+    """Of the subjects of a cohort that which :func:`assign_splits` takes last for validation."""
+    return max(subjects, key=drawn_order(seed, cohort))
 
 
 def subset(subjects: Sequence[str], share: float, seed: int) -> list[str]:

@@ -2,12 +2,13 @@
 
 The objective is that of :mod:`normscan.detectors.restoration`, L(x) = elbo_loss(x) + tv_weight *
 TV(x - y). Not from the papers. A step goes down the gradient of what passes through the network and
-then solves the rest exactly, absolute errors and TV together (their proximal map, by accelerated
-projected gradient on the dual: Beck and Teboulle 2009). So there is no jitter of sub-gradients, and
-steps can be long. Where a model is stiff they raise the objective: from the first long step that
-does, a slice goes on with short ones and Nesterov's momentum, halved where even they lead upwards.
-A step that is not solved well enough raises the objective as well, however short it is: nearly
-empty slices under a heavy TV would be halved down to nothing.
+then solves the rest exactly, the errors (absolute ones, or the squares of a Gaussian likelihood)
+and TV together (their proximal map, by accelerated projected gradient on the dual: Beck and
+Teboulle 2009). So there is no jitter of sub-gradients, and steps can be long. Where a model is
+stiff they raise the objective: from the first long step that does, a slice goes on with short ones
+and Nesterov's momentum, halved where even they lead upwards. A step that is not solved well enough
+raises the objective as well, however short it is: nearly empty slices under a heavy TV would be
+halved down to nothing.
 
 The published loop does not minimise L: its 500 steps of 1e-3 are a descent for a limited time, and
 stopping there is part of the method (going on can lower detection). So does this solver stop: when
@@ -29,7 +30,7 @@ from torch import Tensor
 
 from normscan.detectors.base import check_at_least
 from normscan.detectors.restoring import Restoring
-from normscan.detectors.variation import shrink_variation_well, total_variation
+from normscan.detectors.variation import distance, shrink_variation_well, total_variation
 from normscan.errors import ConfigError
 from normscan.models.capabilities import Bounds
 
@@ -173,6 +174,7 @@ def _step(
         tv_weight,
         inner_steps,
         (state["down"], state["right"]),
+        elbo_power(model),
     )
     gone = state["carried"] + length
     left = state["left"] - gone
@@ -237,14 +239,14 @@ def _start(
 def _look(model: Any, inputs: Tensor, residual: Tensor, tv_weight: float) -> dict[str, Tensor]:
     """Objective (n,), what the model expects, and the gradient through the model.
 
-    The gradient is that of |x0 - expected(x)| + rest(x) at x = x0: the absolute value itself is
-    left to the proximal map.
+    The gradient is that of |x0 - expected(x)|^power + rest(x) at x = x0: the absolute value or the
+    square itself is left to the proximal map.
     """
     image = (inputs + residual).detach()
     with torch.enable_grad():
         leaf = image.clone().requires_grad_()
         expected, rest = model.elbo_parts(leaf)
-        through = (image - expected).abs().flatten(1).sum(dim=1) + rest
+        through = distance(image, expected, elbo_power(model)) + rest
         (gradient,) = torch.autograd.grad(through.sum(), leaf)
     return {
         "ahead": residual,
@@ -252,6 +254,11 @@ def _look(model: Any, inputs: Tensor, residual: Tensor, tv_weight: float) -> dic
         "expected": expected.detach(),
         "gradient": gradient,
     }
+
+
+def elbo_power(model: Any) -> int:
+    """1 where the bound is of absolute differences, 2 where it is of squares."""
+    return getattr(model, "elbo_power", 1)
 
 
 def per_slice(values: Tensor, axes: int = 4) -> Tensor:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from normscan.detectors.base import Detection, check_at_least, empty_arrays
+from normscan.detectors.base import BRAIN, Detection, check_at_least, empty_arrays
 from normscan.detectors.inference import (
     count_batches,
     each_batch,
@@ -27,7 +27,8 @@ from normscan.slices.batch import Batch
 if TYPE_CHECKING:
     from normscan.slices.store import SliceStore
 
-# solve(model, inputs, tv_weight=...) -> restored slices, each on its own.
+# solve(model, inputs, tv_weight=...) -> restored slices, each on its own; one that changes nothing
+# outside of the brain also takes ``inside``, float (n, 1, h, w).
 Solver = Callable[..., Tensor]
 LOG = logging.getLogger("normscan")
 # You et al. 2019, sections 4.2 and 3.1: the weight, and the longer side of the slices in pixels.
@@ -71,6 +72,7 @@ class Restoring:
     tv_candidates : weights that are tried there.
     tv_slices : how many healthy slices are restored for each, evenly spread over all.
     batch_size : slices at once; None: what suits the device.
+    brain_only : whether the solver is told where the brain is.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Restoring:
         tv_candidates: Sequence[float],
         tv_slices: int,
         batch_size: int | None,
+        brain_only: bool = False,
     ):
         self.model, self.solve, self.device = for_inference(model, device), solve, device
         self.weight = tv_weight
@@ -90,7 +93,7 @@ class Restoring:
             check_at_least("tv_weight", tv_weight, 0)
         self.candidates = tv_candidates
         self.tv_slices = int(check_at_least("tv_slices", tv_slices, 1))
-        self.size = suitable_size(batch_size, device)
+        self.size, self.brain_only = suitable_size(batch_size, device), brain_only
 
     def detect(self, scan: Batch[np.ndarray], seed: int) -> Detection:
         """Input minus restored input, and the restored input.
@@ -106,7 +109,8 @@ class Restoring:
         scores, expectations = empty_arrays(scan)
 
         def compute(where: slice, batch: Batch[Tensor]) -> tuple[Tensor, Tensor]:
-            restored = self.solve(self.model, batch.slices, tv_weight=self.weight)
+            where_to = inside(batch) if self.brain_only else {}
+            restored = self.solve(self.model, batch.slices, tv_weight=self.weight, **where_to)
             if not restored.isfinite().all():
                 raise ConfigError(
                     f"the restoration of slices {where.start} to {where.stop - 1} diverged; "
@@ -132,6 +136,7 @@ class Restoring:
             self.solve,
             device=self.device,
             size=self.size,
+            brain_only=self.brain_only,
         )
         return {"tv_weight": weight}, record
 
@@ -145,6 +150,7 @@ def choose_tv_weight(
     device: torch.device,
     size: int,
     criterion: Criterion = CHANGE,
+    brain_only: bool = False,
 ) -> tuple[float, dict[str, Any]]:
     """The weight whose restoration changes healthy slices least (You et al. 2019, section 2.3).
 
@@ -163,6 +169,7 @@ def choose_tv_weight(
     size : slices at once.
     candidates : weights of the TV; of equally good ones the first is taken.
     criterion : what is to be least.
+    brain_only : as of :class:`Restoring`.
 
     Returns
     -------
@@ -180,7 +187,8 @@ def choose_tv_weight(
     weights = [check_at_least("tv_candidates", weight, 0) for weight in candidates]
 
     def measure(weight: float) -> float | None:
-        total = _sum(criterion, model, healthy, solve, weight, size, device)
+        solver = partial(solve, model, tv_weight=weight)
+        total = _sum(criterion, healthy, solver, size, device, brain_only)
         return total / healthy.slices.size if np.isfinite(total) else None
 
     tried = {w: measure(w) for w in progress(weights, "weight of the total variation")}
@@ -294,18 +302,23 @@ def _vanishes(tried: dict[float, float | None], faint: float) -> bool:
     return faint > 0 and min(values) <= faint * values[0]
 
 
+def inside(batch: Batch[Tensor]) -> dict[str, Tensor]:
+    """Where the brain is, as a solver takes it."""
+    return {"inside": (batch.layers[BRAIN] > 0).unsqueeze(1).to(batch.slices.dtype)}
+
+
 def _sum(
     criterion: Criterion,
-    model: Any,
     healthy: Batch[np.ndarray],
-    solve: Solver,
-    weight: float,
+    solver: Callable[..., Tensor],
     size: int,
     device: torch.device,
+    brain_only: bool,
 ) -> float:
-    """The criterion, summed over all slices."""
+    """The criterion of what a solver restores, summed over all slices."""
 
     def compute(_: slice, batch: Batch[Tensor]) -> float:
-        return float(criterion.value(partial(solve, model, tv_weight=weight), batch.slices))
+        restore = partial(solver, **inside(batch)) if brain_only else solver
+        return float(criterion.value(restore, batch.slices))
 
     return sum(value for _, value in each_batch(compute, healthy, size, device))

@@ -5,21 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import pandas
 
 from normscan.evaluation.curves import auprc, auroc, thinned
 from normscan.evaluation.froc import froc_curve
 from normscan.evaluation.metrics import (
     NO_THRESHOLD,
+    ORACLE,
     SLICE,
+    dice_above,
     marked,
     over_scans,
     over_subjects,
     score_metrics,
+    youden_metrics,
 )
 from normscan.evaluation.residuals import Residuals, chi_square, linear_histograms
 from normscan.postprocessing.histograms import ScoreHistogram
 from normscan.postprocessing.slice_scores import SliceScores
+from normscan.postprocessing.thresholds import youden
 
 ROW = ["level", "subject", "scan", "threshold_rule", "metric", "value"]
 _SCAN = ROW[1:]
@@ -71,11 +76,13 @@ def split_rows(
         for scan, subject in sorted(subject_of.items())
         for row in score_metrics(histograms[scan], *residuals[scan], residual=residual)
     ]
-    free = pandas.DataFrame(free, columns=_SCAN)
     pooled, normal, anomalous = _pooled(subject_of, histograms, residuals)
-    whole = score_metrics(pooled, normal, anomalous, residual=residual)
-    whole += over_subjects(over_scans(detected[_SCAN]))
-    scans = pandas.concat([free, detected[_SCAN]] if len(detected) else [free])
+    optimistic = pandas.DataFrame(_at_youden(subject_of, histograms, pooled), columns=_SCAN)
+    # Values per scan that a subject has one of: at operating points, and at that optimistic one.
+    judged = [one for one in (optimistic, detected[_SCAN]) if len(one)]
+    whole = score_metrics(pooled, normal, anomalous, residual=residual) + youden_metrics(pooled)
+    whole += over_subjects(over_scans(pandas.concat(judged))) if judged else []
+    scans = pandas.concat([pandas.DataFrame(free, columns=_SCAN), *judged])
     levels = {
         "cohort": pandas.DataFrame(whole, columns=_SCAN[2:]),
         "subject": over_scans(scans),
@@ -84,6 +91,19 @@ def split_rows(
     tables = [table.assign(level=level) for level, table in levels.items()]
     tables += [by_slice] if len(by_slice) else []
     return pandas.concat(tables, ignore_index=True).reindex(columns=ROW)
+
+
+def _at_youden(
+    subject_of: Mapping[str, str], histograms: Mapping[str, ScoreHistogram], pooled: ScoreHistogram
+) -> list[list[Any]]:
+    """Dice of every scan at the optimistic threshold of all of them; none without lesions."""
+    threshold = youden(pooled)
+    if not np.isfinite(threshold):
+        return []
+    return [
+        [subject, scan, ORACLE, "youden_dice", dice_above(histograms[scan], threshold)]
+        for scan, subject in sorted(subject_of.items())
+    ]
 
 
 def _slice_rows(scans: list[SliceScores]) -> pandas.DataFrame:

@@ -31,6 +31,27 @@ class Compared:
         found = {row.approach: (row.mean, row.std) for row in rows.itertuples()}
         return {title: found[title] for title in self.by_title if title in found}
 
+    def pooled(self, metric: str, rule: str, cohort: str) -> dict[str, float]:
+        """title -> mean over seeds of :meth:`pooled_seeds`."""
+        found = self.pooled_seeds(metric, rule, cohort)
+        return {title: mean for title, (mean, _) in found.items()}
+
+    def pooled_seeds(self, metric: str, rule: str, cohort: str) -> dict[str, tuple[float, float]]:
+        """title -> mean and spread over seeds of a metric of all test patients (level ``cohort``).
+
+        Of models trained on all subjects, in the order of the protocol; without missing values.
+        """
+        rows = self.metrics[
+            (self.metrics["cohort"] == cohort)
+            & (self.metrics["split"] == "test")
+            & (self.metrics["level"] == "cohort")
+            & (self.metrics["metric"] == metric)
+            & (self.metrics["threshold_rule"] == rule)
+        ]
+        found = rows.dropna(subset="value").groupby("approach")["value"].agg(["mean", "std"])
+        means, spreads = found["mean"].to_dict(), found["std"].to_dict()
+        return {t: (float(means[t]), float(spreads[t])) for t in self.whole if t in means}
+
     def of_whole(self, metric: str, cohort: str) -> dict[str, tuple[float, float]]:
         """The same, of models trained on all subjects."""
         return {t: v for t, v in self.values(metric, cohort).items() if t in self.whole}

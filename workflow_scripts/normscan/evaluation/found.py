@@ -71,8 +71,7 @@ class Found:
 
     def detected(self, scan: str) -> np.ndarray | None:
         """Detections at the operating point (bool); None without such a point or a map."""
-        split = self._binarised(scan, operating_point(self.content))
-        return None if split is None else drop_small(split, self.content["minimum_voxels"])
+        return self.detected_at(scan, operating_point(self.content))
 
     def thresholded(self, scan: str) -> np.ndarray | None:
         """What exceeds the threshold (bool), nothing small dropped yet; None as above."""
@@ -83,6 +82,18 @@ class Found:
     def splits_slices(self) -> bool:
         """Whether detections are made by a rule that splits each slice by itself."""
         return isinstance(operating_point(self.content), SliceRule)
+
+    @property
+    def points(self) -> dict[str, Point]:
+        """Operating point of every rule that found one."""
+        found = self.content.get("points", {}).items()
+        points = {label: operating_point(record) for label, record in found}
+        return {label: point for label, point in points.items() if point is not None}
+
+    def detected_at(self, scan: str, point: Point | None) -> np.ndarray | None:
+        """Detections at any operating point (bool); None without one or without a map."""
+        split = self._binarised(scan, point)
+        return None if split is None else drop_small(split, self.content["minimum_voxels"])
 
     def _binarised(self, scan: str, point: Point | None) -> np.ndarray | None:
         filtered = None if point is None else self.filtered(scan)

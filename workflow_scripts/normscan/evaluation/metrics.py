@@ -18,8 +18,8 @@ import pandas
 
 from normscan.evaluation.curves import auprc, auroc
 from normscan.evaluation.residuals import Residuals, chi_square
-from normscan.postprocessing.histograms import ScoreHistogram
-from normscan.postprocessing.thresholds import best_dice
+from normscan.postprocessing.histograms import ScoreHistogram, score_bins
+from normscan.postprocessing.thresholds import best_dice, youden
 
 COLUMNS = [
     "cohort",
@@ -79,6 +79,39 @@ def score_metrics(
         *(errors if residual else []),
         (NO_THRESHOLD, "chi_square", chi_square(normal, anomalous)),
     ]
+
+
+def youden_metrics(pooled: ScoreHistogram) -> list[tuple[str, str, float]]:
+    """What the optimistic threshold of You et al. 2019 (DSC_AUC, section 2.4) gives on all voxels.
+
+    It is the one with the largest TPR - FPR, found with the labels of the very voxels that are
+    reported on: a bound, under the rule ``oracle``, and never an operating point.
+
+    Returns
+    -------
+    rows : ``youden_threshold``, and ``youden_fpr`` and ``youden_fnr`` there; none without voxels of
+        both classes.
+    """
+    threshold = youden(pooled)
+    if not np.isfinite(threshold):
+        return []
+    true = ScoreHistogram(pooled.lesion, pooled.normal).exceeding(threshold)
+    return [
+        (ORACLE, "youden_threshold", threshold),
+        (ORACLE, "youden_fpr", pooled.exceeding(threshold)),
+        (ORACLE, "youden_fnr", 1 - true),
+    ]
+
+
+def dice_above(histogram: ScoreHistogram, threshold: float) -> float:
+    """Voxel-wise Dice of a scan at a threshold of a bin, small components included.
+
+    NaN where there is neither a lesion nor a detection.
+    """
+    above = int(score_bins(np.array([threshold]))[0]) + 1
+    false, true = (int(one[above:].sum()) for one in (histogram.normal, histogram.lesion))
+    size = false + true + int(histogram.lesion.sum())
+    return 2 * true / size if size else float("nan")
 
 
 def over_scans(rows: pandas.DataFrame) -> pandas.DataFrame:

@@ -1,13 +1,28 @@
-"""Published results, shipped as data so that a report can put them beside a run."""
+"""Published results, shipped as data so that a report can put them beside a run.
+
+A study is two files of the folder ``published``: a table with the columns ``dataset``, ``approach``
+and ``source`` and one for every number, as its publication has them; and a JSON that says which of
+these columns is compared with which of our metrics. ::
+
+    name      the study, as figures call it
+    tables    which of its tables are shipped
+    measures  the first is the one by which approaches are ranked. Each has
+        label          as tables call it
+        column         of the published table; ``spread``: the column of its standard deviation
+        metric, rule   of ``metrics.tsv``, level ``cohort``; ``metric_spread``: of the deviation.
+                       The rule ``primary`` is the first threshold rule of the protocol.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from normscan.errors import NormscanError
 from normscan.files import read_json, read_tsv
 
 FOLDER = Path(__file__).parent / "published"
+PRIMARY = "primary"
 
 
 def published_studies() -> list[str]:
@@ -15,8 +30,8 @@ def published_studies() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.tsv"))
 
 
-def about_published(study: str) -> dict[str, str]:
-    """``name`` of a study as figures call it, and which of its ``tables`` are shipped."""
+def about_published(study: str) -> dict[str, Any]:
+    """What the JSON of a study says."""
     return read_json(FOLDER / f"{study}.json")
 
 
@@ -25,16 +40,15 @@ def load_published(study: str, dataset: str | None = None):
 
     Parameters
     ----------
-    study : one of :func:`published_studies`. ``baur2021``: Tables III to VI of Baur et al.,
-        Autoencoders for unsupervised anomaly segmentation in brain MR images, 2021.
-    dataset : one of the study's data sets (``MS``, ``GB``, ``MSLUB``, ``MSSEG2015``); None: all.
+    study : one of :func:`published_studies`.
+    dataset : one of the study's data sets (of ``baur2021``: ``MS``, ``GB``, ``MSLUB``,
+        ``MSSEG2015``); None: all.
 
     Returns
     -------
-    table with columns dataset, approach, auroc, auprc, best_dice (oracle), dice_mean, dice_std
-    (over patients), l1_normal_mean, l1_normal_std, l1_anomalous_mean, l1_anomalous_std,
-    chi_square, source. Dice, areas and distances are in [0, 1]; the L1 errors carry the study's
-    own unnamed scale.
+    table with columns dataset, approach, those of the study's ``measures``, source; NaN where the
+    publication has no number. Dice, areas, rates and distances are in [0, 1]; the L1 errors of
+    ``baur2021`` carry the study's own unnamed scale.
 
     Raises
     ------

@@ -24,6 +24,18 @@ def metric_label(metric: str) -> str:
     return METRICS.get(metric, metric.replace("_", " "))
 
 
+SETTINGS = {
+    "tv_weight": "weight of the total variation, λ",
+    "steps": "restoration steps",
+    "model.clusters": "clusters of the mixture",
+}
+
+
+def setting_label(setting: str) -> str:
+    """``tv_weight`` -> ``weight of the total variation, λ``; an unknown one keeps its name."""
+    return SETTINGS.get(setting, setting.removeprefix("model.").replace("_", " "))
+
+
 def rule_label(rule: str) -> str:
     """A threshold rule in words; the number of a rule may follow any of ``- _ : = @``.
 

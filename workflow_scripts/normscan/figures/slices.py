@@ -57,12 +57,12 @@ def slice_rows(
         :data:`COLUMNS`.
     """
     known = columns or COLUMNS
-    rows = _cropped(list(rows), set(known)) if crop else list(rows)
+    rows = cropped(list(rows), set(known)) if crop else list(rows)
     shown = [key for key in known if any(row.get(key) is not None for row in rows)]
     bars = sum(kind in shown for kind in _BARS)
     figure = dark_figure(len(rows), len(shown), bool(title), "truth" in shown, bars)
     panels = figure.subplots(max(1, len(rows)), max(1, len(shown)), squeeze=False)
-    limits = {kind: _map_limit([row.get(kind) for row in rows]) for kind in _BARS}
+    limits = {kind: scale_end([row.get(kind) for row in rows]) for kind in _BARS}
     limits["map"] = map_limit or limits["map"]
     signed = any(row.get("map") is not None and np.min(row["map"]) < 0 for row in rows)
     painted = {}
@@ -81,7 +81,7 @@ def slice_rows(
         if kind in painted:
             colour_bar(figure, panels, painted[kind], label)
     sides(panels[0, 0])
-    _legend(figure, shown, any(np.any(_ignored(row)) for row in rows))
+    legend(figure, shown, any(np.any(ignored_of(row)) for row in rows))
     if title:
         figure.suptitle(title, color=INK, fontsize=10, fontweight="bold", x=0.01, ha="left")
     return figure
@@ -112,7 +112,7 @@ def approach_rows(
     names = list(results)
     shown = {"image": image, "truth": truth, "ignored": ignored}
     given = [shown, *({"image": image, **results[n]} for n in names)]
-    first, *cut = _cropped(given)
+    first, *cut = cropped(given)
     image, truth, results = first["image"], first["truth"], dict(zip(names, cut))
     spreads = [name for name in names if results[name].get("uncertainty") is not None]
     count = 3 if spreads else 2
@@ -131,9 +131,9 @@ def approach_rows(
         if row.get("reconstruction") is not None:
             _paint_reconstruction(panels[0, column], row)
         if row.get("map") is not None:
-            _paint_map(panels[1, column], row, _map_limit([row["map"]]), np.min(row["map"]) < 0)
+            _paint_map(panels[1, column], row, scale_end([row["map"]]), np.min(row["map"]) < 0)
         if name in spreads:
-            axes, limit = panels[2, column], _map_limit([row["uncertainty"]])
+            axes, limit = panels[2, column], scale_end([row["uncertainty"]])
             small_bar(axes, _paint_uncertainty(axes, row, limit))
             _name(axes, "uncertainty")
     sides(panels[0, 0])
@@ -146,7 +146,7 @@ def _name(axes, text: str) -> None:
     axes.set_title(text, color=INK, fontsize=8.5, loc="center", fontweight="normal")
 
 
-def _cropped(
+def cropped(
     rows: Sequence[Mapping[str, Any]], further: Collection[str] = ()
 ) -> list[dict[str, Any]]:
     """All arrays cut to the box that holds what is not zero in any image, with a small margin."""
@@ -203,7 +203,7 @@ def _paint_detection(axes, row, limit=None, signed=False):
     detection = np.asarray(row["detection"]) > 0
     truth = np.zeros_like(detection) if row.get("truth") is None else np.asarray(row["truth"]) > 0
     hits = HIT if row.get("truth") is not None else FALSE_ALARM
-    ignored = _ignored(row)
+    ignored = ignored_of(row)
     false = detection & ~truth & ~ignored
     for mask, colour in (
         (detection & truth, hits),
@@ -218,12 +218,12 @@ def _paint_detection(axes, row, limit=None, signed=False):
 
 def _paint_truth(axes, row, limit=None, signed=False):
     drawn = _grey(axes, row["image"], row)
-    _contour(axes, _ignored(row), IGNORED)
+    _contour(axes, ignored_of(row), IGNORED)
     _contour(axes, np.asarray(row["truth"]) > 0)
     return drawn
 
 
-def _ignored(row) -> np.ndarray:
+def ignored_of(row) -> np.ndarray:
     found = row.get("ignored")
     return np.zeros(np.shape(row["image"]), bool) if found is None else np.asarray(found) > 0
 
@@ -244,7 +244,7 @@ def _contour(axes, mask: np.ndarray, colour: str = TRUTH) -> None:
         axes.set_ylim(-0.5, mask.shape[1] - 0.5)
 
 
-def _map_limit(maps: Sequence[np.ndarray | None]) -> float:
+def scale_end(maps: Sequence[np.ndarray | None]) -> float:
     shown = [np.abs(values).ravel() for values in maps if values is not None]
     if not shown:
         return 1.0
@@ -253,7 +253,7 @@ def _map_limit(maps: Sequence[np.ndarray | None]) -> float:
     return float(np.percentile(values, 99.8)) if values.size else 1.0
 
 
-def _legend(figure: Figure, columns: Sequence[str], ignored: bool) -> None:
+def legend(figure: Figure, columns: Sequence[str], ignored: bool) -> None:
     if "truth" not in columns:
         return
     parts = [Line2D([], [], color=TRUTH, label="annotated lesion")]

@@ -200,7 +200,61 @@ def rank_scatter(
     return figure
 
 
-def _lines(values, across: str, label: str, looks: Looks | None) -> Figure:
+@styled
+def setting_lines(
+    values: Mapping[str, Mapping[str, Mapping[float, tuple[float, float]]]],
+    *,
+    across: str,
+    label: str,
+    looks: Looks | None = None,
+) -> Figure:
+    """A measure over a setting, a panel per cohort (You et al. 2019, Figs. 2a and 3).
+
+    Parameters
+    ----------
+    values : cohort -> name of a line -> value of the setting -> (mean, spread over seeds).
+    looks : of the lines; those without one are plain.
+    """
+    return _lines(values, across, label, looks, logarithmic=False)
+
+
+@styled
+def tuning_lines(
+    lines: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    chosen: Mapping[str, tuple[float, float]],
+    *,
+    across: str,
+    label: str,
+    looks: Looks | None = None,
+) -> Figure:
+    """What a setting does on healthy scans, and which value was taken (You et al. 2019, Fig. 2b).
+
+    Parameters
+    ----------
+    lines : approach -> (values of the setting, results; NaN where there was none).
+    chosen : approach -> (value, result).
+    """
+    look = with_plain(lines, looks)
+    figure = new_figure(6.6, legend_height(3.6, len(lines)))
+    axes = figure.add_subplot()
+    for name, (x, y) in lines.items():
+        axes.plot(
+            x, y, color=look[name].colour, linestyle=look[name].line, marker=look[name].marker,
+            markersize=4, label=name,
+        )  # fmt: skip
+        if name in chosen:
+            axes.plot(*chosen[name], marker="o", markersize=11, markerfacecolor="none",
+                      markeredgecolor=look[name].colour, linestyle="none")  # fmt: skip
+    axes.set(xlabel=across, ylabel=label)
+    axes.set_ylim(bottom=0)
+    if lines:
+        figure.legend(loc="outside right upper", alignment="left")
+    return figure
+
+
+def _lines(
+    values, across: str, label: str, looks: Looks | None, *, logarithmic: bool = True
+) -> Figure:
     look = with_plain((name for one in values.values() for name in one), looks)
     columns = min(2, max(1, len(values)))
     rows = -(-max(1, len(values)) // columns)
@@ -216,7 +270,8 @@ def _lines(values, across: str, label: str, looks: Looks | None) -> Figure:
                 x, means, yerr=spread, color=look[name].colour, linestyle=look[name].line,
                 marker=look[name].marker, capsize=2, label=name,
             )  # fmt: skip
-        axes.set_xscale("log")
+        if logarithmic:
+            axes.set_xscale("log")
         axes.set_xticks(ticks, [f"{one:g}" for one in ticks])
         axes.minorticks_off()
         axes.set(xlabel=across, ylabel=label)

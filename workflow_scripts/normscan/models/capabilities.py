@@ -62,10 +62,11 @@ class Bounds(Protocol):
         ...
 
     def elbo_parts(self, slices: Tensor) -> tuple[Tensor, Tensor]:
-        """An L1 likelihood's bound in parts: what is expected, like ``slices``, and the rest (n,).
+        """The bound in parts: what is expected, like ``slices``, and the rest (n,).
 
         The bound is the sum of absolute differences between slices and what is expected, plus the
-        rest. Solvers that can treat absolute values exactly ask for the parts.
+        rest; with an attribute ``elbo_power`` of 2, the sum of their squares. Solvers that can
+        treat these exactly ask for the parts.
         """
         ...
 

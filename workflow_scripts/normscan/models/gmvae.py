@@ -12,7 +12,8 @@ The last part is not pushed below ``cluster_floor`` per position (minimum inform
 Dilokthanakul et al., section 4.2; the value 1 is the study's code's): clusters would merge. Nine
 clusters are You et al.'s choice (section 3.2). Not given in the papers: the hidden layer of 64 for
 dense codes (Table 3 has it for images), and limits of the prior's log variance (+-6, against
-clusters that shrink to a point).
+clusters that shrink to a point). With ``likelihood: gaussian`` the first part is that of You et
+al., whose standard deviation the decoder predicts (:mod:`normscan.models.parts.likelihood`).
 """
 
 from __future__ import annotations
@@ -23,9 +24,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from normscan.models.parts.bound import L1Bound
-from normscan.models.parts.coding import CodingModel, absolute_errors
 from normscan.models.parts.gaussian import draw, kl_to_standard
+from normscan.models.parts.likelihood import LikelihoodModel
 from normscan.networks.layers import full_precision, initialise
 from normscan.slices.batch import Batch, SliceShape
 
@@ -39,6 +39,7 @@ SETTINGS = {
     "bottleneck": "dense",
     "latent": 128,
     "dropout": None,
+    "likelihood": "l1",
     "clusters": 9,
     "cluster_floor": 1.0,
     "kl_weight": 1.0,
@@ -51,6 +52,7 @@ SETTINGS = {
 ALLOWED = {
     "latent": "1..",
     "dropout": "0..<1",
+    "likelihood": ["l1", "gaussian"],
     "clusters": "1..",
     "cluster_floor": "0..",
     "kl_weight": "0..",
@@ -81,7 +83,7 @@ class ClusterPrior(nn.Module):
         return mean, log_variance.clamp(-LIMIT, LIMIT)
 
 
-class Model(L1Bound, CodingModel):
+class Model(LikelihoodModel):
     """Encoder to means and log variances of z and w, prior of z by cluster, decoder."""
 
     codes = 4
@@ -103,11 +105,11 @@ class Model(L1Bound, CodingModel):
     def losses(self, batch: Batch[Tensor]) -> dict[str, Tensor]:
         codes = self.encoder(batch.slices)
         z, w = draw(*codes[:2]), draw(*codes[2:])
-        error = absolute_errors(batch.targets, self.decoder(z)).mean()
+        surprise, error = self.negative_log(batch.targets, z)
         parts = {name: part.mean() for name, part in self.divergences(codes, z, w).items()}
         return {
-            "loss": error + self.kl_weight * sum(parts.values()),
-            "reconstruction": error / batch.targets[0].numel(),
+            "loss": surprise.mean() + self.kl_weight * sum(parts.values()),
+            "reconstruction": error.mean() / batch.targets[0].numel(),
             **parts,
         }
 
@@ -139,13 +141,15 @@ class Model(L1Bound, CodingModel):
 
     def decode_sample(self, code: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
         """Decode a z drawn from the posterior."""
-        return self.decoder(draw(*code, generator))
+        return self.expected(draw(*code, generator))
 
     def elbo_parts(self, slices: Tensor) -> tuple[Tensor, Tensor]:
         """The decoded mean of z, and the weighted divergences (n,) at the means of z and w."""
         codes = self.encoder(slices)
         parts = self.divergences(codes, codes[0], codes[2])
-        return self.decoder(codes[0]), self.kl_weight * (parts["z"] + parts["w"] + parts["cluster"])
+        return self.expected(codes[0]), self.kl_weight * (
+            parts["z"] + parts["w"] + parts["cluster"]
+        )
 
 
 def _image(code: Tensor) -> Tensor:

@@ -3,7 +3,8 @@
 The loss is the negative evidence lower bound with an L1 likelihood: absolute errors summed over a
 slice's pixels plus ``kl_weight`` times the divergence summed over the code's dimensions, averaged
 over slices. The paper gives the weight (1.0), not the reductions; sums over both are what makes the
-weight of 1 a bound.
+weight of 1 a bound. ``likelihood: gaussian`` is that of You et al. 2019, whose standard deviation
+the decoder predicts (:mod:`normscan.models.parts.likelihood`).
 """
 
 from __future__ import annotations
@@ -13,9 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from normscan.models.parts.bound import L1Bound
-from normscan.models.parts.coding import CodingModel, absolute_errors
 from normscan.models.parts.gaussian import draw, kl_to_standard
+from normscan.models.parts.likelihood import LikelihoodModel
 from normscan.slices.batch import Batch, SliceShape
 
 TITLE = "variational autoencoder"
@@ -28,6 +28,7 @@ SETTINGS = {
     "bottleneck": "dense",
     "latent": 128,
     "dropout": None,
+    "likelihood": "l1",
     "kl_weight": 1.0,
     "learning_rate": 1e-4,
     "batch_size": 64,
@@ -38,6 +39,7 @@ SETTINGS = {
 ALLOWED = {
     "latent": "1..",
     "dropout": "0..<1",
+    "likelihood": ["l1", "gaussian"],
     "kl_weight": "0..",
     "learning_rate": ">0..",
     "batch_size": "1..",
@@ -47,7 +49,7 @@ ALLOWED = {
 }
 
 
-class Model(L1Bound, CodingModel):
+class Model(LikelihoodModel):
     """Encoder to mean and log variance of a code, decoder."""
 
     codes = 2
@@ -58,11 +60,11 @@ class Model(L1Bound, CodingModel):
 
     def losses(self, batch: Batch[Tensor]) -> dict[str, Tensor]:
         mean, log_variance = self.encode(batch.slices)
-        error = absolute_errors(batch.targets, self.decoder(draw(mean, log_variance))).mean()
+        surprise, error = self.negative_log(batch.targets, draw(mean, log_variance))
         divergence = kl_to_standard(mean, log_variance).mean()
         return {
-            "loss": error + self.kl_weight * divergence,
-            "reconstruction": error / batch.targets[0].numel(),
+            "loss": surprise.mean() + self.kl_weight * divergence,
+            "reconstruction": error.mean() / batch.targets[0].numel(),
             "kl": divergence,
         }
 
@@ -73,7 +75,7 @@ class Model(L1Bound, CodingModel):
 
     def decode_sample(self, code: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
         """Decode a code drawn from the posterior."""
-        return self.decoder(draw(*code, generator))
+        return self.expected(draw(*code, generator))
 
     def elbo_parts(self, slices: Tensor) -> tuple[Tensor, Tensor]:
         """The decoded mean of the code, and the weighted divergence of each slice (n,).
@@ -82,4 +84,4 @@ class Model(L1Bound, CodingModel):
         input and target alike (Baur et al. 2021, Eq. 4; You et al. 2019).
         """
         mean, log_variance = self.encode(slices)
-        return self.decoder(mean), self.kl_weight * kl_to_standard(mean, log_variance)
+        return self.expected(mean), self.kl_weight * kl_to_standard(mean, log_variance)

@@ -2,9 +2,10 @@
 
 Source: You et al. 2019, appendix A, Table 3: all layers have 64 filters of 3x3 and ReLUs, the first
 and the fourth convolution halve the side, the code has one channel (``latent: 1``). The decoder
-goes up by nearest neighbour interpolation. Not given in the table: weights (Glorot uniform) and
-padding (same). Not built: the decoder's second output, the standard deviation of p(x|z); models of
-the comparative study have an L1 likelihood instead.
+goes up by nearest neighbour interpolation. Its second output, the standard deviation of p(x|z), is
+asked for as further channels of the last convolution (:mod:`normscan.models.parts.likelihood`): the
+same as a second convolution beside it. Not given in the table: weights (Glorot uniform) and padding
+(same).
 """
 
 from __future__ import annotations

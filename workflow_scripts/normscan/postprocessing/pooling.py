@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from normscan.files import read_tsv
 from normscan.postprocessing.histograms import ScoreHistogram, load_arrays, load_histograms
 from normscan.postprocessing.slice_rules import PER_SLICE, SLICE_RULES
-from normscan.postprocessing.thresholds import ONLY_SLICES, find_threshold, why_none
+from normscan.postprocessing.thresholds import (
+    ONLY_SLICES,
+    find_threshold,
+    limit_note,
+    why_none,
+)
+
+LOG = logging.getLogger("normscan")
 
 
 def scores_only_slices(paths: Sequence[str]) -> bool:
@@ -61,6 +69,7 @@ def operating_points(
     patients: Sequence[str],
     scans: Mapping[str, set[str]],
     only_slices: bool = False,
+    approach: str = "",
 ) -> dict[str, dict[str, Any]]:
     """What every threshold rule finds under one prior.
 
@@ -74,12 +83,14 @@ def operating_points(
     patients : files of histograms of validation patients.
     scans : cohort -> validation scans.
     only_slices : the approach has no maps (:func:`scores_only_slices`).
+    approach : what the scores are of, in words.
 
     Returns
     -------
     label -> ``threshold`` (None: ``reason`` says why), ``cohorts`` and, where it can be told,
-    ``healthy_false_positive_rate``. Of a rule per slice ``threshold`` is None without a reason,
-    ``per`` is ``slice``, and ``kind`` and ``settings`` say what is done.
+    ``healthy_false_positive_rate``; where a limit cannot be met, ``note`` says what was done, and
+    ``approach`` of what; the log has both. Of a rule per slice ``threshold`` is None without a
+    reason, ``per`` is ``slice``, and ``kind`` and ``settings`` say what is done.
     """
     points = {}
     for rule in rules:
@@ -89,13 +100,21 @@ def operating_points(
             continue
         cohorts = settings.pop("cohorts", None)
         source = healthy if cohorts is None else pooled(patients, scans, cohorts, None)
-        found = {"threshold": None, "reason": "", "cohorts": cohorts or healthy_cohorts}
+        found: dict[str, Any] = {
+            "threshold": None,
+            "reason": "",
+            "cohorts": cohorts or healthy_cohorts,
+        }
         if source is None:
             missing = "no healthy scans" if cohorts is None else "no validation patients"
             found["reason"] = ONLY_SLICES if only_slices else missing
         else:
             found["threshold"] = find_threshold(rule["kind"], source, **settings)
             found["reason"] = why_none(rule["kind"], source)
+            note = limit_note(rule["kind"], source, found["threshold"], **settings)
+            if note:
+                found |= {"note": note, "approach": approach}
+                LOG.warning("%s: threshold rule %s: %s", approach, rule["label"], note)
         if healthy is not None and found["threshold"] is not None:
             found["healthy_false_positive_rate"] = healthy.exceeding(found["threshold"])
         points[rule["label"]] = found

@@ -9,19 +9,24 @@ from __future__ import annotations
 import numpy as np
 
 from normscan.errors import NormscanError
-from normscan.postprocessing.histograms import ScoreHistogram, bin_edges
+from normscan.postprocessing.golden_section import smallest_within
+from normscan.postprocessing.histograms import BINS, ScoreHistogram, bin_edges, score_bins
 
 # Rules with `cohorts` need labelled validation patients; the others look at healthy scans only.
 RULES = {
     "best_dice": {"cohorts": None},
     "youden": {"cohorts": None},
     "healthy_percentile": {"percentile": 98.0},
-    "healthy_fpr": {"rate": 0.01},
+    "healthy_fpr": {"rate": 0.01, "search": "exact"},
 }
 ALLOWED = {
     "healthy_percentile": {"percentile": "0..100"},
-    "healthy_fpr": {"rate": "0..1"},
+    "healthy_fpr": {"rate": "0..1", "search": ["exact", "golden_section"]},
 }
+# Of a golden-section search: share of the largest score.
+TOLERANCE = 1e-6
+# A limit of which less than this share is used is said not to be reached.
+REACHED = 0.5
 
 # Why an approach without maps has no operating point; no failure of anything.
 ONLY_SLICES = "only slices are scored"
@@ -35,7 +40,8 @@ def find_threshold(rule: str, histogram: ScoreHistogram, **settings) -> float | 
     rule : ``best_dice`` or ``youden`` (on validation patients); ``healthy_percentile`` or
         ``healthy_fpr`` (on healthy scans, without any label).
     histogram : pooled scores of those scans.
-    settings : ``percentile`` in per cent, or ``rate`` in [0, 1].
+    settings : ``percentile`` in per cent, or ``rate`` in [0, 1] with ``search``: ``exact`` (the
+        default) or ``golden_section``.
 
     Raises
     ------
@@ -52,7 +58,10 @@ def find_threshold(rule: str, histogram: ScoreHistogram, **settings) -> float | 
     if rule == "healthy_percentile":
         percentile = _within(settings["percentile"], 100, "healthy_percentile.percentile")
         return false_positive_limit(histogram, 1 - percentile / 100)
-    return false_positive_limit(histogram, _within(settings["rate"], 1, "healthy_fpr.rate"))
+    rate = _within(settings["rate"], 1, "healthy_fpr.rate")
+    if settings.get("search", "exact") == "golden_section":
+        return searched_limit(histogram, rate)
+    return false_positive_limit(histogram, rate)
 
 
 def why_none(rule: str, histogram: ScoreHistogram) -> str:
@@ -95,8 +104,9 @@ def youden(histogram: ScoreHistogram) -> float:
 def false_positive_limit(histogram: ScoreHistogram, rate: float) -> float:
     """Smallest threshold with at most ``rate`` of the healthy voxels above it.
 
-    You et al. 2019 search it by golden section. The rate falls monotonically with the threshold, so
-    the histogram gives the smallest threshold at once, up to the width of a bin (0.05 %).
+    You et al. 2019 search it by golden section (:func:`searched_limit`). The rate falls
+    monotonically with the threshold, so the histogram gives the smallest threshold at once, up to
+    the width of a bin (0.05 %).
 
     Raises
     ------
@@ -108,6 +118,52 @@ def false_positive_limit(histogram: ScoreHistogram, rate: float) -> float:
     false, _ = _above(histogram)
     # Rounding of rates such as 1 - 98 / 100 must not cost a voxel.
     return float(bin_edges()[int(np.argmax(false <= rate * total * (1 + 1e-9)))])
+
+
+def searched_limit(histogram: ScoreHistogram, rate: float) -> float:
+    """:func:`false_positive_limit` by golden section (You et al. 2019, section 2.4).
+
+    Equal to it up to ``TOLERANCE`` of the largest score, and to the width of a bin.
+    """
+    used = np.flatnonzero(histogram.normal)
+    if not len(used):
+        raise NormscanError("no healthy voxels to find a threshold on")
+    edges, limit = bin_edges(), rate * (1 + 1e-9)
+    # The last bin ends at the largest number there is.
+    largest = float(edges[used[-1]]) if used[-1] < BINS - 1 else 2.0 * float(edges[-2])
+    found = smallest_within(histogram.exceeding, limit, largest, TOLERANCE * largest)
+    # Whole bins are above a threshold.
+    return float(edges[score_bins(np.array([found]))[0]])
+
+
+def limit_note(rule: str, histogram: ScoreHistogram, threshold: float | None, **settings) -> str:
+    """What became of a limit of false positives that no threshold comes near; empty otherwise.
+
+    The limit is kept all the same, by the next threshold: many voxels may share a score (a map of
+    ranks, probabilities of exactly 1), and a limit below one voxel allows none. A limit of 0 asks
+    for that itself. Or fewer voxels than the limit have any
+    score at all: these are above.
+    """
+    limit = settings.get("rate")
+    if limit is None and "percentile" in settings:
+        limit = 1 - settings["percentile"] / 100
+    if not limit or threshold is None:
+        return ""
+    rate, total = histogram.exceeding(threshold), int(histogram.normal.sum())
+    if rate >= REACHED * limit:
+        return ""
+    if threshold == 0:
+        return f"only {rate:.3g} of the healthy voxels have any score, all within {limit:g}"
+    if limit * total < 1:
+        return (
+            f"{total} healthy voxels are too few for a limit of {limit:g}: none of them is above "
+            f"the threshold {threshold:g}"
+        )
+    shared = histogram.normal[score_bins(np.array([threshold]))[0]] / total
+    return (
+        f"the limit {limit:g} cannot be met: {shared:.3g} of the healthy voxels share the score "
+        f"{threshold:g}; at this threshold {rate:.3g} are above it"
+    )
 
 
 def _above(histogram: ScoreHistogram) -> tuple[np.ndarray, np.ndarray]:

@@ -1,21 +1,28 @@
 """Histogram matching: a scan gets the distribution of intensities of a reference scan.
 
-Source: You et al. 2019 (all scans matched to one healthy subject). Only voxels of the brains count.
+Source: You et al. 2019, section 3.1: scans of patients are matched to one subject, drawn from the
+healthy ones that models are trained on. Only voxels of the brains count.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas
 
-from normscan.errors import ScanError
+from normscan.errors import NormscanError, ScanError
 from normscan.preprocessing.grids import Grid, read_mask, read_volume
 from normscan.preprocessing.images import change_images
 from normscan.preprocessing.volumes import Prepared
 
-SETTINGS = {"reference": None}
+# reference: "healthy" = a healthy training subject, drawn by the seed of the splits when the run is
+#   planned (workflow/histogram_references.py); or one by its name, cohort/sub-LABEL.
+# scans: which are matched; the others stay as they are. The paper matches patients only.
+SETTINGS = {"reference": "healthy", "scans": "all"}
+ALLOWED = {"scans": ["all", "not_healthy"]}
 
 
 def run(
@@ -23,7 +30,9 @@ def run(
     folder: Path,
     *,
     seed: int,
-    reference: str | None = None,
+    reference: str = "healthy",
+    scans: str = "all",
+    role: str = "",
     reference_images: Mapping[str, str],
     reference_brain: str = "",
 ) -> Prepared:
@@ -31,7 +40,9 @@ def run(
 
     Parameters
     ----------
-    reference : how the configuration names the reference; not used here.
+    reference : how the configuration names the reference; for the message.
+    scans : ``all``, or only the ``not_healthy`` ones.
+    role : of the scan's cohort.
     reference_images : contrast -> volume of the reference after the same steps.
     reference_brain : its brain mask; "": voxels that are not zero.
 
@@ -41,12 +52,15 @@ def run(
     """
 
     def change(contrast: str, data: np.ndarray, brain: np.ndarray, grid: Grid) -> np.ndarray:
+        if scans == "not_healthy" and role == "healthy":
+            return data
         if contrast not in reference_images:
             there = ", ".join(sorted(reference_images)) or "none"
             raise ScanError(
                 prepared.scan,
                 prepared.images[contrast],
-                f"cannot be matched: the reference has no contrast '{contrast}' (it has: {there})",
+                f"cannot be matched: the reference {reference} has no contrast '{contrast}' (it "
+                f"has: {there})",
                 "choose a reference that has all contrasts of the protocol",
             )
         wanted, _ = read_volume(reference_images[contrast])
@@ -56,6 +70,37 @@ def run(
         return result
 
     return change_images(prepared, folder, "match_histogram", change)
+
+
+def reference_files(
+    reference: str, manifest: Mapping[str, Any], subjects: pandas.DataFrame
+) -> tuple[dict[str, str], str]:
+    """Volumes and brain mask of the reference after the steps before.
+
+    Parameters
+    ----------
+    reference : ``cohort/scan``.
+    manifest : of its shard.
+    subjects : splits of its cohort.
+
+    Raises
+    ------
+    NormscanError : the scan was left out, or is none that models are trained on.
+    """
+    key, scan = "match_histogram.reference", reference.partition("/")[2]
+    advice = "name another healthy training subject there (COHORT/sub-LABEL)"
+    reasons = {one["scan"]: one["reason"] for one in manifest["excluded"]}
+    found = [one for one in manifest["scans"] if one["scan"] == scan]
+    if not found:
+        reason = f": {reasons[scan]}" if scan in reasons else ""
+        raise NormscanError(f"{key}: scan '{reference}' was left out{reason}; {advice}")
+    split = dict(zip(subjects["scan"], subjects["split"])).get(scan, "")
+    if split != "train":
+        raise NormscanError(
+            f"{key}: scan '{reference}' is of split '{split}', not one that models are trained on; "
+            f"{advice}"
+        )
+    return found[0]["images"], found[0]["brain"]
 
 
 def matched(values: np.ndarray, wanted: np.ndarray) -> np.ndarray:

@@ -239,7 +239,7 @@ def published(files, protocols: dict) -> list[dict]:
     apart = "Other scans, other training: to be read beside this run's numbers, not mixed."
     found = []
     for protocol, ranks, beside in zip(compared(protocols), files.ranks, files.beside, strict=True):
-        entries = {"Order of approaches": ranks, "AUPRC of this run, and published": beside}
+        entries = {"Order of approaches": ranks, "This run, and published": beside}
         for title, path in entries.items():
             table = read_tsv(path)
             if len(table):
@@ -274,4 +274,7 @@ def failures(files, checked: dict, record: Mapping[str, Any]) -> list[dict]:
             for rule, one in rules.items():
                 if one["threshold"] is None and one["reason"] not in ("", ONLY_SLICES):
                     missing[f"threshold rule {rule} (prior {prior})"] = one["reason"]
+                if "note" in one:
+                    what = f"{one['approach']}: threshold rule {rule}"
+                    missing[what] = one["note"]
     return found + [{"what": what, "why": why} for what, why in missing.items()]

@@ -15,6 +15,8 @@ LABELS = {
     "ceiling": "highest value",
     "latent": "size of the code",
     "kl_weight": "weight of the divergence",
+    "skip_dropout": "dropout of the skips",
+    "gdl_weight": "weight of the gradient differences",
     "max_epochs": "epochs at most",
     "patience": "epochs without improvement before stopping",
     "erosion": "erosion of the brain mask",

@@ -14,6 +14,7 @@ from normscan.cohorts.scans import Cohort
 from normscan.cohorts.splits import too_few
 from normscan.errors import ConfigError
 from normscan.streams import MAIN
+from normscan.workflow.histogram_references import with_references
 from normscan.workflow.loading import atlas_problems, load_cohorts
 from normscan.workflow.protocols import Protocol, parse_protocol
 from normscan.workflow.schema import nearest, schema_problems, wrong_value
@@ -90,6 +91,9 @@ def load_study(config: dict[str, Any], base: Path, protocol_folder: Path) -> Stu
         raise ConfigError(_report(problems))
     cohorts, excluded, synthetic = load_cohorts(values, protocols, base)
     split = {**SPLIT, **config.get("split", {})}
+    protocols, problems = with_references(protocols, cohorts, int(split["seed"]))
+    if problems:
+        raise ConfigError(_report(problems))
     roles = {name: cohort.role for name, cohort in cohorts.items()}
     study = Study(
         title=values["title"],

@@ -13,14 +13,15 @@ from normscan.workflow.protocol_models import Model, lacking_ability, listed, us
 from normscan.workflow.schema import wrong_value
 
 NO_MODEL = "none"
-OWN = ("title", "model", "detector", "uses")
+OWN = ("title", "model", "detector", "uses", "published")
 
 
 @dataclass(frozen=True)
 class Approach:
     """A row of a results table: a model (or none) and a detector with its settings.
 
-    ``uses``: role -> name of a further model that the detector uses.
+    ``uses``: role -> name of a further model that the detector uses. ``published``: what the cited
+    paper calls it; "": its title.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Approach:
     detector: str
     settings: dict[str, Any]
     uses: dict[str, str] = field(default_factory=dict)
+    published: str = field(default="", compare=False)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -72,7 +74,8 @@ def parse_approaches(
         problems += [problem] if problem else []
         problems += use_problems(uses, described["uses"], names, known, key)
         title = entry.get("title", name.replace("_", " "))
-        found[name] = Approach(name, title, model, detector, settings, uses)
+        known_as = entry.get("published", "")
+        found[name] = Approach(name, title, model, detector, settings, uses, known_as)
     return found
 
 

@@ -35,11 +35,15 @@ DEFAULT_RULES = [
 
 @dataclass(frozen=True)
 class Step:
-    """One preprocessing step: its kind, all its settings and its label in paths."""
+    """One preprocessing step: its kind, all its settings and its label in paths.
+
+    ``written``: its settings as the protocol has them, where some were drawn since.
+    """
 
     kind: str
     settings: dict[str, Any]
     label: str
+    written: dict[str, Any] | None = None
 
     def makes(self) -> list[str]:
         """Layers of the slices that it makes with its settings."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from normscan.files import value_digest
+from normscan.files import read_json, value_digest
 from normscan.workflow.declared import LIBRARY
 from normscan.workflow.protocol_approaches import NO_MODEL
 from normscan.workflow.protocol_models import Model
@@ -14,14 +15,9 @@ from normscan.workflow.protocols import Protocol, parse_protocol
 
 FOLDER = LIBRARY.parents[1] / "protocols"
 # Citation -> protocols that are this software's form of what the paper did, the main one first,
-# with digests of their files: one that was edited in place is that recipe no longer.
-RECIPES = {
-    "baur2021": {
-        "comparative_study": "dfa44b869256d839",
-        "training_subjects": "c7243a41da6ef1f8",
-        "original_networks": "49c6d1d1e0eb29e6",
-    }
-}
+# with digests of their files: one that was edited in place is that recipe no longer. (A file of its
+# own: networks are called by the same keys, and code must not tell them apart.)
+RECIPES: dict[str, dict[str, str]] = read_json(Path(__file__).with_name("recipes.json"))
 
 
 def recipe(protocol: Protocol) -> dict[str, Any]:
@@ -29,7 +25,9 @@ def recipe(protocol: Protocol) -> dict[str, Any]:
     used = protocol.models_used()
     return {
         "contrasts": list(protocol.contrasts),
-        "steps": [{"step": step.kind, **step.settings} for step in protocol.steps],
+        "steps": [
+            {"step": step.kind, **(step.written or step.settings)} for step in protocol.steps
+        ],
         "slices": protocol.slices,
         "shares": list(protocol.shares),
         "models": {

@@ -8,6 +8,9 @@ from torch import Tensor
 class L1Bound:
     """For models that have their bound in parts: the whole of it."""
 
+    # Of the differences in the bound: 1 of absolute ones, 2 of squares.
+    elbo_power = 1
+
     def elbo_parts(self, slices: Tensor) -> tuple[Tensor, Tensor]:
         """What is expected, like ``slices``, and the rest of the bound (n,)."""
         raise NotImplementedError

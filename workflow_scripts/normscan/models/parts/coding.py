@@ -26,6 +26,7 @@ class CodingModel(BaseModel):
     network, bottleneck : see :mod:`normscan.networks.registry`.
     latent : length of the code; its channels where the bottleneck is spatial.
     dropout : rate at which the network drops entries of the code in training; None: its own.
+    images : how many the decoder gives of every target, one after the other in its channels.
 
     Attributes
     ----------
@@ -43,6 +44,7 @@ class CodingModel(BaseModel):
         latent: int = 128,
         dropout: float | None = None,
         learning_rate: float = 1e-4,
+        images: int = 1,
     ):
         super().__init__(shape)
         self.learning_rate = learning_rate
@@ -51,7 +53,9 @@ class CodingModel(BaseModel):
         dropping = {} if self.dropout is None else {"dropout": self.dropout}
         size = shape.size
         self.encoder = module.make_encoder(shape.inputs, size, latent, bottleneck, self.codes)
-        self.decoder = module.make_decoder(shape.targets, size, latent, bottleneck, **dropping)
+        self.decoder = module.make_decoder(
+            images * shape.targets, size, latent, bottleneck, **dropping
+        )
 
     def optimisers(self, phase: str) -> dict[str, torch.optim.Optimizer]:
         return {"main": adam(self.trainable(), self.learning_rate)}

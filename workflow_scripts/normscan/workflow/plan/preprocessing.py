@@ -7,7 +7,6 @@ from typing import Any
 
 from normscan import layout as places
 from normscan.cohorts.scans import CONTRASTS
-from normscan.errors import NormscanError
 from normscan.files import value_digest
 from normscan.layout import RAW, Layout
 from normscan.plugins import literals
@@ -69,21 +68,17 @@ class Preprocessing:
         found = self.study.cohorts[cohort]
         return {"skull_stripped": found.skull_stripped, "cohort_space": found.space}
 
-    def histogram_reference(self, w) -> list[str]:
-        """Manifest of the shard of the scan to match; nothing when a file is meant."""
-        cohort, _, scan = (self.settings(w)["reference"] or "").partition("/")
-        shards = self.cohorts.shards.get(cohort)
-        if shards is None:
-            return []
-        for shard, scans in shards.items():
-            if scan in {one.id for one in scans}:
-                return [
-                    self.layout.fill(places.PREPARED, chain=w.parent, cohort=cohort, shard=shard)
-                ]
-        raise NormscanError(
-            f"match_histogram.reference: cohort '{cohort}' has no scan '{scan}'; "
-            "write cohort/sub-LABEL or a path"
-        )
+    def histogram_reference(self, w) -> str:
+        """Manifest of the shard of the scan to match, which was looked up before."""
+        cohort, _, scan = self.settings(w)["reference"].partition("/")
+        shards = self.cohorts.shards[cohort].items()
+        shard = next(shard for shard, scans in shards if scan in {one.id for one in scans})
+        return self.layout.fill(places.PREPARED, chain=w.parent, cohort=cohort, shard=shard)
+
+    def histogram_subjects(self, w) -> str:
+        """Splits of the cohort of the scan to match."""
+        cohort = self.settings(w)["reference"].partition("/")[0]
+        return self.layout.fill(places.SUBJECTS, cohort=cohort)
 
     def fingerprint(self, chain: str) -> list[dict[str, Any]]:
         """The steps of a chain with all their settings: what scans must have in common."""

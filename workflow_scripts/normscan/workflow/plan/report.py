@@ -15,6 +15,7 @@ from normscan.workflow.plan.detection import Detection
 from normscan.workflow.plan.jobs import Job, variant_parts
 from normscan.workflow.plan.screening import Screening
 from normscan.workflow.protocol_approaches import NO_MODEL
+from normscan.workflow.protocol_models import Model
 from normscan.workflow.recipes import recipe, reference
 
 
@@ -45,16 +46,31 @@ class Report:
         return {
             "variant": job.variant,
             "name": approach.title,
+            "published": approach.published or approach.title,
             "share": share,
             "title": approach.title + part,
             "model": approach.model,
             "network": model.settings.get("network", "") if model else "",
             "detector": approach.detector,
+            "settings": {
+                "detector": approach.detector,
+                **approach.settings,
+                **{f"uses.{role}": one for role, one in approach.uses.items()},
+                **{f"model.{key}": value for key, value in self._of_model(model).items()},
+            },
             **appearance(model.family if model else "", approach.detector),
             "signed": self.detection.described(job.variant)["signed"],
             "seed": job.seed,
             "folder": places.JOB.format(**job.wildcards()),
         }
+
+    @staticmethod
+    def _of_model(model: Model | None) -> dict[str, Any]:
+        """All that a model is made of."""
+        if model is None:
+            return {}
+        sides = {"inputs": model.inputs, "targets": model.targets, "neighbours": model.neighbours}
+        return {"family": model.family, **model.settings, **sides, "uses": model.uses}
 
     def curves(self, w) -> list[str]:
         """Curves of a cohort in the order of :meth:`approaches`."""
@@ -104,6 +120,14 @@ class Report:
         """The models that :meth:`compared_models` describe."""
         jobs = self.detection.first_jobs(w.protocol)
         return [one["model"] for one in self._trained(jobs).values()]
+
+    def compared_tuned(self, w) -> dict[str, str]:
+        """What was found on healthy scans for approaches of a protocol, by their first seed."""
+        found = {}
+        for job in self.detection.first_jobs(w.protocol):
+            if path := self.detection.tuned_file(w.protocol, job.variant, job.seed):
+                found[path] = self._approach(w.protocol, job)["title"]
+        return found
 
     def lesion_labels(self, w) -> dict[str, list[int]]:
         """Mask labels that count as lesion, of every cohort that a protocol evaluates."""
