@@ -19,6 +19,8 @@ PUBLISHED = [
     ("gmvae", "you2019", "spatial"),
     ("vae", "zimmerer2019", "dense"),
     ("context_vae", "zimmerer2019", "dense"),
+    ("context_vae", "chatterjee2022", "dense"),
+    ("vae", "chatterjee2022", "dense"),
     ("fanogan", "schlegl2019", "dense"),
     ("constrained_aae", "chen2018", "dense"),
     ("ae", "baur2018", "spatial"),

@@ -1,6 +1,6 @@
 """Rules that split every slice of a map by itself; they have no threshold that could be stated.
 
-What ``find_thresholds.json``, manifests and bundles say of an operating point is the record of
+What ``thresholds.json``, manifests and bundles say of an operating point is the record of
 :func:`~normscan.postprocessing.pooling.operating_points`: a ``threshold``, or ``threshold: null``
 with ``per: slice``, the rule's ``kind`` and its ``settings``. :func:`operating_point` reads either,
 :func:`binarise` applies either.
