@@ -18,12 +18,13 @@ MODELS = {
     "ae": lambda: models.build("ae", (1, 1, 16)),
     "vae": lambda: models.build("vae", (1, 1, 16)),
     "vae_spatial": lambda: models.build("vae", (1, 1, 16), bottleneck="spatial", latent=4),
+    "skip_ae": lambda: models.build("skip_ae", (1, 1, 32), latent=4),
     "scores": Scores,
     "bank": bank,
     "deep_svdd": lambda: models.build("deep_svdd", (1, 1, 16), latent=4),
     "semi_fcn": lambda: models.build("semi_fcn", (1, 1, 16), depth=2, width=4),
 }
-SIZES = {"linear": 4}
+SIZES = {"linear": 4, "skip_ae": 32}
 
 
 def serves(detector, model):
