@@ -162,5 +162,7 @@ def test_uncertainty_is_in_native_space_and_on_the_page(screened, tmp_path, monk
     # Of a slice without brain, which fills up the page, nothing is known.
     assert all((row["uncertainty"] == 0.25 * row["image"].any()).all() for row in shown)
     assert any(row["uncertainty"].any() for row in shown)
-    titles = [one["title"] for one in found.results["sub-1"][0]["files"]]
+    (result,) = found.results["sub-1"]
+    assert "standard deviation of the reconstructions" in result["picture"]["caption"]
+    titles = [one["title"] for one in result["files"]]
     assert "uncertainty in the scan's own space" in titles and len(titles) == 4

@@ -19,13 +19,14 @@ MODELS = {
     "vae": lambda: models.build("vae", (1, 1, 16)),
     "vae_spatial": lambda: models.build("vae", (1, 1, 16), bottleneck="spatial", latent=4),
     "anogan": lambda: models.build("anogan", (1, 1, 16), latent=4),
+    "skip_ae": lambda: models.build("skip_ae", (1, 1, 32), latent=4),
     "scores": Scores,
     "bank": bank,
     "prior": prior,
     "deep_svdd": lambda: models.build("deep_svdd", (1, 1, 16), latent=4),
     "semi_fcn": lambda: models.build("semi_fcn", (1, 1, 16), depth=2, width=4),
 }
-SIZES = {"linear": 4}
+SIZES = {"linear": 4, "skip_ae": 32}
 
 
 def serves(detector, model):

@@ -8,6 +8,7 @@ from normscan.errors import ConfigError
 from normscan.models import registry
 from normscan.models.parts.coding import absolute_errors
 from normscan.models.parts.gradients import gradient_differences
+from normscan.networks.folding import simplify_for_inference
 from normscan.networks.layers import drop_maps
 from normscan.networks.unified import decoder_filters, encoder_filters
 from normscan.slices.batch import Batch
@@ -114,6 +115,26 @@ def test_at_rate_0_a_sample_is_the_reconstruction(model, slices):
         plain = model.reconstruct(slices)
         torch.testing.assert_close(model.decode_sample(code, generator, 0.0), plain)
         assert (model.decode_sample(code, generator) - plain).abs().max() > 1e-4
+
+
+def test_simplified_for_inference_it_computes_the_same(model, slices):
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(generator=torch.Generator().manual_seed(0))
+            module.running_var.uniform_(0.5, 2)
+    simple = simplify_for_inference(model)
+    assert not any(isinstance(one, torch.nn.BatchNorm2d) for one in simple.decoder.stages.modules())
+    found = []
+    for one in (model, simple):
+        with torch.inference_mode():
+            generator = torch.Generator().manual_seed(3)
+            code = one.encode(slices)
+            found.append([one.decode_sample(code, generator) for _ in range(2)])
+            found[-1].append(one.reconstruct(slices))
+    for own, other in zip(*found):
+        torch.testing.assert_close(own, other, atol=1e-4, rtol=1e-4)
+    # What is computed once is left as it was.
+    assert (found[1][0] - found[1][1]).abs().max() > 1e-4
 
 
 def test_each_skip_has_its_rate_and_the_last_one_stands_for_the_rest():

@@ -16,7 +16,7 @@ from normscan.figures.curves import froc_curves, pr_curves, roc_curves
 from normscan.figures.dice import dice_distributions
 from normscan.figures.examples import slice_examples
 from normscan.figures.residuals import residual_histograms
-from normscan.figures.slices import slice_rows
+from normscan.figures.slices import slice_rows, spread_words
 
 SPLIT = "test"
 # title of an approach -> what ``evaluation.cohort`` says of it.
@@ -187,13 +187,6 @@ def add_boxes(
             "The approach with the highest Dice per patient; best, median and worst patient. A box "
             "is that of a piece in this slice; scores of boxes are of whole components.",
         )
-
-
-def spread_words(rows: Sequence[Mapping[str, Any]]) -> str:
-    """What an uncertainty is, where one is shown."""
-    if not any("uncertainty" in row for row in rows):
-        return ""
-    return " The uncertainty is the standard deviation of the reconstructions, unfiltered."
 
 
 def areas(metrics: pandas.DataFrame) -> dict[str, tuple[float, float]]:

@@ -87,6 +87,13 @@ def slice_rows(
     return figure
 
 
+def spread_words(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What an uncertainty is, where one is shown."""
+    if not any("uncertainty" in row for row in rows):
+        return ""
+    return " The uncertainty is the standard deviation of the reconstructions, unfiltered."
+
+
 @styled
 def approach_rows(
     image: np.ndarray,

@@ -12,7 +12,7 @@ import pandas
 
 from normscan import __version__
 from normscan.evaluation.found import Found
-from normscan.figures.slices import slice_rows
+from normscan.figures.slices import slice_rows, spread_words
 from normscan.figures.style import save_figure
 from normscan.files import read_tsv
 from normscan.postprocessing.slice_rules import operating_point
@@ -131,7 +131,8 @@ def result(shard: Found, files: dict, components, prior: str, folder: Path, scan
     """What a scan's page shows of one approach."""
     content = shard.content
     approach = content["approach"]
-    figure = slice_rows(rows(shard, scan), title=approach["title"])
+    shown = rows(shard, scan)
+    figure = slice_rows(shown, title=approach["title"])
     png, svg = save_figure(
         figure, folder / "figures" / f"{scan}_{approach['protocol']}_{approach['variant']}"
     )
@@ -146,7 +147,7 @@ def result(shard: Found, files: dict, components, prior: str, folder: Path, scan
             "png": str(png),
             "svg": str(svg),
             "caption": "The axial slices, in atlas space, with the highest total score inside "
-            "detections.",
+            "detections." + spread_words(shown),
         },
         "components": components,
         "thresholds": [
