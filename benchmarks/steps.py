@@ -18,9 +18,13 @@ def training_step(model, batch: Batch, update: Updates, precision: str = "float3
 
 
 def prepared(size: int, batch_size: int, device, memory_format, family: str = "vae", **settings):
-    """A model, its optimisers and a batch."""
+    """A model, its optimisers and a batch with random labels in the layers that it reads."""
     model = registry.build(family, (1, 1, size), **settings)
     model = model.to(device, memory_format=memory_format).train()
     batch = torch.rand(batch_size, 1, size, size, device=device)
-    batch = Batch.of(batch.contiguous(memory_format=memory_format))
+    layers = {
+        name: torch.randint(0, 4, (batch_size, size, size), dtype=torch.int16, device=device)
+        for name in registry.describe(family)["layers"]
+    }
+    batch = Batch.of(batch.contiguous(memory_format=memory_format), layers=layers)
     return model, batch, Updates(model.optimisers("main"))

@@ -1,7 +1,7 @@
 """Training steps of several families: the share of the convolution peak that each one reaches.
 
-By default the unified VAE, the Skip-AE and a U-Net (a ``translation``, of 32 and of 16 channels at
-full size). All as the training jobs have it: channels last, tuned allocator. ``--precision
+By default the unified VAE, the Skip-AE, a U-Net (a ``translation``, of 32 and of 16 channels at
+full size), the self-taught U-Net and SteGANomaly's CycleGAN (of 16 channels, to be done in time). All as the training jobs have it: channels last, tuned allocator. ``--precision
 bfloat16`` computes in half precision; the peak stays that of float32.
 """
 
@@ -16,6 +16,8 @@ FAMILIES = {
     "skip_ae": ("skip_ae", {}),
     "unet, width 32": ("translation", {"width": 32}),
     "unet, width 16": ("translation", {"width": 16}),
+    "self-taught unet": ("self_taught", {}),
+    "cyclegan, width 16": ("steganomaly", {"width": 16}),
 }
 
 

@@ -66,7 +66,7 @@ def test_patients_are_spread_by_the_volume_of_their_lesions():
 class Made:
     """Stands for what was found in a shard."""
 
-    scans, thresholds, scores_voxels = ["a1", "b1"], dict(zip(RULES, (0.25, 0.1))), True
+    scans, points, scores_voxels = ["a1", "b1"], dict(zip(RULES, (0.25, 0.1))), True
 
     def __init__(self, path):
         row = slice_row("", 0)

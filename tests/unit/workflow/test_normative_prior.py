@@ -65,6 +65,13 @@ def test_what_the_published_code_does_is_offered_beside():
         assert one["largest_gradient"] == limit and one["brain_only"] is True
 
 
+def test_how_a_threshold_is_searched_for_has_no_part_in_its_name():
+    """Published tables, and other protocols, know it by its limit."""
+    content = yaml.safe_load((ROOT / "protocols" / "comparative_study.yaml").read_text())
+    labels = {rule.label for rule in parse_protocol("p", content)[0].rules}
+    assert {one.label for one in parsed("normative_prior").rules} <= labels
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_approaches_are_called_as_in_the_tables(name):
     titles = {one.title for one in parsed(name).approaches.values()}

@@ -19,7 +19,7 @@ from normscan.models.parts.labelled import Taught
 
 TITLE = "self-taught U-Net"
 CITE = {
-    "baurfusing2019": "Baur C, Wiestler B, Albarqouni S, Navab N. Fusing unsupervised and "
+    "baur2019": "Baur C, Wiestler B, Albarqouni S, Navab N. Fusing unsupervised and "
     "supervised deep learning for white matter lesion segmentation. Proceedings of Machine "
     "Learning Research 102 (MIDL), 63-72, 2019. https://proceedings.mlr.press/v102/baur19a.html"
 }

@@ -23,6 +23,8 @@ ALLOWED = {
     "healthy_percentile": {"percentile": "0..100"},
     "healthy_fpr": {"rate": "0..1", "search": ["exact", "golden_section"]},
 }
+# Settings that a rule's label leaves out: it finds the same threshold with any of them.
+UNNAMED = ("search",)
 # Of a golden-section search: share of the largest score.
 TOLERANCE = 1e-6
 # A limit of which less than this share is used is said not to be reached.

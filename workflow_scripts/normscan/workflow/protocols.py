@@ -303,6 +303,7 @@ def _flow(settings: Mapping[str, Any]) -> str:
 def _rules(entries: list[dict], where: str, problems: list[str]) -> list[Rule]:
     kinds = rule_kinds()
     allowed = literals(THRESHOLDS)["ALLOWED"] | literals(SLICE_RULES)["ALLOWED"]
+    unnamed = literals(THRESHOLDS)["UNNAMED"]
     rules = []
     for position, entry in enumerate(entries):
         ((kind, given),) = entry.items()
@@ -314,7 +315,7 @@ def _rules(entries: list[dict], where: str, problems: list[str]) -> list[Rule]:
             given or {}, kinds[kind], allowed.get(kind, {}), f"{key}.{kind}"
         )
         problems += wrong
-        words = [_in_label(value) for value in settings.values()]
+        words = [_in_label(value) for one, value in settings.items() if one not in unnamed]
         rules.append(Rule("_".join([kind, *filter(None, words)]), kind, settings))
     labels = [rule.label for rule in rules]
     for label in sorted({label for label in labels if labels.count(label) > 1}):
