@@ -17,7 +17,7 @@ STAGES = {
     "learning": [
         "numpy", "scipy", "pandas", "nibabel", "antspyx", "SimpleITK", "connected-components-3d",
         "numba", "torch", "torchio", "monai", "safetensors", "scikit-learn",
-        "matplotlib", "jinja2", "pyyaml", "jsonschema",
+        "scikit-image", "matplotlib", "jinja2", "pyyaml", "jsonschema",
     ],
     "report": [
         "numpy", "scipy", "pandas", "nibabel", "connected-components-3d", "matplotlib", "jinja2",

@@ -40,14 +40,27 @@ def scores(seed=0, shape=(24, 20, 9)):
 
 def test_thresholds_are_those_of_skimage_for_every_slice():
     score = scores()
-    expected = [threshold_otsu(score[:, :, z].astype(float)) for z in range(score.shape[2])]
+    slices = [score[:, :, z] for z in range(score.shape[2])]
+    expected = [threshold_otsu(one) for one in slices]
     np.testing.assert_array_equal(otsu_thresholds(score), expected)
     assert len(set(expected)) == score.shape[2]
-    positive = [
-        threshold_otsu(score[:, :, z][score[:, :, z] > 0].astype(float))
-        for z in range(score.shape[2])
-    ]
+    positive = [threshold_otsu(one[one > 0]) for one in slices]
     np.testing.assert_array_equal(otsu_thresholds(score, positive=True), positive)
+
+
+def test_no_other_cut_has_a_larger_variance_between_its_classes():
+    values = scores()[:, :, 3].ravel().astype(float)
+    counts, edges = np.histogram(values, 256)
+    centres = (edges[:-1] + edges[1:]) / 2
+
+    def variance(cut):
+        low, high = centres <= cut, centres > cut
+        below, above = counts[low].sum(), counts[high].sum()
+        means = [(counts * centres)[side].sum() / counts[side].sum() for side in (low, high)]
+        return below * above * (means[0] - means[1]) ** 2
+
+    best = max(variance(cut) for cut in centres[:-1])
+    assert variance(otsu_thresholds(scores())[3] + 1e-6) == pytest.approx(best)
 
 
 def test_slices_of_one_value_detect_nothing():

@@ -198,6 +198,13 @@ def test_references_are_complete():
         assert (entry.get("url") or "https://").startswith("https://"), key
 
 
+def test_augmentation_is_said_with_its_values_and_cited():
+    model = {**changed()["recipe"]["models"]["vae"], "augmentation": {"noise": {"std": 0.1}}}
+    made = cited(changed(models={"vae": model}))
+    assert "augmentation noise (std 0.1)" in made["text"]
+    assert "perezgarcia2021" in {one["key"] for one in made["references"]}
+
+
 def test_every_model_network_and_detector_is_cited():
     said = every_introduction()
     known = all_references(said)

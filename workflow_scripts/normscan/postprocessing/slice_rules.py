@@ -29,8 +29,6 @@ ALLOWED = {
     },
 }
 PER_SLICE = "slice"
-# As many as scikit-image takes.
-BINS = 256
 
 
 @dataclass(frozen=True)
@@ -119,28 +117,27 @@ def otsu(
 
 
 def otsu_thresholds(score: np.ndarray, *, positive: bool = False) -> np.ndarray:
-    """Otsu's threshold (z,) of each slice of a map (x, y, z), all at once.
+    """Otsu's threshold (z,) of each slice of a map (x, y, z).
 
-    Equal to ``skimage.filters.threshold_otsu`` of each slice: 256 bins from its lowest to its
-    highest value, the centre of the bin whose cut leaves the largest variance between both classes;
-    the value itself where there is only one. 0 of a slice without counted pixels.
+    A loop over slices, for once: their histograms all at once take fifteen times as long, since
+    one slice stays in the processor's cache and a volume does not.
 
     Parameters
     ----------
     positive : count pixels above 0 only.
+
+    Returns
+    -------
+    thresholds : 0 of a slice without counted pixels; of one with equal values only, that value.
     """
-    slices = np.moveaxis(score, 2, 0)
-    values = slices.reshape(len(slices), score[..., :1].size).astype(np.float64)
-    counted = values > 0 if positive else np.ones(values.shape, bool)
-    low = np.where(counted, values, np.inf).min(axis=1, initial=np.inf)
-    high = np.where(counted, values, -np.inf).max(axis=1, initial=-np.inf)
-    split = np.flatnonzero(high > low)
-    thresholds = np.where(np.isfinite(high), high, 0.0)
-    if not split.size:
-        return thresholds
-    edges = np.linspace(low[split], high[split], BINS + 1, axis=1)
-    counts = _histograms(values[split], counted[split], edges)
-    thresholds[split] = _largest_variance(counts, (edges[:, :-1] + edges[:, 1:]) / 2)
+    from skimage.filters import threshold_otsu
+
+    thresholds = np.zeros(score.shape[2])
+    for z in np.flatnonzero(score.any(axis=(0, 1))):
+        values = score[:, :, z]
+        values = values[values > 0] if positive else values
+        # Of equal values scikit-image warns, though they are no fault here.
+        thresholds[z] = values.flat[0] if np.ptp(values) == 0 else threshold_otsu(values)
     return thresholds
 
 
@@ -160,25 +157,3 @@ def area_opening(detected: np.ndarray, pixels: float) -> np.ndarray:
     keep = np.bincount(labels.ravel()) >= pixels
     keep[0] = False
     return keep[labels]
-
-
-def _histograms(values: np.ndarray, counted: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Counts (slices, bins) as ``numpy.histogram`` makes them of each row."""
-    rows, columns = np.nonzero(counted)
-    found, low, high = values[rows, columns], edges[rows, 0], edges[rows, -1]
-    bins = np.minimum((found - low) / (high - low) * BINS, BINS - 1).astype(np.intp)
-    # Rounding must not put a value on the wrong side of an edge.
-    bins -= found < edges[rows, bins]
-    bins += (found >= edges[rows, bins + 1]) & (bins != BINS - 1)
-    return np.bincount(rows * BINS + bins, minlength=len(values) * BINS).reshape(-1, BINS)
-
-
-def _largest_variance(counts: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """Of each row the centre below and at which a cut separates best."""
-    below, above = np.cumsum(counts, axis=1), np.cumsum(counts[:, ::-1], axis=1)[:, ::-1]
-    sums = counts * centres
-    # Both ends hold a value, so that no class is empty.
-    mean_below = np.cumsum(sums, axis=1) / below
-    mean_above = np.cumsum(sums[:, ::-1], axis=1)[:, ::-1] / above
-    between = below[:, :-1] * above[:, 1:] * (mean_below[:, :-1] - mean_above[:, 1:]) ** 2
-    return centres[np.arange(len(counts)), between.argmax(axis=1)]

@@ -12,6 +12,8 @@ from normscan.report.preprocessing import preprocessing
 from normscan.report.settings import literal, setting, settings
 
 Values = Mapping[str, Any]
+# What augments training slices.
+TORCHIO = ["perezgarcia2021"]
 
 
 def methods(recipe: Values, cohorts: Values, seeds: Sequence[int], plugins: Values) -> str:
@@ -92,6 +94,7 @@ def _model_settings(values: Values, plugins: Values) -> str:
     for key, value in values.items():
         if key != "family" and value is not None:
             words = plugins["networks"].get(value, {}) if key == "network" else {}
+            words = {"cite": TORCHIO} if key == "augmentation" else words
             parts.append(_cited(literal(setting(key, value)), words))
     return ", ".join(parts)
 
