@@ -63,6 +63,9 @@ BRIGHTNESS = {
 CLASSES = 3
 # Means of neighbouring classes are apart by so much of their range, or the classes are none.
 APART = 0.05
+# Percentile from which on intensities are cut off: k-means starts evenly between the ends of their
+# range, and a few bright vessels would become a class of their own.
+USUAL = 99.9
 LOG = logging.getLogger("normscan")
 
 
@@ -154,7 +157,9 @@ def classes(
     if not values.max() > values.min():
         raise ValueError("the brain has one intensity only")
     corrected = n4(data, brain, grid)
-    labels = _atropos(corrected, brain, grid, iterations, smoothness)
+    ends = np.percentile(corrected[brain], [100 - USUAL, USUAL])
+    usual = np.where(brain, corrected.clip(*ends), 0).astype(np.float32)
+    labels = _atropos(usual, brain, grid, iterations, smoothness)
     sizes = np.bincount(labels[brain], minlength=CLASSES + 1)[1 : CLASSES + 1]
     shares = sizes / sizes.sum() if sizes.sum() else np.zeros(CLASSES)
     if len(shares) < CLASSES or (shares < max(least_share, 1e-9)).any():
