@@ -26,7 +26,9 @@ def training_history(
     """
     epochs = np.arange(1, len(table) + 1)
     terms = [n for n in table.columns if n not in ABOUT]
-    error = "reconstruction" if "reconstruction" in terms else terms[0]
+    # A Gaussian likelihood's validation loss is no L1 error.
+    error = next((n for n in ("negative_log", "reconstruction") if n in terms), terms[0])
+    named = {"label": "-log p(x|z) per pixel"} if error == "negative_log" else {}
     others = {name: table[name].to_numpy(float) for name in terms if name not in (error, "loss")}
     last = history[-1]["phase"]
     best = table.index[(table["phase"] == last) & (table["epoch"] == best_epochs(history)[last])]
@@ -37,6 +39,7 @@ def training_history(
         best_epoch=int(epochs[best[0]]),
         terms=others,
         title=title,
+        **named,
     )
 
 

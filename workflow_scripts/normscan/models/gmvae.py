@@ -105,11 +105,11 @@ class Model(LikelihoodModel):
     def losses(self, batch: Batch[Tensor]) -> dict[str, Tensor]:
         codes = self.encoder(batch.slices)
         z, w = draw(*codes[:2]), draw(*codes[2:])
-        surprise, error = self.negative_log(batch.targets, z)
+        surprise, errors = self.negative_log(batch.targets, z)
         parts = {name: part.mean() for name, part in self.divergences(codes, z, w).items()}
         return {
             "loss": surprise.mean() + self.kl_weight * sum(parts.values()),
-            "reconstruction": error.mean() / batch.targets[0].numel(),
+            **self.fits(surprise, errors, batch),
             **parts,
         }
 

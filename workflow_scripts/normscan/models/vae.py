@@ -60,11 +60,11 @@ class Model(LikelihoodModel):
 
     def losses(self, batch: Batch[Tensor]) -> dict[str, Tensor]:
         mean, log_variance = self.encode(batch.slices)
-        surprise, error = self.negative_log(batch.targets, draw(mean, log_variance))
+        surprise, errors = self.negative_log(batch.targets, draw(mean, log_variance))
         divergence = kl_to_standard(mean, log_variance).mean()
         return {
             "loss": surprise.mean() + self.kl_weight * divergence,
-            "reconstruction": error.mean() / batch.targets[0].numel(),
+            **self.fits(surprise, errors, batch),
             "kl": divergence,
         }
 
