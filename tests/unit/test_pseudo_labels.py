@@ -9,7 +9,7 @@ from made_pack import write_pack
 from normscan.errors import NormscanError
 from normscan.files import load_nifti, read_json, write_json, write_tsv
 from normscan.postprocessing.histograms import ScoreHistogram, save_histograms
-from normscan.postprocessing.pseudo_labels import healthy_threshold
+from normscan.postprocessing.pseudo_labels import healthy_point
 from normscan.postprocessing.thresholds import false_positive_limit
 from normscan.slices.index import load_index, open_layer, stack_volume
 from normscan.slices.rows import RowReader
@@ -69,7 +69,8 @@ def label(folder, pack, maps=("maps.json",), **params) -> None:
             "healthy_subjects": [folder / "healthy.tsv"],
         },
         params={
-            "rule": RULE, "healthy_cohorts": ["healthy"], "prior": "hyperintense", "signed": True,
+            "rule": RULE, "healthy_cohorts": ["healthy"], "prior": "hyperintense",
+            "applied_prior": "hyperintense",
             "postprocessing": {**SETTINGS, "minimum_voxels": MINIMUM}, **params,
         },
         output=[str(folder / "pseudo.json")],
@@ -154,7 +155,7 @@ def test_maps_without_a_sign_count_as_they_are(made):
     folder, pack = made
     rule = {"kind": "healthy_fpr", "settings": {"rate": 0.85}}
     before = np.load(folder / "pseudo.npy").sum()
-    label(folder, pack, rule=rule, signed=False)
+    label(folder, pack, rule=rule, applied_prior="none")
     both = np.load(folder / "pseudo.npy").sum()
     label(folder, pack, rule=rule)
     assert both > before
@@ -165,11 +166,11 @@ def test_the_threshold_is_that_of_the_rule_on_healthy_validation_scans(made):
     files = [str(folder / "healthy.npz")], ["healthy"], [str(folder / "healthy.tsv")]
     scores = np.random.default_rng(9).random(5000).astype(np.float32)
     alone = ScoreHistogram.of(scores, np.zeros(5000, bool), np.ones(5000, bool))
-    found = healthy_threshold(RULE["kind"], RULE["settings"], *files, "hyperintense")
+    found = healthy_point(RULE["kind"], RULE["settings"], *files, "hyperintense")
     assert found == false_positive_limit(alone, 0.1)
     assert found == pytest.approx(np.percentile(scores, 90), rel=1e-3)
     with pytest.raises(NormscanError, match="healthy_percentile finds no threshold: no healthy"):
-        healthy_threshold(RULE["kind"], RULE["settings"], *files, "none")
+        healthy_point(RULE["kind"], RULE["settings"], *files, "none")
 
 
 def test_they_are_a_layer_of_the_slices(made):

@@ -269,3 +269,12 @@ def test_a_key_without_a_reference_stays_in_the_text():
     said = {"vae": {"title": "my VAE", "cite": ["nobody1900"], "references": {}}}
     made = citation([made_content.protocol()], plugins={"models": said})
     assert "my VAE (nobody1900)" in made["text"] and "nobody1900" not in keys(made)
+
+
+def test_patients_that_models_were_trained_on_are_said():
+    made = made_content.protocol()
+    assert "Trained on scans of healthy subjects only" in after(made)["text"]
+    streams = {"unlabelled": "patients", "main": "ixi (lesion free slices)"}
+    text = after(changed(streams=streams))["text"]
+    assert "healthy subjects only" not in text
+    assert "'unlabelled': patients" in text and "'main': ixi (lesion free slices)" in text

@@ -42,6 +42,7 @@ SETTINGS = {
 }
 ALLOWED = {
     "output": ["image", "layer"],
+    "reference": ["T1w", "T2w", "FLAIR", "T1ce", "PD", "DWI"],
     "iterations": "1..",
     "smoothness": "0..1",
     "least_share": "0..<0.3",

@@ -33,7 +33,7 @@ def methods(recipe: Values, cohorts: Values, seeds: Sequence[int], plugins: Valu
         else f"The contrast was {recipe['contrasts'][0]}.",
         preprocessing(recipe["steps"], cohorts),
         f"Models and detectors saw axial slices ({settings(recipe['slices'])}).",
-        _models(recipe["models"], recipe["shares"], seeds, plugins),
+        _models(recipe, seeds, plugins),
         _detectors(recipe["approaches"], plugins),
         f"Post-processing, the same for all approaches: {_post(recipe)}.",
         f"Operating points: {listing(rule_label(rule) for rule in recipe['rules'])}; detections "
@@ -46,9 +46,8 @@ def _post(recipe: Values) -> str:
     return postprocessing_text(recipe["postprocessing"]) or "none"
 
 
-def _models(
-    models: Mapping[str, Values], shares: Sequence[float], seeds: Sequence[int], plugins: Values
-) -> str:
+def _models(recipe: Values, seeds: Sequence[int], plugins: Values) -> str:
+    models, shares = recipe["models"], recipe["shares"]
     if not models:
         return "No model was trained."
     shared = _shared(list(models.values()))
@@ -57,13 +56,24 @@ def _models(
         own = {key: value for key, value in model.items() if key not in shared}
         family = _called(model["family"], "of family", plugins["models"])
         parts.append(_with(f"'{literal(name)}', {family}", _model_settings(own, plugins)))
-    text = f"Trained on scans of healthy subjects only: {'; '.join(parts)}."
+    text = f"{_trained_on(recipe.get('streams', {}))}: {'; '.join(parts)}."
     if shared:
         text += f" All of them: {_model_settings(shared, plugins)}."
     parts = [f"{share:g} %" for share in shares]
     if list(shares) != [100]:
         text += f" Each was trained on {listing(parts)} of the training subjects."
     return text + f" Each was trained with {count(len(seeds), 'seed')}."
+
+
+def _trained_on(streams: Mapping[str, str]) -> str:
+    """Whose scans: of healthy subjects, unless streams say otherwise."""
+    if not streams:
+        return "Trained on scans of healthy subjects only"
+    named = [f"'{literal(name)}': {literal(what)}" for name, what in streams.items()]
+    return (
+        f"Trained on scans of healthy subjects, or where a family takes them on streams of its own "
+        f"({listing(named)}; patients in their training split only)"
+    )
 
 
 def _called(name: str, kind: str, known: Values) -> str:

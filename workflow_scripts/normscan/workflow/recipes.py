@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from normscan.files import read_json, value_digest
+from normscan.streams import ALL, MAIN
 from normscan.workflow.declared import LIBRARY
 from normscan.workflow.protocol_approaches import NO_MODEL
 from normscan.workflow.protocol_models import Model
@@ -30,6 +31,7 @@ def recipe(protocol: Protocol) -> dict[str, Any]:
         ],
         "slices": protocol.slices,
         "shares": list(protocol.shares),
+        "streams": _streams(protocol),
         "models": {
             name: {"family": model.family, **model.settings, **_beside(model)}
             for name, model in protocol.models.items()
@@ -47,6 +49,17 @@ def recipe(protocol: Protocol) -> dict[str, Any]:
         "postprocessing": protocol.postprocessing,
         "rules": [rule.label for rule in protocol.rules],
     }
+
+
+def _streams(protocol: Protocol) -> dict[str, str]:
+    """What models are trained on beside healthy subjects, in words; empty when on nothing else."""
+    found = {}
+    for name, stream in protocol.streams.items():
+        who = ", ".join(stream.cohorts) if stream.cohorts else stream.role
+        kept = "" if stream.slices == ALL else f" ({stream.slices.replace('_', ' ')} slices)"
+        if (name, who, kept) != (MAIN, "healthy", ""):
+            found[name] = who + kept
+    return found
 
 
 def _beside(model: Model) -> dict[str, Any]:
