@@ -104,7 +104,7 @@ def test_without_the_setting_nothing_is_another(slices, family):
 def test_log_variances_stay_between_their_limits_and_keep_their_gradients():
     values = torch.tensor([-1e4, -50, -10, -3, 0, 1, 4, 30, 1e4], dtype=torch.double)
     found = bounded(values)
-    assert (found >= LOWEST).all() and (found <= HIGHEST + 1e-5).all()
+    assert (found >= LOWEST).all() and (found <= HIGHEST + 1e-4).all()
     torch.testing.assert_close(found[3:6], values[3:6], atol=0.06, rtol=0)
     assert (found.diff() >= 0).all()
     leaf = torch.tensor([LOWEST - 2, 0.0, HIGHEST + 2], requires_grad=True)
