@@ -273,8 +273,8 @@ def test_a_key_without_a_reference_stays_in_the_text():
 
 def test_patients_that_models_were_trained_on_are_said():
     made = made_content.protocol()
-    assert "Trained on scans of healthy subjects only" in after(made)["text"]
+    assert "Trained on scans of healthy subjects only" in citation([made])["text"]
     streams = {"unlabelled": "patients", "main": "ixi (lesion free slices)"}
-    text = after(changed(streams=streams))["text"]
+    text = citation([changed(streams=streams)])["text"]
     assert "healthy subjects only" not in text
     assert "'unlabelled': patients" in text and "'main': ixi (lesion free slices)" in text
