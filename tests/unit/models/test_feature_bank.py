@@ -61,8 +61,9 @@ def test_every_network_with_an_encoder_has_features_of_places(network, bottlenec
 
 def test_whatever_has_one_encoder_of_stages_embeds():
     for family in registry.families():
-        coding = issubclass(registry.load(family).Model, CodingModel)
-        assert coding == ("embed" in registry.describe(family)["capabilities"]), family
+        # Others may embed as well, with features of their own.
+        if issubclass(registry.load(family).Model, CodingModel):
+            assert "embed" in registry.describe(family)["capabilities"], family
 
 
 def test_distances_are_those_of_scikit_learn():
