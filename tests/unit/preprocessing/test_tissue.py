@@ -55,6 +55,14 @@ def test_a_field_of_other_scale_changes_nothing_and_bits_repeat(nested):
     assert (found[0] == found[2]).mean() > 0.999
 
 
+def test_scans_that_were_z_scored_before(nested):
+    volume = shown(nested, "T1w")
+    inside = volume[nested > 0]
+    scores = np.where(nested > 0, (volume - inside.mean()) / inside.std(), 0).astype(np.float32)
+    found = by_tissue(classes(scores, nested > 0, grid_of(nested)), "T1w")
+    assert (found == nested).mean() > 0.99
+
+
 def test_a_few_bright_vessels_are_no_class_of_their_own(nested):
     volume = shown(nested, "T1w")
     vessels = np.flatnonzero(nested == 1)[::1000]

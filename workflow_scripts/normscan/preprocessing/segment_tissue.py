@@ -158,9 +158,10 @@ def classes(
     if not values.max() > values.min():
         raise ValueError("the brain has one intensity only")
     corrected = n4(data, brain, grid)
-    ends = np.percentile(corrected[brain], [100 - USUAL, USUAL])
-    usual = np.where(brain, corrected.clip(*ends), 0).astype(np.float32)
-    labels = _atropos(usual, brain, grid, iterations, smoothness)
+    low, high = np.percentile(corrected[brain], [100 - USUAL, USUAL])
+    # From 1 to 2: a scan that was z-scored before has negative values, which Atropos is lost on.
+    usual = 1 + (corrected.clip(low, high) - low) / max(high - low, np.finfo(np.float32).tiny)
+    labels = _atropos(np.where(brain, usual, 0), brain, grid, iterations, smoothness)
     sizes = np.bincount(labels[brain], minlength=CLASSES + 1)[1 : CLASSES + 1]
     shares = sizes / sizes.sum() if sizes.sum() else np.zeros(CLASSES)
     if len(shares) < CLASSES or (shares < max(least_share, 1e-9)).any():
