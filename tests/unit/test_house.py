@@ -245,3 +245,14 @@ def test_the_project_names_the_packages_that_it_imports():
             top = module.split(".")[0]
             if top not in sys.stdlib_module_names and top not in local:
                 assert PACKAGES.get(top, top).lower() in named, f"{path.name}: {top}"
+
+
+def test_every_rule_that_asks_for_a_gpu_has_its_partition_in_the_cluster_profile():
+    asking = set()
+    for path in (ROOT / "rules").glob("*.smk"):
+        for block in re.split(r"^rule ", path.read_text(), flags=re.M)[1:]:
+            if re.search(r"^\s+gpu=", block, re.M):
+                asking.add(block.split(":")[0])
+    profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
+    placed = {rule for rule, own in profile["set-resources"].items() if "slurm_partition" in own}
+    assert asking and asking == placed
