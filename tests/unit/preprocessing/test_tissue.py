@@ -55,6 +55,16 @@ def test_a_field_of_other_scale_changes_nothing_and_bits_repeat(nested):
     assert (found[0] == found[2]).mean() > 0.999
 
 
+def test_bright_lesions_are_no_class_of_their_own(nested):
+    volume = shown(nested, "FLAIR")
+    lesion = np.zeros(nested.shape, bool)
+    lesion[10:13, 10:14, 13:18] = True
+    assert 0.005 < lesion.sum() / (nested > 0).sum() < 0.02
+    volume[lesion] = 1.6
+    found = by_tissue(classes(volume, nested > 0, grid_of(nested)), "FLAIR")
+    assert (found == nested)[~lesion].mean() > 0.98
+
+
 def test_scans_that_were_z_scored_before(nested):
     volume = shown(nested, "T1w")
     inside = volume[nested > 0]

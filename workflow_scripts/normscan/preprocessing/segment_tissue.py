@@ -65,8 +65,9 @@ CLASSES = 3
 # Means of neighbouring classes are apart by so much of their range, or the classes are none.
 APART = 0.05
 # Percentile from which on intensities are cut off: k-means starts evenly between the ends of their
-# range, and a few bright vessels would become a class of their own.
-USUAL = 99.9
+# range, and a few bright vessels, or lesions on FLAIR, would become a class of their own. Spinal
+# fluid is more of a brain than that.
+USUAL = 98.0
 LOG = logging.getLogger("normscan")
 
 
