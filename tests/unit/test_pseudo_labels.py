@@ -203,3 +203,12 @@ def test_labels_of_another_pack_are_refused(made, tmp_path):
         SliceStore(
             [pack], ["wmh/sub-3"], layers=["pseudo"], elsewhere={"pseudo": [folder / "moved.json"]}
         )
+
+
+def test_a_rule_per_slice_teaches_as_well(made):
+    folder, pack = made
+    settings = {"population": "slice", "opening": 0.0, "least": 0.0, "saturate": None}
+    label(folder, pack, rule={"kind": "otsu", "settings": settings})
+    found, content = np.load(folder / "pseudo.npy"), read_json(folder / "pseudo.json")
+    assert content["threshold"] is None and found.any()
+    label(folder, pack, rule={"kind": "healthy_fpr", "settings": {"rate": 0.85}})

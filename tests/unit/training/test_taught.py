@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from normscan.errors import TrainingError
-from normscan.files import write_json
+from normscan.files import read_json, write_json
 from normscan.training.taught import described_labels
 
 
@@ -59,3 +59,10 @@ def test_no_label_at_all_is_an_error_that_says_what_to_do(tmp_path):
         "minimum_voxels",
     ):
         assert part in str(error.value)
+
+
+def test_a_rule_per_slice_has_no_threshold_to_say(tmp_path):
+    path = manifest(tmp_path, "00", {"sub-1": 0})
+    write_json(path, {**read_json(path), "threshold": None})
+    with pytest.raises(TrainingError, match="threshold per slice in ms"):
+        described_labels([path], ["ms/sub-1"])

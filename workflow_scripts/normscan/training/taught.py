@@ -26,8 +26,8 @@ def described_labels(manifests: Sequence[str | Path], scans: Collection[str]) ->
 
     Returns
     -------
-    facts : ``approach``, ``rule``, ``thresholds`` (cohort -> threshold), ``scans``,
-        ``scans_without`` and ``voxels`` of the training, and ``digest`` of all labels.
+    facts : ``approach``, ``rule``, ``thresholds`` (cohort -> threshold, None: one per slice),
+        ``scans``, ``scans_without`` and ``voxels`` of the training, and ``digest`` of all labels.
 
     Raises
     ------
@@ -44,7 +44,8 @@ def described_labels(manifests: Sequence[str | Path], scans: Collection[str]) ->
     rule = contents[0]["threshold_rule"]
     thresholds = {one["cohort"]: one["threshold"] for one in contents}
     if not any(counts):
-        shown = ", ".join(f"{value:.4g} in {cohort}" for cohort, value in thresholds.items())
+        points = {k: "per slice" if v is None else f"{v:.4g}" for k, v in thresholds.items()}
+        shown = ", ".join(f"{point} in {cohort}" for cohort, point in points.items())
         raise TrainingError(
             f"no pseudo-label in any of {len(counts)} training scans: approach '{approach}' "
             f"detects nothing in them at rule '{rule}' (threshold {shown}). Name another approach "
