@@ -55,6 +55,7 @@ def test_a_unet_that_never_halves_is_refused():
 
 def test_every_scale_reaches_the_output():
     """Detail goes across, and what is far away comes in by the coarsest scale."""
+    torch.manual_seed(0)
     network, images = unet(depth=3, size=64).eval(), torch.rand(1, 1, 64, 64, requires_grad=True)
     (gradient,) = torch.autograd.grad(network(images)[0, 0, 32, 32], images)
     seen = gradient[0, 0].abs() > 0

@@ -13,7 +13,7 @@ from normscan.workflow.recipes import FOLDER
 
 ROOT = FOLDER.parent
 PARTS = [
-    "benchmarks", "configs", "docs", "envs", "protocols", "rules", "schemas", "tests",
+    "benchmarks", "configs", "docs", "envs", "profiles", "protocols", "rules", "schemas", "tests",
     "workflow_scripts", "config.yaml", "pyproject.toml", "README.md", "Snakefile",
 ]  # fmt: skip
 PAGES = {
