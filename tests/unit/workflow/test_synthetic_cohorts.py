@@ -16,9 +16,9 @@ SYNTHETIC = {"hosts": "ixi", "subjects": 2, "lesions": "gliomas"}
 SIMULATED = {"role": "healthy", "source": "simulated", "simulation": {"subjects": 9}}
 
 
-def load(folder, hosts=12, more=(), **entries):
+def load(folder, hosts=12, more=(), changes=None, **entries):
     """A study of healthy subjects, patients, and synthetic cohorts (name -> their settings)."""
-    (folder / "p.yaml").write_text(yaml.safe_dump(PROTOCOL))
+    (folder / "p.yaml").write_text(yaml.safe_dump({**PROTOCOL, **(changes or {})}))
     cohorts = {
         "ixi": put_down(folder, "ixi", "healthy", hosts),
         "gliomas": put_down(folder, "gliomas", "patients", 5),
@@ -198,3 +198,24 @@ def test_a_job_knows_its_hosts_and_lesions_and_depends_on_their_files(tmp_path):
             assert all(donor["lesion_mask"] in files for donor in one["donors"])
     # How many there are is no part of any one of them.
     assert not {"subjects"} & set(plan.cohorts.pasting("pasted"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"training": {"streams": {"more": {"role": "patients"}}}}, "made to be tested on"),
+        (
+            {"training": {"streams": {"more": {"cohorts": ["gliomas"]}}}},
+            "shows lesions of 'gliomas'",
+        ),
+    ],
+)
+def test_no_lesion_is_trained_on_and_tested_in_another_brain(tmp_path, changes, expected):
+    pasted = {"hosts": "ixi", "subjects": 2, "lesions": "gliomas"}
+    with pytest.raises(ConfigError, match=expected):
+        load(tmp_path, changes=changes, pasted=dict(pasted))
+    named = {"more": {"cohorts": ["gliomas"]}}
+    free = {"more": {"cohorts": ["gliomas"], "slices": "lesion_free"}}
+    load(tmp_path, changes={"training": {"streams": free}}, pasted=dict(pasted))
+    own = {"training": {"streams": named}, "evaluation": {"cohorts": ["gliomas"]}}
+    load(tmp_path, changes=own, pasted=dict(pasted))

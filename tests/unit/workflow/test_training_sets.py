@@ -99,6 +99,13 @@ def test_a_stream_may_be_of_all_cohorts_of_a_role(tmp_path, monkeypatch):
     assert made.cohorts.healthy("p0") == ["ixi", "oasis"]
 
 
+def test_an_override_may_name_cohorts_in_place_of_a_role(tmp_path, monkeypatch):
+    say(monkeypatch, "models", "vae", STREAMS=("main", "labelled"))
+    streams = {"labelled": {"role": None, "cohorts": ["ms"]}}
+    made = plan(tmp_path, protocol(training={"streams": streams}))
+    assert made.training.label("p0", 100, ["vae"]) == "ixi+oasis--labelled-ms"
+
+
 def test_patients_train_only_where_a_protocol_asks(tmp_path):
     assert set(load(tmp_path, protocol()).training.values()) == {0}
     asking = protocol(training={"streams": PATIENTS})

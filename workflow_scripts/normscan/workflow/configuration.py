@@ -13,7 +13,7 @@ from normscan.cohorts.plan_synthetic import Synthetic
 from normscan.cohorts.scans import Cohort
 from normscan.cohorts.splits import too_few
 from normscan.errors import ConfigError
-from normscan.streams import MAIN
+from normscan.streams import ALL, MAIN
 from normscan.workflow.histogram_references import with_references
 from normscan.workflow.loading import atlas_problems, load_cohorts
 from normscan.workflow.protocols import Protocol, parse_protocol
@@ -284,6 +284,7 @@ def _role_problems(study: Study) -> list[str]:
                 f"{where}.models.{taught[0]}.labels.rule: there is no cohort of role 'healthy' to "
                 "find the threshold on"
             )
+        problems += _shown_twice(study, protocol, roles)
         for name in protocol.evaluation_cohorts:
             if roles[name] != "patients":
                 problems.append(
@@ -291,6 +292,30 @@ def _role_problems(study: Study) -> list[str]:
                     "cohorts of role 'patients' can be evaluated"
                 )
     return [problem for problem in problems if problem]
+
+
+def _shown_twice(study: Study, protocol: Protocol, roles: dict[str, str]) -> list[str]:
+    """Synthetic cohorts whose lesions a protocol's models may see in training, and be tested on.
+
+    A patient's lesion stands on a host as well: splits by subject alone would not keep it apart.
+    """
+    streams = protocol.training_streams(roles).values()
+    seen = {name for one in streams if one.slices == ALL for name in one.cohorts or ()}
+    tested = protocol.evaluation_cohorts or [n for n, role in roles.items() if role == "patients"]
+    where, problems = f"protocol '{protocol.name}'", []
+    for name, plan in study.synthetic.items():
+        if name in seen:
+            problems.append(
+                f"{where}.training.streams: '{name}' is a synthetic cohort, made to be tested on; "
+                "name the cohorts of patients to train on"
+            )
+        elif plan.settings["lesions"] in seen and name in tested:
+            problems.append(
+                f"{where}.evaluation.cohorts: '{name}' shows lesions of "
+                f"'{plan.settings['lesions']}', which models of this protocol are trained on; name "
+                "the cohorts to evaluate without it"
+            )
+    return problems
 
 
 def _no_cohort(where: str, stream: str, role: str) -> str:

@@ -228,6 +228,8 @@ def _streams(training: dict[str, Any], where: str, problems: list[str]) -> dict[
     main = {"cohorts": training["cohorts"]} if "cohorts" in training else {}
     found = {}
     for name, entry in {MAIN: main, **given}.items():
+        # An override cannot take a key away, but say that it is not given.
+        entry = {key: value for key, value in entry.items() if value is not None}
         if "cohorts" not in entry and "role" not in entry and name != MAIN:
             problems.append(
                 f"{where}.training.streams.{name}.cohorts: is missing; only '{MAIN}' has a default "
