@@ -3,8 +3,8 @@
 Source: Kim et al. 2021, section 2.2 (density estimation model) and supplement I-C: a small network
 says how likely each feature vector belongs to each component; weights, means and covariances follow
 from that for every batch; the energy of a vector is its negative log likelihood. The eigenvalues of
-covariances are bounded below. Zong et al. 2018 (DAGMM), section 3.3, have no bound, but a penalty on
-small diagonal entries.
+covariances are bounded below. Zong et al. 2018 (DAGMM), section 3.4, have no bound, but a penalty
+on small diagonal entries.
 
 All sums are in double precision: a covariance is the difference of moments, and of eigenvalues near
 the bound single precision would leave nothing. They are matrix products of (n, components *
@@ -14,6 +14,7 @@ features) by (n, features); the (n, components, features, features) outer produc
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from normscan.errors import ConfigError, TrainingError
+from normscan.slices.batch import Batch
 
 BOUNDS = ("eigenvalue", "none", "penalty")
 # A component that no pixel belongs to has this weight instead of 0, whose logarithm has no slope.
@@ -201,6 +203,17 @@ def smallest_eigenvalue(mixture: Mixture) -> Tensor:
     return torch.linalg.eigvalsh(mixture.covariances.detach()).min()
 
 
+def evenly_chosen(batches: Iterable[Batch[Tensor]], share: float) -> Iterator[Tensor]:
+    """A share (0 to 1) of all slices, evenly spread and never none: parts (n, channels, h, w)."""
+    seen = 0
+    for batch in batches:
+        numbers = torch.arange(seen, seen + len(batch), dtype=torch.float64)
+        chosen = (numbers * share).floor() > ((numbers - 1) * share).floor()
+        seen += len(batch)
+        if chosen.any():
+            yield batch.slices[chosen.to(batch.slices.device)]
+
+
 def bound_below(matrices: Tensor, least: float) -> Tensor:
     """Symmetric matrices (..., d, d) with eigenvalues below ``least`` raised to it.
 
@@ -271,6 +284,6 @@ def _insist_on_regular(mixture: Mixture) -> None:
         found = ", ".join(f"{value:.2g}" for value in values[component].tolist())
         raise TrainingError(
             f"density estimation: the covariance of component {component + 1} of {len(values)} "
-            f"became singular (eigenvalues {found}): its features lie in fewer dimensions than they "
-            "have; set 'bound: eigenvalue', which keeps eigenvalues above a bound"
+            f"became singular (eigenvalues {found}): its features lie in fewer dimensions than "
+            "they have; set 'bound: eigenvalue' of the model, which keeps eigenvalues above 0"
         )
