@@ -125,12 +125,16 @@ class Model(BaseModel):
         return self.decoder(self.encoder(slices)) * inside(slices).unsqueeze(1)
 
     def energy(self, slices: Tensor) -> Tensor:
-        """Energies (n, size, size) under the fitted mixture, less its :func:`offset`."""
-        features, _ = self._forward(slices)
+        """Energies (n, size, size) under the fitted mixture, less its :func:`offset`.
+
+        0 in the background.
+        """
+        features, _ = self._pixels(slices)
         mixture = self.density.mixture
-        found = energy(features.flatten(0, 2), mixture) - offset(mixture)
         # Rounding alone could make them negative: the offset is a lower bound.
-        return found.clamp_min(0).float().view(features.shape[:3])
+        found = (energy(features, mixture) - offset(mixture)).clamp_min(0).float()
+        brain = inside(slices)
+        return found.new_zeros(brain.shape).masked_scatter(brain, found)
 
     def losses(self, batch: Batch[Tensor]) -> dict[str, Tensor]:
         features, differences = self._pixels(batch.slices)
@@ -150,9 +154,8 @@ class Model(BaseModel):
         features, differences = self._pixels(batch.slices)
         mixture = self._mixture(features)
         brain = inside(batch.slices)
-        losses = torch.zeros(brain.shape, dtype=torch.float64, device=brain.device)
-        errors = differences.square().sum(dim=1)
-        losses[brain] = errors + self.density_weight * energy(features, mixture)
+        found = differences.square().sum(dim=1) + self.density_weight * energy(features, mixture)
+        losses = found.new_zeros(brain.shape).masked_scatter(brain, found)
         counts = brain.flatten(1).sum(dim=1).clamp_min(1)
         return losses.flatten(1).sum(dim=1) / counts + self.penalty_weight * penalty(mixture)
 
