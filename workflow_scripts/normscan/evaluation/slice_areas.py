@@ -36,11 +36,12 @@ def slice_areas(
     positive = (lesion & region).sum(axis=(0, 1))
     negative = region.sum(axis=(0, 1)) - positive
     chosen = np.flatnonzero((positive > 0) & (negative > 0))
+    if not len(chosen):
+        return pandas.DataFrame(columns=COLUMNS[1:])
     positive, negative = positive[chosen], negative[chosen]
-    # (slices, pixels); what does not count ranks last, and moves no rank of what does.
+    # (slices, pixels). What does not count ranks last, and moves no rank of what does.
     scores, inside, sought = (
-        np.moveaxis(one[:, :, chosen], 2, 0).reshape(len(chosen), -1)
-        for one in (filtered, region, lesion & region)
+        one[:, :, chosen].reshape(-1, len(chosen)).T for one in (filtered, region, lesion & region)
     )
     ranks = stats.rankdata(np.where(inside, scores, np.inf), axis=1)
     # Mann-Whitney: pairs of a lesion and a normal voxel in which the lesion's score is higher.

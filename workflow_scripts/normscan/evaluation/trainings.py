@@ -57,13 +57,10 @@ def training_tests(metrics: pandas.DataFrame, split: str = "test") -> pandas.Dat
         for first, second in combinations(dict.fromkeys(group["approach"]), 2):
             difference = (wide[first] - wide[second]).dropna().to_numpy(float)
             mean = float(difference.mean()) if len(difference) else float("nan")
-            found.append(
-                [*keys, first, second, len(difference), mean, paired_t_test(difference)]
-            )
+            found.append([*keys, first, second, len(difference), mean, paired_t_test(difference)])
     return pandas.DataFrame(found, columns=TEST_COLUMNS)
 
 
 def _pooled(metrics: pandas.DataFrame) -> pandas.DataFrame:
     rows = metrics[(metrics["level"] == "cohort") & metrics["metric"].isin(MEASURES)]
     return rows.assign(threshold_rule=rows["threshold_rule"].fillna(NO_THRESHOLD))
-
