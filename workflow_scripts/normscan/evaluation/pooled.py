@@ -1,4 +1,4 @@
-"""Detections on all voxels of all scans together, as papers without a mean over patients score them.
+"""Detections on all voxels of all scans together, without a mean over patients.
 
 Kim et al. 2021, section 2.5: precision, recall and F1 (which is Dice) of pixels at one threshold,
 found on the validation patients; background counts on neither side.
