@@ -7,11 +7,13 @@ rule evaluate:
         residuals=lambda w: PLAN.scoring.evaluated(w, layout.RESIDUALS),
         scores=lambda w: PLAN.scoring.scores(w),
         froc=lambda w: PLAN.scoring.scores(w, layout.FROC_SCORES),
+        slices=lambda w: PLAN.scoring.scores(w, layout.SLICE_AREAS),
         thresholds=PLAN.path(layout.THRESHOLDS),
         subjects=PLAN.path(layout.SUBJECTS),
     output:
         rows=PLAN.path(layout.EVALUATION),
         curves=PLAN.path(layout.CURVES),
+        slices=PLAN.path(layout.EVALUATED_SLICES),
     log:
         log_file("evaluate", "{protocol}", "{variant}", "seed-{seed}", "{cohort}"),
     benchmark:

@@ -127,6 +127,7 @@ rule segment:
         manifest=PLAN.path(layout.DETECTED),
         scores=PLAN.path(layout.SCORES),
         froc=PLAN.path(layout.FROC_SCORES),
+        slices=PLAN.path(layout.SLICE_AREAS),
         components=PLAN.path(layout.COMPONENTS),
     log:
         log_file("segment", "{protocol}", "{variant}", "seed-{seed}", "{cohort}", "{shard}"),

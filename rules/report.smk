@@ -31,6 +31,7 @@ rule draw_figures:
     input:
         metrics=PLAN.path(layout.METRICS),
         curves=lambda w: PLAN.report.curves(w),
+        slices=lambda w: PLAN.report.curves(w, layout.EVALUATED_SLICES),
         filtered=lambda w: PLAN.report.maps(w),
     output:
         PLAN.path(layout.FIGURES),
@@ -62,6 +63,8 @@ rule compare_approaches:
         figures=PLAN.path(layout.STUDY_FIGURES),
         patients=PLAN.path(layout.STUDY_PATIENTS),
         tests=PLAN.path(layout.STUDY_TESTS),
+        trainings=PLAN.path(layout.STUDY_TRAININGS),
+        training_tests=PLAN.path(layout.STUDY_TRAINING_TESTS),
         correlations=PLAN.path(layout.STUDY_CORRELATIONS),
         ranks=PLAN.path(layout.STUDY_RANKS),
         beside=PLAN.path(layout.STUDY_BESIDE),

@@ -7,6 +7,7 @@ import pandas
 from job import run
 from normscan.evaluation import study
 from normscan.evaluation.compared import Compared
+from normscan.evaluation.trainings import training_tests, trainings
 from normscan.figures.against_published import published
 from normscan.figures.collection import Figures
 from normscan.figures.comparison import (
@@ -34,6 +35,8 @@ def main(snakemake) -> None:
     tests = [study.comparisons(whole, cohort, params.rule) for cohort in of.cohorts]
     write_tsv(out.patients, pandas.concat(patients, ignore_index=True))
     write_tsv(out.tests, pandas.concat(tests, ignore_index=True))
+    write_tsv(out.trainings, trainings(whole))
+    write_tsv(out.training_tests, training_tests(whole))
     add_bars(figures, of)
     add_violins(figures, of, params.rule)
     add_shares(figures, of)

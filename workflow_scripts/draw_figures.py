@@ -16,6 +16,7 @@ from normscan.figures.cohort import (
 from normscan.figures.collection import Figures
 from normscan.figures.looks import looks
 from normscan.figures.panels import add_panels, first_of_kinds
+from normscan.figures.slice_areas import add_slice_areas
 from normscan.files import read_json, read_tsv, write_json
 
 
@@ -35,6 +36,12 @@ def main(snakemake) -> None:
     add_curves(figures, w.cohort, curves)
     add_scores(figures, w.cohort, metrics, first)
     add_residuals(figures, w.cohort, curves, metrics)
+    areas = {
+        one["title"]: read_tsv(path)
+        for one, path in zip(params.approaches, files.slices)
+        if first[one["variant"]] is one
+    }
+    add_slice_areas(figures, w.cohort, areas, SPLIT)
     for one in first.values():
         labels = params.lesion_labels
         add_slices(figures, w.cohort, w.protocol, files.filtered, one, metrics, labels)

@@ -52,6 +52,7 @@ def main(snakemake) -> None:
             residual=params.residual,
             chosen_here=chosen_here,
             slices=slices,
+            thresholds={rule: one["threshold"] for rule, one in thresholds.items()},
         )
         tables.append(rows.assign(split=split))
         if set(subject_of) & set(histograms):
@@ -60,6 +61,8 @@ def main(snakemake) -> None:
         cohort=w.cohort, approach=f"{w.protocol}/{w.variant}", seed=int(w.seed)
     )
     write_tsv(snakemake.output.rows, table[COLUMNS])
+    areas = pandas.concat([read_tsv(path, dtype={"scan": str}) for path in files.slices])
+    write_tsv(snakemake.output.slices, areas.merge(subjects[["scan", "subject", "split"]], "inner"))
     write_text(snakemake.output.curves, json.dumps(curves, sort_keys=True))
 
 

@@ -8,7 +8,9 @@ import pandas
 from job import run
 from normscan.evaluation.froc import COLUMNS as FROC_COLUMNS
 from normscan.evaluation.scoring import scan_scores
-from normscan.evaluation.truth import load_truth
+from normscan.evaluation.slice_areas import COLUMNS as SLICE_COLUMNS
+from normscan.evaluation.slice_areas import slice_areas
+from normscan.evaluation.truth import load_brain, load_truth
 from normscan.files import read_json, write_json, write_tsv
 from normscan.postprocessing.components import COLUMNS as COMPONENT_COLUMNS
 from normscan.postprocessing.detections import detect_components, write_volumes
@@ -33,7 +35,7 @@ def main(snakemake) -> None:
     usable = {label: point for label, point in points.items() if point is not None}
     # The wanted rule when it can be used, else the first that can, else none.
     primary = params.primary if params.primary in usable else next(iter(usable), "")
-    rows, counts, components, done = [], [], [], {}
+    rows, counts, components, areas, done = [], [], [], [], {}
     for name in progress(list(reader.scans), "segmenting"):
         done[name] = {}
         if not reader.has("filtered"):
@@ -47,6 +49,9 @@ def main(snakemake) -> None:
         )  # fmt: skip
         rows += [[name, scan.subject, *row] for row in scores]
         counts += [[name, *row] for row in found]
+        brain = load_brain(files.index, scan)
+        own = slice_areas(filtered, brain, lesion, ignored, np.asarray(scan.affine))
+        areas.append(own.assign(scan=name))
         detections = None
         if primary:
             detections = detect_components(
@@ -64,7 +69,8 @@ def main(snakemake) -> None:
         )
     write_tsv(out.scores, pandas.DataFrame(rows, columns=COLUMNS))
     write_tsv(out.froc, pandas.DataFrame(counts, columns=FROC_COLUMNS))
-    write_tsv(out.components, joined(components))
+    write_tsv(out.components, joined(components, ["scan", *COMPONENT_COLUMNS]))
+    write_tsv(out.slices, joined(areas, SLICE_COLUMNS))
     write_json(
         out.manifest,
         {
@@ -81,9 +87,9 @@ def main(snakemake) -> None:
     )
 
 
-def joined(tables: list[pandas.DataFrame]) -> pandas.DataFrame:
-    """Components of all scans, each with its scan first."""
-    columns = ["scan", *COMPONENT_COLUMNS]
+def joined(tables: list[pandas.DataFrame], columns: list[str]) -> pandas.DataFrame:
+    """Rows of all scans, each with its scan."""
+    tables = [table for table in tables if len(table)]
     if not tables:
         return pandas.DataFrame(columns=columns)
     return pandas.concat(tables, ignore_index=True)[columns]

@@ -10,7 +10,12 @@ import pytest
 from normscan.errors import NormscanError
 from normscan.evaluation.compared import Compared
 from normscan.evaluation.metrics import COLUMNS
-from normscan.evaluation.published import about_published, load_published, published_studies
+from normscan.evaluation.published import (
+    SEEDS,
+    about_published,
+    load_published,
+    published_studies,
+)
 from normscan.figures.against_published import published
 from normscan.figures.collection import Figures
 from normscan.files import read_json
@@ -106,6 +111,15 @@ def test_numbers_stand_beside_those_of_the_run_and_are_ranked():
         ("chatterjee2022", "BraTS T2w", "ceVAE (with StRegA preprocessing)", "dice_std", 0.135),
         ("chatterjee2022", "MOOD toy, T2w", "GMVAE", "dice_mean", 0.699),
         ("chatterjee2022", "synthetic, T1w", "SkipAE", "dice_std", 0.164),
+        ("kim2021", "BraTS test", "ADM", "auc", 0.939),
+        ("kim2021", "BraTS validation", "DAGc", "precision_std", 0.062),
+        ("kim2021", "ISLES test", "fanoGAN", "f1", 0.192),
+        ("kim2021", "ISLES validation", "DSVDD", "recall", 0.520),
+        ("kim2021", "BraTS test", "ADM_dr", "precision", 0.771),
+        ("kim2021", "ISLES test", "ADM_woj", "auc", 0.847),
+        ("kim2021", "ISLES test", "ADM, λ = 5e-3", "auc", 0.871),
+        ("kim2021", "BraTS test", "ADM, 4 Gaussians", "auc", 0.931),
+        ("kim2021", "BraTS test", "ADM wo S1 and S2", "auc", 0.805),
     ],
 )
 def test_values_of_the_other_papers(study, dataset, approach, column, value):
@@ -130,7 +144,13 @@ def made_run(study, values):
         for title, _, value in values:
             start = ["brats", f"p/{title}", 0, "test", "cohort", None, None, rule]
             rows.append([*start, measure["metric"], value])
-            if "metric_spread" in measure:
+            if measure.get("metric_spread") == SEEDS:
+                # Two trainings more, around the value: their standard deviation is half of it.
+                rows += [
+                    [*start[:2], n, *start[3:], measure["metric"], v]
+                    for n, v in enumerate((0.5 * value, 1.5 * value), 1)
+                ]
+            elif "metric_spread" in measure:
                 rows.append([*start, measure["metric_spread"], value / 2])
             rows.append(
                 ["brats", f"p/{title}", 0, "validation", *start[4:], measure["metric"], 9.0]

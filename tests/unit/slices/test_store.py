@@ -8,7 +8,7 @@ from made_scans import manifest, write_scan
 from normscan.errors import ConfigError, NormscanError
 from normscan.files import write_json
 from normscan.slices.batches import DeviceSlices, endless_numbers, epoch_batches, epoch_order
-from normscan.slices.index import PackIndex, ScanEntry, open_layer
+from normscan.slices.index import PackIndex, ScanEntry, load_index, open_layer
 from normscan.slices.pack import pack_shard
 from normscan.slices.store import SliceStore
 
@@ -266,3 +266,42 @@ def test_an_endless_order_brings_every_slice_equally_often(count):
             endless_numbers(count, start, length, 5)[: 4 * count - start],
             expected[start : start + length][: 4 * count - start],
         )
+
+
+def packed_scans(folder, scans, contrasts=("FLAIR",), **settings):
+    path = folder / "packs" / "00.json"
+    pack_shard(
+        manifest(scans, "gliomas"),
+        path.with_suffix(".npy"),
+        path,
+        contrasts=list(contrasts),
+        fingerprint={"slices": settings},
+        size=16,
+        **settings,
+    )
+    return path
+
+
+def test_patients_without_a_lesion_free_slice_are_named(tmp_path, caplog):
+    """Lesions of the made scans are in the middle; only these slices have most of the brain."""
+    made = {f"sub-{n}": n != 2 for n in range(3)}
+    scans = [write_scan(tmp_path, name, lesion=lesion) for name, lesion in made.items()]
+    most = max(load_index(packed_scans(tmp_path, scans)).scans[0].brain_voxels)
+    much = packed_scans(tmp_path, scans, min_brain_voxels=most)
+    both = ["gliomas/sub-0", "gliomas/sub-2"]
+    store = SliceStore([much], both, slices="lesion_free")
+    assert store.ranges["gliomas/sub-0"][1] == 0 < store.ranges["gliomas/sub-2"][1]
+    assert "no lesion-free slice with enough brain in gliomas/sub-0:" in caplog.text
+    with pytest.raises(NormscanError, match="gliomas/sub-0, gliomas/sub-1: nothing to train on"):
+        SliceStore([much], ["gliomas/sub-0", "gliomas/sub-1"], slices="lesion_free")
+
+
+def test_four_contrasts_are_seen_in_the_order_asked_for(tmp_path):
+    contrasts = ("FLAIR", "T2w", "T1w", "T1ce")
+    scan = write_scan(tmp_path, "sub-1", contrasts=contrasts)
+    path = packed_scans(tmp_path, [scan], contrasts)
+    batch = SliceStore([path]).batch(np.arange(3))
+    np.testing.assert_array_equal(batch.slices, everything([path])[:3])
+    assert batch.slices.shape == (3, 4, 16, 16)
+    turned = SliceStore([path], inputs=["T1ce", "FLAIR"]).batch(np.arange(3)).slices
+    np.testing.assert_array_equal(turned, batch.slices[:, [3, 0]])

@@ -21,6 +21,7 @@ from normscan.evaluation.metrics import (
     score_metrics,
     youden_metrics,
 )
+from normscan.evaluation.pooled import operating_points
 from normscan.evaluation.residuals import Residuals, chi_square, linear_histograms
 from normscan.postprocessing.histograms import ScoreHistogram
 from normscan.postprocessing.slice_scores import SliceScores
@@ -39,6 +40,7 @@ def split_rows(
     residual: bool,
     chosen_here: Iterable[str] = (),
     slices: Mapping[str, SliceScores] | None = None,
+    thresholds: Mapping[str, float | None] | None = None,
 ) -> pandas.DataFrame:
     """Metrics of pooled voxels (level ``cohort``), of every subject and of every scan.
 
@@ -54,6 +56,7 @@ def split_rows(
     residual : whether the map is a residual of a reconstruction.
     chosen_here : rules whose threshold was chosen on these scans; they are marked as oracles.
     slices : scan -> scores of its slices, for approaches that score slices.
+    thresholds : rule -> threshold of all voxels, at which these are scored together; None: no row.
 
     Returns
     -------
@@ -66,6 +69,7 @@ def split_rows(
     subject_of = {scan: subject for scan, subject in subject_of.items() if scan in histograms}
     if not subject_of:
         return by_slice
+    chosen_here = list(chosen_here)
     own = scores[scores["scan"].isin(list(subject_of))]
     rules = {rule: marked(rule, chosen_here) for rule in own["threshold_rule"].unique()}
     detected = own.assign(
@@ -81,6 +85,7 @@ def split_rows(
     # Values per scan that a subject has one of: at operating points, and at that optimistic one.
     judged = [one for one in (optimistic, detected[_SCAN]) if len(one)]
     whole = score_metrics(pooled, normal, anomalous, residual=residual) + youden_metrics(pooled)
+    whole += operating_points(pooled, thresholds or {}, chosen_here)
     whole += over_subjects(over_scans(pandas.concat(judged))) if judged else []
     scans = pandas.concat([pandas.DataFrame(free, columns=_SCAN), *judged])
     levels = {

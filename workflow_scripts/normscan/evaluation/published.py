@@ -9,7 +9,8 @@ these columns is compared with which of our metrics. ::
     measures  the first is the one by which approaches are ranked. Each has
         label          as tables call it
         column         of the published table; ``spread``: the column of its standard deviation
-        metric, rule   of ``metrics.tsv``, level ``cohort``; ``metric_spread``: of the deviation.
+        metric, rule   of ``metrics.tsv``, level ``cohort``; ``metric_spread``: of the deviation,
+                       ``seeds`` where it is over trainings.
                        The rule ``primary`` is the first threshold rule of the protocol.
 """
 
@@ -23,6 +24,7 @@ from normscan.files import read_json, read_tsv
 
 FOLDER = Path(__file__).parent / "published"
 PRIMARY = "primary"
+SEEDS = "seeds"
 
 
 def published_studies() -> list[str]:

@@ -17,7 +17,7 @@ from normscan.errors import NormscanError
 
 # Patients up to which tests are exact; as in SciPy, which is exact there without ties.
 EXACT = 50
-COLUMNS = ["first", "second", "patients", "difference", "p", "p_holm"]
+COLUMNS = ["first", "second", "patients", "difference", "p", "p_holm", "p_t"]
 
 
 def bootstrap_interval(
@@ -75,6 +75,25 @@ def paired_test(first: np.ndarray, second: np.ndarray) -> float:
     return float(min(1.0, 2 * tail / 2.0 ** moved.sum()))
 
 
+def paired_t_test(difference: np.ndarray) -> float:
+    """p value of the two-sided paired t-test: whether the mean of differences is 0.
+
+    As Kim et al. 2021 compare approaches (section 3.1). Missing differences are left out. NaN for
+    fewer than two, and where all are equal (trainings without chance): nothing varies that the
+    mean could be measured by. Two equal approaches have p = 1.
+    """
+    difference = np.asarray(difference, float)
+    difference = difference[np.isfinite(difference)]
+    if len(difference) < 2:
+        return float("nan")
+    if not difference.any():
+        return 1.0
+    # Equal up to rounding.
+    if np.ptp(difference) <= 1e-12 * np.abs(difference).max():
+        return float("nan")
+    return float(stats.ttest_1samp(difference, 0).pvalue)
+
+
 @lru_cache(maxsize=1024)
 def _signed_rank_counts(ranks: tuple[int, ...]) -> np.ndarray:
     """Of how many choices of signs each sum of positive ranks is (0 to the sum of all).
@@ -125,7 +144,8 @@ def compare(values: Mapping[str, pandas.Series]) -> pandas.DataFrame:
 
     Returns
     -------
-    table : first, second, patients (common ones), difference (mean of first - second), p, p_holm.
+    table : first, second, patients (common ones), difference (mean of first - second), p, p_holm;
+        p_t : of :func:`paired_t_test` over the same patients, not corrected.
     """
     # Patients by approaches; NaN where an approach has no value.
     measured = {name: column.to_numpy(float) for name, column in pandas.DataFrame(values).items()}
@@ -135,7 +155,7 @@ def compare(values: Mapping[str, pandas.Series]) -> pandas.DataFrame:
         difference = difference[np.isfinite(difference)]
         mean = float(difference.mean()) if len(difference) else float("nan")
         p = paired_test(difference, np.zeros_like(difference))
-        rows.append([first, second, len(difference), mean, p, np.nan])
+        rows.append([first, second, len(difference), mean, p, np.nan, paired_t_test(difference)])
     table = pandas.DataFrame(rows, columns=COLUMNS)
     table["p_holm"] = holm(table["p"].to_numpy(float))
     return table

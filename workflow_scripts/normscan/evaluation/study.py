@@ -27,6 +27,10 @@ MEASURES = {
 # Per patient; those of a detection are taken under the primary threshold rule.
 PATIENT_MEASURES = ["auprc", "dice", "lesion_recall", "false_positives", "volume_error"]
 PATIENT_MEASURES += ["box_precision", "box_recall", "box_iou"]
+# Measures that need no operating point.
+_FREE = {*MEASURES, "auroc"}
+# Those that approaches are tested by, patient by patient.
+TESTED = ("auprc", "dice", "auroc")
 FEWEST = 3
 
 
@@ -111,7 +115,7 @@ def patient_values(
     ----------
     rule : threshold rule of measures of a detection; the others need none.
     """
-    needed = NO_THRESHOLD if measure in MEASURES else rule
+    needed = NO_THRESHOLD if measure in _FREE else rule
     rows = metrics[
         (metrics["cohort"] == cohort)
         & (metrics["split"] == split)
@@ -150,7 +154,7 @@ def patient_statistics(
 
 def _seed_spread(metrics, cohort: str, measure: str, rule: str, split: str) -> dict[str, float]:
     """approach -> standard deviation over seeds of the mean over patients."""
-    needed = NO_THRESHOLD if measure in MEASURES else rule
+    needed = NO_THRESHOLD if measure in _FREE else rule
     rows = metrics[
         (metrics["cohort"] == cohort)
         & (metrics["split"] == split)
@@ -165,14 +169,14 @@ def _seed_spread(metrics, cohort: str, measure: str, rule: str, split: str) -> d
 def comparisons(
     metrics: pandas.DataFrame, cohort: str, rule: str, split: str = "test"
 ) -> pandas.DataFrame:
-    """Paired Wilcoxon tests of every pair of approaches, with Holm's correction per measure.
+    """Paired tests over patients of every pair of approaches, with Holm's correction per measure.
 
     Returns
     -------
     table : cohort, metric, and the columns of ``significance.compare``.
     """
     found = []
-    for measure in ("auprc", "dice"):
+    for measure in TESTED:
         values = patient_values(metrics, cohort, measure, rule, split)
         table = compare(values)
         table.insert(0, "metric", measure)

@@ -12,6 +12,7 @@ from normscan.evaluation import study
 from normscan.evaluation.compared import Compared
 from normscan.evaluation.published import (
     PRIMARY,
+    SEEDS,
     about_published,
     load_published,
     published_studies,
@@ -70,8 +71,12 @@ def _published(rows: pandas.DataFrame, measure: Mapping[str, Any], of: Compared)
 def _measured(of: Compared, measure: Mapping[str, Any], cohort: str, primary: str) -> Values:
     """Title -> value and spread of this run, means over seeds."""
     rule = primary if measure["rule"] == PRIMARY else measure["rule"]
-    values = of.pooled(measure["metric"], rule, cohort)
-    spreads = of.pooled(measure.get("metric_spread", ""), rule, cohort)
+    over_seeds = of.pooled_seeds(measure["metric"], rule, cohort)
+    values = {title: mean for title, (mean, _) in over_seeds.items()}
+    if measure.get("metric_spread") == SEEDS:
+        spreads = {title: spread for title, (_, spread) in over_seeds.items()}
+    else:
+        spreads = of.pooled(measure.get("metric_spread", ""), rule, cohort)
     return {title: (values[title], spreads.get(title, np.nan)) for title in values}
 
 

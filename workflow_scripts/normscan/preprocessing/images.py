@@ -30,7 +30,7 @@ def change_images(prepared: Prepared, folder: Path, step: str, change: Change) -
     images = {}
     for contrast, path in prepared.images.items():
         data, grid = read_volume(path)
-        brain = brain_on(prepared, grid)
+        brain = brain_on(prepared, grid, contrast)
         result = change(contrast, data, brain, grid)
         if not np.isfinite(result).all():
             raise ScanError(
@@ -42,8 +42,8 @@ def change_images(prepared: Prepared, folder: Path, step: str, change: Change) -
     return replace(prepared, images=images)
 
 
-def brain_on(prepared: Prepared, grid: Grid) -> np.ndarray:
-    """Brain mask (booleans) of a scan, checked to lie on a grid; all voxels when there is none."""
+def brain_on(prepared: Prepared, grid: Grid, contrast: str) -> np.ndarray:
+    """Brain mask (booleans), checked to lie on a contrast's grid; all voxels when there is none."""
     if not prepared.brain:
         return np.ones(grid.shape, dtype=bool)
     brain, source = read_mask(prepared.brain)
@@ -51,7 +51,7 @@ def brain_on(prepared: Prepared, grid: Grid) -> np.ndarray:
         raise ScanError(
             prepared.scan,
             prepared.brain,
-            "the brain mask has another grid than the volume",
+            f"the brain mask has another grid than the volume of {contrast}",
             "put 'register' before this step",
         )
     if not brain.any():

@@ -129,7 +129,7 @@ def _with_layer(
 ) -> Prepared:
     """The scan with a label map by tissue, made from one of its contrasts."""
     data, grid = read_volume(prepared.images[contrast])
-    found = ranks(contrast, data, brain_on(prepared, grid), grid)
+    found = ranks(contrast, data, brain_on(prepared, grid, contrast), grid)
     path = str(Path(folder, tissue_name(prepared.scan, prepared.space)))
     save_nifti(path, by_tissue(found, contrast), grid.affine, np.uint8)
     return replace(prepared, tissue=path)

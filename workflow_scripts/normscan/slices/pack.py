@@ -271,5 +271,5 @@ def _same_grid(scan: Prepared, path: str, grid: Grid, common: _Common) -> None:
             scan.scan,
             path,
             f"has another grid {grid.shape} than the brain mask {common.source.shape}",
-            "put the step register first",
+            "put the step register first, which brings all contrasts to one grid",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from normscan.slices.index import (
 from normscan.slices.rows import RowReader
 from normscan.streams import ALL, LESION_FREE
 
+LOG = logging.getLogger("normscan")
 NOWHERE = -1
 
 
@@ -117,12 +119,12 @@ class SliceStore:
                 f"no slices of {', '.join(sorted(missing))} in the packs "
                 f"{', '.join(str(path) for path in indices)}; pack these scans first"
             )
-        if not total:
-            kind = "" if slices == ALL else f" ({slices})"
+        if not self.ranges:
             raise NormscanError(
-                f"no slices{kind}: none of the chosen scans is in the packs "
+                "no slices: none of the chosen scans is in the packs "
                 + ", ".join(str(path) for path in indices)
             )
+        _say_without(self.ranges, slices)
         self._pack, self._rows = np.concatenate(packs), np.concatenate(rows)
         self._position = np.concatenate(positions).astype(np.float32)
 
@@ -226,6 +228,19 @@ def _by_pack(packs: np.ndarray, rows: np.ndarray) -> Iterator[tuple[int, np.ndar
     for pack in np.unique(packs):
         own = np.flatnonzero((packs == pack) & (rows != NOWHERE))
         yield int(pack), own[np.argsort(rows[own], kind="stable")]
+
+
+def _say_without(ranges: Mapping[str, tuple[int, int]], slices: str) -> None:
+    """Name the scans that give no slice of a kind: a warning, or an error when none gives any."""
+    without = [name for name, (_, count) in ranges.items() if not count]
+    if not without:
+        return
+    said = f"no {slices.replace('_', '-')} slice with enough brain in {', '.join(without)}"
+    if len(without) == len(ranges):
+        raise NormscanError(
+            f"{said}: nothing to train on; choose other scans, or 'slices: {ALL}' for the stream"
+        )
+    LOG.warning("%s: left out of what is trained on", said)
 
 
 def _chosen_rows(scan: ScanEntry, index: PackIndex, slices: str) -> np.ndarray:

@@ -72,10 +72,10 @@ class Report:
         sides = {"inputs": model.inputs, "targets": model.targets, "neighbours": model.neighbours}
         return {"family": model.family, **model.settings, **sides, "uses": model.uses}
 
-    def curves(self, w) -> list[str]:
-        """Curves of a cohort in the order of :meth:`approaches`."""
+    def curves(self, w, template: str = places.CURVES) -> list[str]:
+        """Curves of a cohort, or what else is evaluated, in the order of :meth:`approaches`."""
         jobs = self.detection.jobs(w.protocol)
-        return [self.layout.fill(places.CURVES, **j.wildcards(), cohort=w.cohort) for j in jobs]
+        return [self.layout.fill(template, **j.wildcards(), cohort=w.cohort) for j in jobs]
 
     def _detected(self, protocol: str, cohort: str) -> list[str]:
         return [
