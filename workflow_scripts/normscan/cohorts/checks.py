@@ -35,16 +35,21 @@ class _Volume:
 
 
 def check_scan(
-    scan: Scan, needed_contrasts: Sequence[str], role: str, lesion_classes: dict[str, Any]
+    scan: Scan,
+    needed_contrasts: Sequence[str],
+    role: str,
+    lesion_classes: dict[str, Any],
+    anatomy_classes: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Read a scan's files one after the other and say what is wrong with them.
 
     Parameters
     ----------
-    scan : images, brain mask and lesion mask by path.
+    scan : images, brain mask, lesion mask and label map of anatomy by path.
     needed_contrasts : contrasts it must have.
     role : of its cohort; patients must have a lesion mask that is not empty.
     lesion_classes : class -> label or labels; when given, one of them must be there.
+    anatomy_classes : class -> label or labels; the label map of anatomy holds no others but 0.
 
     Returns
     -------
@@ -73,7 +78,8 @@ def check_scan(
         problems += [_line(scan, path, one) for one in wrong]
     if role == "patients" and not scan.lesion_mask:
         problems.append(f"{scan.id}: has no lesion mask, which patients need")
-    for kind, path in (("brain", scan.brain_mask), ("lesion", scan.lesion_mask)):
+    masks = {"brain": scan.brain_mask, "lesion": scan.lesion_mask, "anatomy": scan.anatomy}
+    for kind, path in masks.items():
         if path:
             owner = _owner_problems(scan, path)
             volume, wrong = _read(path)
@@ -82,6 +88,8 @@ def check_scan(
                 wrong = _place_problems(volume, grids) + _label_problems(volume, kind)
                 if kind == "lesion" and role == "patients" and not wrong:
                     wrong, odd = _lesion_problems(volume, lesion_classes)
+                if kind == "anatomy" and not wrong:
+                    wrong = _anatomy_problems(volume, anatomy_classes or {})
             problems += [_line(scan, path, one) for one in owner + wrong]
             warnings += [_line(scan, path, one) for one in odd]
     return {"scan": scan.id, "problems": problems, "warnings": warnings, "facts": facts}
@@ -313,9 +321,7 @@ def _lesion_problems(
     mask: _Volume, lesion_classes: dict[str, Any]
 ) -> tuple[list[Finding], list[Finding]]:
     """Problems and warnings of a patient's labels."""
-    groups = [one if isinstance(one, list) else [one] for one in lesion_classes.values()]
-    wanted = {label for group in groups for label in group}
-    present = set(np.unique(np.rint(mask.data)).astype(int).tolist()) - {0}
+    wanted, present = _declared(lesion_classes), _present(mask)
     if not present:
         return [("the lesion mask is empty", "a patient needs lesions: exclude the scan")], []
     if wanted and not present & wanted:
@@ -326,3 +332,26 @@ def _lesion_problems(
             (f"labels {sorted(present - wanted)} are in no lesion class", "they are left out")
         ]
     return [], []
+
+
+def _anatomy_problems(labels: _Volume, classes: dict[str, Any]) -> list[Finding]:
+    """Labels of no anatomical class that the cohort declares, or of none at all."""
+    known, present = _declared(classes), _present(labels)
+    if not present:
+        return [("the label map of anatomy is empty", "give another or remove it")]
+    if unknown := sorted(present - known):
+        said = f"holds label{'s' * (len(unknown) > 1)} {', '.join(map(str, unknown))}, which"
+        remedy = "declare it there, as a class of its own or with others, or set its voxels to 0"
+        return [(f"{said} anatomy_classes does not declare ({sorted(known)})", remedy)]
+    return []
+
+
+def _declared(classes: dict[str, Any]) -> set[int]:
+    """Labels of all classes of a configuration."""
+    groups = [one if isinstance(one, list) else [one] for one in classes.values()]
+    return {label for group in groups for label in group}
+
+
+def _present(mask: _Volume) -> set[int]:
+    """Labels of a map but 0."""
+    return set(np.unique(np.rint(mask.data)).astype(int).tolist()) - {0}
