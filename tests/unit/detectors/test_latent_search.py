@@ -233,7 +233,7 @@ def test_what_an_encoder_found_is_improved(family, bottleneck):
     assert (many.scores < few.scores).all()
     assert (few.scores < np.square(first).sum((1, 2, 3))).all()
     single = run(model, images[3:4], steps=30, **search)
-    np.testing.assert_allclose(many.reconstruction[3:4], single.reconstruction, atol=1e-4)
+    np.testing.assert_allclose(many.reconstruction[3:4], single.reconstruction, atol=1e-3)
 
 
 @pytest.mark.parametrize(

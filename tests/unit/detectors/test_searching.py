@@ -1,4 +1,4 @@
-"""The search that detectors share: what it gives back, from which start, and what it leaves alone."""
+"""The search that detectors share: what it gives, from which start, and what it leaves alone."""
 
 import numpy as np
 import pytest
