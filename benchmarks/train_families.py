@@ -1,9 +1,9 @@
 """Training steps of several families: the share of the convolution peak that each one reaches.
 
 By default the unified VAE, the Skip-AE, a U-Net (a ``translation``, of 32 and of 16 channels at
-full size), the self-taught U-Net, and SteGANomaly's CycleGAN (of 16 channels at full size, since
-of 64 a step takes minutes), and the ADM network's prediction of each of four contrasts from the
-others. All as the training jobs have it: channels last, tuned allocator.
+full size), the self-taught U-Net, SteGANomaly's CycleGAN (of 16 channels at full size, since of
+64 a step takes minutes), IntroVAE, and the ADM network's prediction of each of four contrasts from
+the others. All as the training jobs have it: channels last, tuned allocator.
 ``--precision bfloat16`` computes in half precision; the peak stays that of float32.
 """
 
@@ -22,6 +22,7 @@ FAMILIES = {
     "cyclegan, width 16": ("steganomaly", {"width": 16}),
     "adm, four contrasts": ("adm", {"contrasts": 4}),
     "adm, four contrasts, width 16": ("adm", {"contrasts": 4, "width": 16}),
+    "introvae": ("introvae", {}),
 }
 
 

@@ -4,7 +4,8 @@ Source: Kobayashi et al. 2021, sections II-B1, III-C1 and III-C2: the "VAE" that
 IntroVAE (family ``introvae``) with, the same network and loss without the introspective part. With
 beta ``reconstruction_weight``,
 
-    L = KL(q(z|x) || N(0, 1)) + beta L_AE,    L_AE = sum of squares + structure_weight * N (1 - SSIM)
+    L = KL(q(z|x) || N(0, 1)) + beta L_AE
+    L_AE = sum of squares + structure_weight N (1 - SSIM)
 
 Adam's rate is 1e-4 for the encoder and 5e-3 for the decoder.
 
