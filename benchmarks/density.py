@@ -6,6 +6,8 @@ components, features) and their outer products (n, components, features, feature
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from common import options, paired, setup, table
 
@@ -62,7 +64,7 @@ def main() -> None:
         exact = [one.detach().double().requires_grad_() for one in inputs[:2]]
         reference = step(outer_product_form, *exact, inputs[2])
         forms = {"outer products": outer_product_form, "matrix products": moment_form}
-        runs = {name: lambda form=form: step(form, *inputs) for name, form in forms.items()}
+        runs = {name: partial(step, form, *inputs) for name, form in forms.items()}
         seconds = paired(runs, arguments.repeats, device, clock=arguments.clock)
         rows += [
             {

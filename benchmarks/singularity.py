@@ -48,7 +48,7 @@ def made_slices(subjects: int, size: int) -> np.ndarray:
 
 
 def _subject(number: int, size: int) -> np.ndarray:
-    rng = stream(0, "singularity", str(number))
+    rng = stream(0, "singularity", str(number), "slices")
     anatomy = subject_anatomy(rng, SPACING, 2.5, head=False)
     volumes = []
     for contrast in CONTRASTS:

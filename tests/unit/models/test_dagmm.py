@@ -1,4 +1,4 @@
-"""DAGMM: features and layers of the papers, the final mixture, and a collapse that ends training."""
+"""DAGMM: features and layers of the papers, the final mixture, and a collapse ends training."""
 
 import pytest
 import torch
