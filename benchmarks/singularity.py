@@ -87,7 +87,7 @@ def trained(
                 losses = model.training_step(phase, batch, update)
             except TrainingError as error:
                 return rows, str(error)
-            named = {name: float(losses[name]) for name in ("loss", "reconstruction", "energy")}
+            named = {name: float(losses[name].detach()) for name in ("loss", "reconstruction", "energy")}
             rows.append({"step": step + 1, **named, "smallest_eigenvalue": seen[-1]})
     return rows, ""
 
