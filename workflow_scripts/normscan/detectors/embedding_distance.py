@@ -1,10 +1,10 @@
-"""Distance between embeddings of the patches around a pixel, of the input and its reconstruction.
+"""Distance between embeddings of patches around a pixel, of the input and its reconstruction.
 
-Source: Kobayashi et al. 2021, section II-C: the abnormality score of the centre pixel of a patch p is
-d(f(p), f(p')), the L2 distance between the embeddings of p and of the patch p' of the reconstruction
-at the same place; the scores of an image are standardised to z-scores, and only what is inside of
-the body counts (III-C.6). Their image is a slice (II-A), and so is it here; mean and deviation are
-those of the pixels inside of the mask.
+Source: Kobayashi et al. 2021, section II-C: the abnormality score of the centre pixel of a patch p
+is d(f(p), f(p')), the L2 distance between the embeddings of p and of the patch p' of the
+reconstruction at the same place. The scores of an image are standardised to z-scores, and only what
+is inside of the body counts (III-C.6). Their image is a slice (II-A), and so is it here; mean and
+deviation are those of the pixels inside of the mask.
 
 Maps hold absolute scores, and z-scores are negative for half of the pixels: the map is
 log(1 + exp(z)), which is z where z is high, never negative, and keeps the order, so that rates at
@@ -16,10 +16,14 @@ border an image goes on mirrored, which the paper does not say. With a ``stride`
 so many pixels have a score; the grid lies centrally, and between its places scores are interpolated
 bilinearly.
 
+``search_steps`` improves the code that the model's encoder infers before slices are compared, by
+gradient steps down the squared error of the reconstruction (II-B3; in the paper 100 steps of 0.001;
+:mod:`normscan.detectors.searching`).
+
 A model that embeds patches gives all patches of an image at once (``embed_patches``), so that what
 overlapping patches have in common is computed once. Images are cut into tiles of ``TILE`` x
-``TILE`` patches: memory does not grow with slices, batches or their size, and tiles without a pixel
-of the mask are left out. Tiles, and batches, change nothing but rounding.
+``TILE`` patches: what is embedded at once does not grow with slices or batches, and tiles without a
+pixel of the mask are left out. Tiles and batches change nothing but rounding.
 """
 
 from __future__ import annotations
@@ -39,8 +43,9 @@ from normscan.detectors.inference import (
     for_inference,
     suitable_size,
 )
+from normscan.detectors.searching import search_codes
 from normscan.errors import ConfigError
-from normscan.models.capabilities import EmbedsPatches, Reconstructs
+from normscan.models.capabilities import EmbedsPatches, InfersCodes
 from normscan.progress import progress
 from normscan.slices.batch import Batch
 
@@ -51,13 +56,23 @@ NEEDS = {"reconstruct"}
 USES = {"metric": {"embed_patches"}}
 COST = 50.0
 # stride: pixels between scores. standardise: z-scores of each slice, or none.
+# search_steps: of the search for a better code, None = no search; learning_rate: of its steps.
 # batch_size: slices at once; None = what suits the device.
-SETTINGS: dict[str, Any] = {"stride": 1, "standardise": "slice", "batch_size": None}
+SETTINGS: dict[str, Any] = {
+    "stride": 1,
+    "standardise": "slice",
+    "search_steps": None,
+    "learning_rate": 1e-3,
+    "batch_size": None,
+}
 ALLOWED = {
     "stride": "whole 1..",
     "standardise": ["slice", "none"],
+    "search_steps": "whole 1..",
+    "learning_rate": ">0..",
     "batch_size": "whole 1..",
 }
+NEEDED_FOR = {"search_steps": "encode"}
 SIGNED = False
 RESIDUAL = False
 # A deviation of so little against the mean is rounding.
@@ -73,18 +88,21 @@ class EmbeddingDistance:
 
     Raises
     ------
-    ConfigError : the stride is no power of two, or larger than a patch.
+    ConfigError : the stride is no power of two, or larger than a patch; a search with a model whose
+        encoder infers no codes.
     """
 
     def __init__(
         self,
-        model: Reconstructs,
+        model: Any,
         *,
         device: torch.device,
         contrasts: Sequence[str],
         uses: Mapping[str, Any],
         stride: int,
         standardise: str,
+        search_steps: int | None,
+        learning_rate: float,
         batch_size: int | None,
     ):
         self.model, self.device = for_inference(model, device), device
@@ -96,6 +114,11 @@ class EmbeddingDistance:
                 "a patch"
             )
         self.stride, self.standardise = stride, standardise
+        if search_steps is not None and not isinstance(model, InfersCodes):
+            raise ConfigError(
+                f"search_steps: found {search_steps}; the model has no encoder that infers codes"
+            )
+        self.search_steps, self.learning_rate = search_steps, learning_rate
         self.size = suitable_size(batch_size, device)
 
     def detect(self, scan: Batch[np.ndarray], seed: int) -> Detection:
@@ -103,9 +126,9 @@ class EmbeddingDistance:
         scores, expectations = empty_arrays(scan)
 
         def compute(where: slice, batch: Batch[Tensor]) -> tuple[Tensor, Tensor]:
+            expected, inside = self._expected(batch), batch.layers[BRAIN] > 0
             # The mode is one of a thread.
             with torch.inference_mode():
-                expected, inside = self.model.reconstruct(batch.slices), batch.layers[BRAIN] > 0
                 found = patch_distances(self.metric, batch.targets, expected, inside, self.stride)
                 if self.standardise == "slice":
                     found = functional.softplus(standardised(found, inside))
@@ -117,6 +140,16 @@ class EmbeddingDistance:
         ):
             scores[where], expectations[where] = score.cpu().numpy(), expected.cpu().numpy()
         return Detection(scores, expectations)
+
+    def _expected(self, batch: Batch[Tensor]) -> Tensor:
+        """Reconstructions, of the codes that were found if there is a search."""
+        if self.search_steps is None:
+            with torch.inference_mode():
+                return self.model.reconstruct(batch.slices)
+        steps, rate = self.search_steps, self.learning_rate
+        return search_codes(
+            self.model, batch.targets, steps=steps, learning_rate=rate, inputs=batch.slices
+        )
 
 
 def patch_distances(
@@ -154,16 +187,13 @@ def patch_distances(
     return _at_every_pixel(whole[:, : grid[0], : grid[1]], stride, slices.shape[2:])
 
 
-def _windows(
-    pairs: Tensor, side: int, stride: int, tile: int, counts: Sequence[int]
-) -> Tensor:
+def _windows(pairs: Tensor, side: int, stride: int, tile: int, counts: Sequence[int]) -> Tensor:
     """What the tiles see: (n, 2, c, h, w) -> (n, rows, columns, 2, c, length, length), a view."""
     # The first patch's centre lies in the middle of its ``stride`` pixels, or half a pixel after.
     before = (side - stride + 1) // 2
     shift, length = stride * tile, stride * (tile - 1) + side
     ends = [
-        (count - 1) * shift + length - before - own
-        for count, own in zip(counts, pairs.shape[3:])
+        (count - 1) * shift + length - before - own for count, own in zip(counts, pairs.shape[3:])
     ]
     flat = pairs.flatten(1, 2)
     # As far as a patch of a pixel reaches; what is beyond is of no pixel.
@@ -201,7 +231,7 @@ def _at_every_pixel(coarse: Tensor, stride: int, size: Sequence[int]) -> Tensor:
 
 
 def standardised(scores: Tensor, inside: Tensor) -> Tensor:
-    """Z-scores (n, h, w) by mean and deviation of each slice's pixels inside; 0 where all are equal.
+    """Z-scores (n, h, w) by each slice's mean and deviation inside; 0 where all are equal.
 
     Parameters
     ----------

@@ -32,9 +32,15 @@ from normscan.slices.batch import Batch, SliceShape
 
 TITLE = "patch embedding"
 CITE = {
-    "kobayashi2021": "Kobayashi K, Hataya R, Kurose Y, et al. Learning global and local features of "
-    "normal brain anatomy for unsupervised abnormality detection. arXiv:2005.12573, 2021. "
-    "https://arxiv.org/abs/2005.12573"
+    "kobayashi2021": "Kobayashi K, Hataya R, Kurose Y, et al. Learning global and local features "
+    "of normal brain anatomy for unsupervised abnormality detection. arXiv:2005.12573, 2021. "
+    "https://arxiv.org/abs/2005.12573",
+    "balntas2016": "Balntas V, Riba E, Ponsa D, Mikolajczyk K. Learning local feature descriptors "
+    "with triplets and shallow convolutional neural networks. British Machine Vision Conference, "
+    "2016.",
+    "giusti2013": "Giusti A, Ciresan DC, Masci J, Gambardella LM, Schmidhuber J. Fast image "
+    "scanning with deep max-pooling convolutional neural networks. IEEE International Conference "
+    "on Image Processing, 2013. https://arxiv.org/abs/1302.1700",
 }
 LOOK = "features"
 COST = 2.0

@@ -5,25 +5,26 @@ ReLU] with 64, 128, 256 and 512 filters, a max pooling after each halves the sid
 perceptron with one hidden layer of 1024 makes a vector of 256 entries from a patch of 32 x 32. The
 paper also says "two sequential residual blocks", which does not go with four numbers of filters and
 a pooling after each; four blocks are taken. Not given, assumed: kernels, padding, shortcuts (1 x 1
-with batch norm, as He et al. 2016), ReLU in the perceptron. First weights: He et al. 2015, as there.
+with batch norm, as He et al. 2016), ReLU in the perceptron. First weights are those of He et al.
+2015, as there.
 
 **Every patch at once.** A map wants the embedding of the patch around every pixel. Neighbouring
 patches share nearly all of their pixels, so features should be computed once for all of them. This
 is exact only if nothing in the network knows where a patch ends: zeros that a convolution pads a
 patch with are other values in the patch next to it. After three blocks of padded 3 x 3
 convolutions such zeros reach every feature of a 32 x 32 patch, and nothing could be shared. So
-here no convolution pads: a block of 3 x 3 convolutions makes the side smaller, and 3 x 3 are as
-many of them as a patch has room for (:func:`kernels`), the others 1 x 1. Of 32 x 32 they are both of
-the first block and one each of the second and third; sides go 32, 28, 14, 12, 6, 4, 2, 2, 1. Places
-near the border of an image are for the caller to pad.
+here no convolution pads. Those of 3 x 3 then make the side smaller; as many are 3 x 3 as a patch
+has room for (:func:`kernels`), the others 1 x 1. Of 32 x 32 they are both of the first block and
+one each of the second and third; sides go 32, 28, 14, 12, 6, 4, 2, 2, 1. Places near the border of
+an image are for the caller to pad.
 
 Poolings halve the grid, so a patch one pixel further is on another grid. Each pooling is applied at
 both offsets in both directions; its four results ("fragments") go on as images of their own through
 the same layers, and are put in their places at the end (Giusti et al. 2013, "Fast image scanning
 with deep max-pooling convolutional neural networks"). That computes the same as convolutions with
-holes and poolings without stride, on whole, small images, for which convolutions are fast. With a
-stride, as many of the first poolings keep their first fragment only: a stride of 4 needs less than a
-tenth of the time of 1.
+holes and poolings without stride, on many small, dense images, for which convolutions are fast.
+With a stride, the first poolings keep their first fragment only: a stride of 4 takes about a tenth
+of the time of 1.
 """
 
 from __future__ import annotations
@@ -112,9 +113,7 @@ class PatchNetwork(nn.Module):
     ConfigError : a patch whose side cannot be halved so often.
     """
 
-    def __init__(
-        self, channels: int, patch: int, filters: Sequence[int], hidden: int, length: int
-    ):
+    def __init__(self, channels: int, patch: int, filters: Sequence[int], hidden: int, length: int):
         super().__init__()
         self.patch, pairs = patch, kernels(patch, len(filters))
         widths = zip([channels, *filters], filters, pairs)
@@ -188,7 +187,7 @@ def fragments(features: Tensor) -> Tensor:
 
 
 def joined(features: Tensor, split: int) -> Tensor:
-    """The images whose fragments these are: (4^split n, c, h, w) -> (n, c, 2^split h, 2^split w)."""
+    """Images of fragments: (4^split n, c, h, w) -> (n, c, 2^split h, 2^split w)."""
     for _ in range(split):
         height, width = features.shape[2:]
         parts = features.unflatten(0, (2, 2, -1)).permute(2, 3, 4, 0, 5, 1)
