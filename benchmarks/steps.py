@@ -12,19 +12,27 @@ from normscan.slices.batch import Batch
 
 
 def training_step(model, batch: Batch, update: Updates, precision: str = "float32"):
-    """One step as in the training loop."""
+    """One step of the first phase, as in the training loop."""
     with autocast(precision, batch.slices.device):
-        return model.training_step("main", batch, update)
+        return model.training_step(model.phases[0], batch, update)
 
 
-def prepared(size: int, batch_size: int, device, memory_format, family: str = "vae", **settings):
-    """A model, its optimisers and a batch with random labels in the layers that it reads."""
-    model = registry.build(family, (1, 1, size), **settings)
+def prepared(
+    size: int,
+    batch_size: int,
+    device,
+    memory_format,
+    family: str = "vae",
+    contrasts: int = 1,
+    **settings,
+):
+    """A model, its first phase's optimisers, and a batch with random labels in its layers."""
+    model = registry.build(family, (contrasts, contrasts, size), **settings)
     model = model.to(device, memory_format=memory_format).train()
-    batch = torch.rand(batch_size, 1, size, size, device=device)
+    batch = torch.rand(batch_size, contrasts, size, size, device=device)
     layers = {
         name: torch.randint(0, 4, (batch_size, size, size), dtype=torch.int16, device=device)
         for name in registry.describe(family)["layers"]
     }
     batch = Batch.of(batch.contiguous(memory_format=memory_format), layers=layers)
-    return model, batch, Updates(model.optimisers("main"))
+    return model, batch, Updates(model.optimisers(model.phases[0]))

@@ -2,7 +2,8 @@
 
 By default the unified VAE, the Skip-AE, a U-Net (a ``translation``, of 32 and of 16 channels at
 full size), the self-taught U-Net, and SteGANomaly's CycleGAN (of 16 channels at full size, since
-of 64 a step takes minutes). All as the training jobs have it: channels last, tuned allocator.
+of 64 a step takes minutes), and the ADM network's prediction of each of four contrasts from the
+others. All as the training jobs have it: channels last, tuned allocator.
 ``--precision bfloat16`` computes in half precision; the peak stays that of float32.
 """
 
@@ -19,6 +20,8 @@ FAMILIES = {
     "unet, width 16": ("translation", {"width": 16}),
     "self-taught unet": ("self_taught", {}),
     "cyclegan, width 16": ("steganomaly", {"width": 16}),
+    "adm, four contrasts": ("adm", {"contrasts": 4}),
+    "adm, four contrasts, width 16": ("adm", {"contrasts": 4, "width": 16}),
 }
 
 

@@ -192,14 +192,18 @@ def model_facts(
         used_facts[role], below = model_facts(other, small_settings(other), folder, cohorts)
         uses[role], _ = trained(used_facts[role], below, cohorts, None)
     inputs = ("T1w",) if described["translates"] else ("FLAIR",)
-    return ModelFacts(family, settings, inputs, ("FLAIR",), cohorts.size, 0, used_facts), uses
+    targets = ("FLAIR",)
+    if described["least_contrasts"] > 1:
+        inputs = targets = tuple(CONTRASTS)
+    return ModelFacts(family, settings, inputs, targets, cohorts.size, 0, used_facts), uses
 
 
 def able_family(needs: set[str]) -> str:
     """The first family that can do all of this and uses no other."""
     for name in registry.families():
         able = registry.capabilities(name, small_settings(name))
-        if needs <= able and not registry.describe(name)["uses"]:
+        described = registry.describe(name)
+        if needs <= able and not described["uses"] and described["least_contrasts"] == 1:
             return name
     raise AssertionError(f"no family can {needs}")
 

@@ -1,11 +1,17 @@
 """How anomalous each pixel is to a model that scores pixels itself.
 
-Source: Roth et al. 2022, section 3.3 (distances to a memory bank), for one.
+Source: Roth et al. 2022, section 3.3 (distances to a memory bank), for one; Kim et al. 2021,
+section 2.2 (negative log likelihoods) and Fig. 6 (by one kind of features alone).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
 import numpy as np
+import torch
 
 from normscan.detectors.base import Detection
 from normscan.detectors.scored import Scored
@@ -16,15 +22,31 @@ TITLE = "the energy of each pixel"
 CITE = ["roth2022"]
 LINE = "dashdot"
 NEEDS = {"energy"}
+NEEDED_FOR = {"features": "energy_by_feature"}
 # batch_size: slices at once; None = what suits the device.
-SETTINGS = {"batch_size": None}
-ALLOWED = {"batch_size": "whole 1.."}
+# features: the kind that the energy is of; None = all that the model has.
+SETTINGS = {"batch_size": None, "features": None}
+ALLOWED = {"batch_size": "whole 1..", "features": ["translated", "reduced"]}
 SIGNED = False
 RESIDUAL = False
 
 
 class Energy(Scored):
-    """``model.energy(slices)``."""
+    """``model.energy(slices)``, or by one kind of features; arguments as in ``detectors.base``."""
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        device: torch.device,
+        contrasts: Sequence[str],
+        batch_size: int | None,
+        features: str | None,
+    ):
+        super().__init__(model, device=device, contrasts=contrasts, batch_size=batch_size)
+        self.energy = self.model.energy
+        if features is not None:
+            self.energy = partial(self.model.energy_by_feature, kind=features)
 
     def detect(self, scan: Batch[np.ndarray], seed: int) -> Detection:
         """The energies.
@@ -33,7 +55,7 @@ class Energy(Scored):
         ------
         ConfigError : some are negative, so that their absolute values would be no scores.
         """
-        found = self.scores(self.model.energy, scan)
+        found = self.scores(self.energy, scan)
         if (found < 0).any():
             raise ConfigError(
                 f"energy: the model gives energies down to {found.min():g}; scores of maps are "

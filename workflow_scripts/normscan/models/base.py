@@ -19,6 +19,8 @@ it, and a class ``Model``, a :class:`BaseModel`.
     role -> capabilities of another model that it is given, trained, as ``uses[role]``.
 ``TRANSLATES``
     whether its targets may be other contrasts than its inputs.
+``LEAST_CONTRASTS``
+    how many contrasts its inputs must have.
 ``PARTS``, ``NEEDS_DENSE``, ``NEEDS_SPATIAL``
     what its network must have (:mod:`normscan.networks.registry`).
 ``COST``

@@ -81,6 +81,25 @@ class ScoresPixels(Protocol):
 
 
 @runtime_checkable
+class ScoresPixelsByFeature(Protocol):
+    """``energy_by_feature``: how anomalous each pixel is by one kind of its features alone."""
+
+    def energy_by_feature(self, slices: Tensor, kind: str) -> Tensor:
+        """Energies (n, height, width), high = anomalous.
+
+        Parameters
+        ----------
+        kind : ``translated``: how far contrasts are from what others predict; ``reduced``: a
+            representation in fewer dimensions.
+
+        Raises
+        ------
+        ConfigError : the model has no such features.
+        """
+        ...
+
+
+@runtime_checkable
 class ScoresSlices(Protocol):
     """``score_slices``: how anomalous a slice is as a whole."""
 
@@ -177,6 +196,7 @@ PROTOCOLS: dict[str, type] = {
     "drop": Drops,
     "elbo": Bounds,
     "energy": ScoresPixels,
+    "energy_by_feature": ScoresPixelsByFeature,
     "score_slices": ScoresSlices,
     "segment": Segments,
     "embed": Embeds,

@@ -34,8 +34,9 @@ def describe(family: str) -> dict[str, Any]:
         with dropout gives), ``settings`` (name -> default), ``streams`` (tuple, first the one that
         leads), ``layers`` (set), ``stream_layers`` (those of each stream), ``uses`` (role -> set of
         capabilities), ``taught`` (whether it learns from labels that another approach makes),
-        ``translates`` (bool), what its network must have: ``parts`` (set), ``needs_dense`` and
-        ``needs_spatial`` (bool), and ``cost`` (time against that of the usual family).
+        ``translates`` (bool), ``least_contrasts`` (of its inputs), what its network must have:
+        ``parts`` (set), ``needs_dense`` and ``needs_spatial`` (bool), and ``cost`` (time against
+        that of the usual family).
 
     Raises
     ------
@@ -58,6 +59,7 @@ def describe(family: str) -> dict[str, Any]:
         "taught": PSEUDO in every,
         "uses": {role: set(needs) for role, needs in found.get("USES", {}).items()},
         "translates": bool(found.get("TRANSLATES", False)),
+        "least_contrasts": int(found.get("LEAST_CONTRASTS", 1)),
         "parts": set(found.get("PARTS", ())),
         "needs_dense": bool(found.get("NEEDS_DENSE", False)),
         "needs_spatial": bool(found.get("NEEDS_SPATIAL", False)),
@@ -154,7 +156,8 @@ def build(
     Raises
     ------
     ConfigError : a setting that is not known, or impossible together with the others; a role
-        without a model; targets that are not the inputs, of a family that does not translate.
+        without a model; targets that are not the inputs, of a family that does not translate; too
+        few contrasts.
     """
     from normscan.compute.devices import seeded
     from normscan.models.base import TRAINING
@@ -167,6 +170,10 @@ def build(
         raise ConfigError(f"uses: family {family} needs a model for {_list(missing)}")
     if shape.inputs != shape.targets and not described["translates"]:
         raise ConfigError(f"targets: family {family} reconstructs its inputs and nothing else")
+    if shape.inputs < (least := described["least_contrasts"]):
+        raise ConfigError(
+            f"inputs: found {shape.inputs} contrast(s); family {family} needs at least {least}"
+        )
     chosen = {**described["settings"], **settings}
     own = {name: value for name, value in chosen.items() if name not in TRAINING}
     used = {"uses": uses} if described["uses"] else {}

@@ -2,16 +2,19 @@
 
 Source: Chatterjee et al. 2022, section 3.2.1: values there are the defaults here. Not given in the
 paper: probabilities (one half each), the order (spatial first, so that noise is not smoothed by
-interpolation), ghosts' strength and the affine transform's scaling (those of TorchIO).
+interpolation), ghosts' strength and the affine transform's scaling (those of TorchIO). ``scaling``
+is of Kim et al. 2021, section 2.4, which gives no range: how strong each contrast is against the
+others, so that networks do not rely on it. (TorchIO has no such transform.)
 
 Random numbers of a slice follow from the training's seed, the phase, the epoch and the slice's
 number alone. So order, batches and threads change nothing, and a training that was killed goes on
 to the same bits. TorchIO's transforms draw from torch's global generator, which the training's own
 noise comes from; here parameters are drawn first, and its deterministic transforms are applied.
 
-All channels of a slice, inputs and targets, are changed alike (noise is another in each). What is
-background after the spatial transforms stays 0: models never see anything else there, and maps are
-looked at inside the brain only. TorchIO alone would leave noise and ghosts beside the head.
+All channels of a slice, inputs and targets, are changed alike (noise and scaling are others in
+each). What is background after the spatial transforms stays 0: models never see anything else
+there, and maps are looked at inside the brain only. TorchIO alone would leave noise and ghosts
+beside the head.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ TRANSFORMS = {
     "rotation": {"probability": 0.5, "degrees": 15.0, "interpolation": "linear"},
     "bias_field": {"probability": 0.5, "coefficients": 0.5, "order": 3},
     "gamma": {"probability": 0.5, "log_gamma": 0.3},
+    "scaling": {"probability": 0.5, "strength": 0.2},
     "ghosting": {
         "probability": 0.5,
         "fewest": 4,
@@ -58,6 +62,7 @@ ALLOWED = {
     },
     "bias_field": {"probability": "0..1", "coefficients": "0..", "order": "0..6"},
     "gamma": {"probability": "0..1", "log_gamma": "0.."},
+    "scaling": {"probability": "0..1", "strength": "0..<1"},
     "ghosting": {
         "probability": "0..1",
         "fewest": "1..",
@@ -187,6 +192,12 @@ def _gamma(image: np.ndarray, random: np.random.Generator, *, log_gamma: float) 
     return _by_torchio(torchio.Gamma(gamma=gamma), image)
 
 
+def _scaling(image: np.ndarray, random: np.random.Generator, *, strength: float) -> np.ndarray:
+    """Each channel times a factor of its own, from 1 - ``strength`` to 1 + ``strength``."""
+    factors = random.uniform(1 - strength, 1 + strength, len(image)).astype(np.float32)
+    return image * factors[:, None, None]
+
+
 def _ghosting(
     image: np.ndarray,
     random: np.random.Generator,
@@ -240,7 +251,8 @@ _APPLY: dict[str, Callable[..., np.ndarray]] = {
     "rotation": _affine,
     "bias_field": _bias_field,
     "gamma": _gamma,
+    "scaling": _scaling,
     "ghosting": _ghosting,
     "noise": _noise,
 }
-_INTENSITY = {"bias_field", "gamma", "ghosting", "noise"}
+_INTENSITY = {"bias_field", "gamma", "scaling", "ghosting", "noise"}

@@ -157,7 +157,14 @@ def _contrast_problems(entry: dict[str, Any], contrasts: list[str], where: str) 
         for name in entry.get(side, [])
         if name not in contrasts
     ]
-    if problems or models.describe(entry["family"])["translates"]:
+    described = models.describe(entry["family"])
+    inputs, least = entry.get("inputs", contrasts), described["least_contrasts"]
+    if not problems and len(inputs) < least:
+        problems.append(
+            f"{where}.inputs: found {listed(inputs)}; must be at least {least} contrasts, since "
+            f"family '{entry['family']}' compares each with the others"
+        )
+    if problems or described["translates"]:
         return problems
     given = {side: entry.get(side, contrasts) for side in ("inputs", "targets")}
     if given["inputs"] != given["targets"]:
