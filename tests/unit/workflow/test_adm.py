@@ -92,7 +92,10 @@ def test_the_documented_values_of_isles_are_an_override():
 
 
 def test_one_contrast_is_too_few():
-    content = protocol(models={"adm": {"family": "adm"}}, approaches={"adm": {"model": "adm", "detector": "pixel_energy"}})
+    content = protocol(
+        models={"adm": {"family": "adm"}},
+        approaches={"adm": {"model": "adm", "detector": "pixel_energy"}},
+    )
     _, problems = parse_protocol("p", content)
     assert any("at least 2 contrasts" in one for one in problems)
 
