@@ -14,6 +14,7 @@ from normscan.figures.cohort import (
     titled,
 )
 from normscan.figures.collection import Figures
+from normscan.figures.contrasts import add_contrasts
 from normscan.figures.looks import looks
 from normscan.figures.panels import add_panels, first_of_kinds
 from normscan.figures.slice_areas import add_slice_areas
@@ -42,6 +43,7 @@ def main(snakemake) -> None:
         if first[one["variant"]] is one
     }
     add_slice_areas(figures, w.cohort, areas, SPLIT)
+    add_contrasts(figures, w.cohort, files.filtered, metrics, params.lesion_labels)
     for one in first.values():
         labels = params.lesion_labels
         add_slices(figures, w.cohort, w.protocol, files.filtered, one, metrics, labels)

@@ -25,7 +25,13 @@ def points(count, seed=0):
 
 
 def test_a_panel_per_approach_shows_its_slices(tmp_path):
-    made = {"ADM": points(40), "DAGMM": points(3, 1), "a": points(1), "b": points(9), "c": points(9)}
+    made = {
+        "ADM": points(40),
+        "DAGMM": points(3, 1),
+        "a": points(1),
+        "b": points(9),
+        "c": points(9),
+    }
     figure = size_scatter(made)
     shown = [axes for axes in figure.axes if axes.get_visible()]
     assert [axes.get_title(loc="left") or axes.get_title() for axes in shown] == list(made)

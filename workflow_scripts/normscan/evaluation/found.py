@@ -57,6 +57,15 @@ class Found:
         channel = self._index.contrasts.index(contrast)
         return stack_volume(open_array(self.content["index"])[entry.rows, channel], entry)
 
+    def contrasts(self, scan: str, z: int) -> dict[str, np.ndarray]:
+        """One slice (x, y) of every contrast of the pack, in its order."""
+        entry = self._entry(scan)
+        rows = open_array(self.content["index"])[entry.rows]
+        return {
+            contrast: stack_volume(rows[:, channel], entry)[:, :, z]
+            for channel, contrast in enumerate(self._index.contrasts)
+        }
+
     def filtered(self, scan: str) -> np.ndarray | None:
         """The filtered map; None for an approach that scores slices only."""
         return self._volume(self._filtered, "filtered", scan)
