@@ -1,4 +1,4 @@
-"""What detection costs: seconds per volume and parameters of every approach of the shipped protocols.
+"""What detection costs: seconds per volume and parameters of all approaches of shipped protocols.
 
 Each model has its protocol's settings and untrained weights (what is fitted at once is fitted, to
 the slices of a made scan), which cost as much as trained ones, but for detectors that go on until
