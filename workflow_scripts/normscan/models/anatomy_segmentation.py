@@ -1,15 +1,15 @@
 """Segmentation of normal anatomical classes, by which reconstructions are judged.
 
-Source: Kobayashi et al. 2021, sections II-D and III-C.5: a residual U-Net is trained on label maps of
-13 anatomical classes with soft Dice and focal loss, Adam at a learning rate and weight decay of 1e-5,
-100 slices a batch, 1,000 epochs, random rotation; of the epochs the best on held-out scans counts.
-It finds no lesions: how sure it is of a reconstruction's pixels, and where it finds which class there,
-say how faithful the reconstruction is (:mod:`normscan.evaluation.fidelity`).
+Source: Kobayashi et al. 2021, sections II-D and III-C.5: a residual U-Net is trained on label maps
+of 13 anatomical classes with soft Dice and focal loss, Adam at a learning rate and weight decay of
+1e-5, 100 slices a batch, 1,000 epochs, random rotation; of the epochs the best on held-out scans
+counts. It finds no lesions: how sure it is of a reconstruction's pixels, and where it finds which
+class there, say how faithful the reconstruction is (:mod:`normscan.evaluation.fidelity`).
 
-Assumed, since the paper leaves it open: MONAI's residual U-Net in the place of ResUNet-a, its depth and
-width; the range of the rotation; that background is a class of both losses, which count alike (focal
-loss with gamma 2, Lin et al. 2017); Dice over a batch as a whole (one is added to both sides of its
-fraction), since many slices lack a class.
+Assumed, since the paper leaves it open: MONAI's residual U-Net in the place of ResUNet-a, its depth
+and width; the range of the rotation; that background is a class of both losses, which count alike
+(focal loss with gamma 2, Lin et al. 2017); Dice over a batch as a whole (one is added to both sides
+of its fraction), since many slices lack a class.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from normscan.slices.batch import Batch, SliceShape
 
 TITLE = "segmentation of anatomical classes"
 CITE = {
-    "kobayashi2021": "Kobayashi K, Hataya R, Kurose Y, Bolatkan A, Miyake M, Watanabe H, "
-    "Takahashi M, Itami J, Harada T, Hamamoto R. Unsupervised brain abnormality detection using "
-    "high fidelity image reconstruction networks, 2020. https://arxiv.org/abs/2005.12573"
+    "kobayashi2021": "Kobayashi K, Hataya R, Kurose Y, et al. Learning global and local features "
+    "of normal brain anatomy for unsupervised abnormality detection. arXiv:2005.12573, 2021. "
+    "https://arxiv.org/abs/2005.12573"
 }
 LOOK = "supervised"
 COST = 12.0
