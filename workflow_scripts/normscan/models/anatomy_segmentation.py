@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from monai.losses.dice import DiceFocalLoss, DiceLoss
+from monai.losses.dice import DiceLoss
 from monai.losses.focal_loss import FocalLoss
 from torch import Tensor
 from torch.nn import functional
@@ -65,7 +65,8 @@ ALLOWED = {
 }
 # For tests of all families.
 CHECKED_WITH = {"classes": 3, "depth": 2, "width": 4, "learning_rate": 1e-2, "max_epochs": 25}
-LOSSES = {"softmax": True, "to_onehot_y": True, "smooth_nr": 1.0, "smooth_dr": 1.0}
+# Added to both sides of the Dice's fraction: of an absent class, no pixel is right.
+SMOOTH = 1.0
 
 
 class Model(ImageModel):
@@ -82,27 +83,40 @@ class Model(ImageModel):
     ):
         super().__init__(shape, classes + 1, **settings)
         self.rotation, self.weight_decay = rotation, weight_decay
-        self.loss = DiceFocalLoss(batch=True, **LOSSES)
+        # (MONAI's DiceFocalLoss has the focal loss of independent classes, whatever its Dice's.)
+        self.batch_dice = DiceLoss(
+            to_onehot_y=True, softmax=True, batch=True, smooth_nr=SMOOTH, smooth_dr=SMOOTH
+        )
+        self.slice_dice = DiceLoss(
+            to_onehot_y=True, softmax=True, reduction="none", smooth_nr=SMOOTH, smooth_dr=SMOOTH
+        )
+        self.pixel_focal = FocalLoss(to_onehot_y=True, use_softmax=True, reduction="none")
 
     def classify_anatomy(self, slices: Tensor) -> Tensor:
         """Probabilities (n, 1 + classes, size, size) of background and of the classes, float32."""
         return self.network(slices).float().softmax(dim=1)
 
     def optimisers(self, phase: str) -> dict[str, torch.optim.Optimizer]:
-        decay = {"lr": self.learning_rate, "weight_decay": self.weight_decay}
-        return {"main": torch.optim.Adam(self.trainable(), **decay)}
+        rate, decay = self.learning_rate, self.weight_decay
+        return {"main": torch.optim.Adam(self.trainable(), lr=rate, weight_decay=decay)}
 
     def losses(self, batch: Batch[Tensor]) -> dict[str, Tensor]:
-        """Soft Dice loss of the batch plus the mean focal loss of its pixels, of rotated slices."""
+        """Soft Dice loss of the batch and the mean focal loss of its pixels, of rotated slices."""
         slices, labels = rotated(batch.slices, batch.layers["anatomy"], self.rotation)
-        return {"loss": self.loss(self.network(slices), labels[:, None])}
+        logits = self.network(slices)
+        dice = self.batch_dice(logits, labels[:, None])
+        focal = self._focal(logits, labels[:, None]).mean()
+        return {"loss": dice + focal, "dice": dice, "focal": focal}
 
     def validation_loss(self, phase: str, batch: Batch[Tensor]) -> Tensor | None:
         """The same of each slice (n,), as it is."""
         logits, labels = self.network(batch.slices), batch.layers["anatomy"][:, None].long()
-        dice = DiceLoss(reduction="none", **LOSSES)(logits, labels)
-        focal = FocalLoss(use_softmax=True, to_onehot_y=True, reduction="none")(logits, labels)
-        return dice.flatten(1).mean(dim=1) + focal.flatten(1).mean(dim=1)
+        dice = self.slice_dice(logits, labels).flatten(1).mean(dim=1)
+        return dice + self._focal(logits, labels)
+
+    def _focal(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Focal loss of each slice (n,), the mean over its pixels."""
+        return self.pixel_focal(logits, labels).sum(dim=1).flatten(1).mean(dim=1)
 
 
 def rotated(slices: Tensor, labels: Tensor, most: float) -> tuple[Tensor, Tensor]:
