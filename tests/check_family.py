@@ -3,8 +3,8 @@
 ``check_family(name, folder)`` makes its own cohorts from what the family declares (streams, layers,
 contrasts, models it uses), trains it, kills and resumes the training, writes and reads its bundle,
 and applies every detector that the family can serve: what comes out must be the same bits, and must
-tell made lesions from the rest. What classifies anatomy serves no detector: its label maps must overlap
-with those that were made.
+tell made lesions from the rest. What classifies anatomy serves no detector: its label maps must
+overlap with those that were made.
 """
 
 from __future__ import annotations
@@ -158,8 +158,8 @@ def check_family(
 
     Returns
     -------
-    detector -> AUROC of made lesions, of pixels or (``slice``) of slices; ``anatomy`` -> mean Dice of
-    the classes that a family segments.
+    detector -> AUROC of made lesions, of pixels or (``slice``) of slices; ``anatomy`` -> mean Dice
+    of the classes that a family segments.
     """
     cohorts = Cohorts(folder, getattr(registry.load(family), "CHECKED_AT", SIZE))
     settings = small_settings(family, changes)

@@ -7,6 +7,7 @@ from normscan.figures.cohort import (
     SPLIT,
     add_boxes,
     add_curves,
+    add_fidelity,
     add_residuals,
     add_scores,
     add_slices,
@@ -44,6 +45,7 @@ def main(snakemake) -> None:
     }
     add_slice_areas(figures, w.cohort, areas, SPLIT)
     add_contrasts(figures, w.cohort, files.filtered, metrics, params.lesion_labels)
+    add_fidelity(figures, w.cohort, metrics)
     for one in first.values():
         labels = params.lesion_labels
         add_slices(figures, w.cohort, w.protocol, files.filtered, one, metrics, labels)

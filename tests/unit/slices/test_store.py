@@ -305,3 +305,18 @@ def test_four_contrasts_are_seen_in_the_order_asked_for(tmp_path):
     assert batch.slices.shape == (3, 4, 16, 16)
     turned = SliceStore([path], inputs=["T1ce", "FLAIR"]).batch(np.arange(3)).slices
     np.testing.assert_array_equal(turned, batch.slices[:, [3, 0]])
+
+
+def test_tissues_stand_in_for_anatomy_where_no_label_maps_are_given(tmp_path):
+    found = {}
+    for name, maps in (("both", {"tissue", "anatomy"}), ("tissue", {"tissue"})):
+        scan = write_scan(tmp_path / name, "sub-1", lesion=True)
+        scan |= dict.fromkeys(maps, scan["lesions"])
+        path = tmp_path / name / "00.json"
+        pack_shard(
+            manifest([scan]), path.with_suffix(".npy"), path, contrasts=["FLAIR"],
+            fingerprint={}, size=16, anatomy_classes={"a": [1, 4]},
+        )  # fmt: skip
+        batch = SliceStore([path], layers=["anatomy"]).scan("demo/sub-1")
+        found[name] = set(np.unique(batch.layers["anatomy"]).tolist())
+    assert found == {"both": {0, 1}, "tissue": {0, 1, 4}}

@@ -1,15 +1,15 @@
 """Segmentation of normal anatomical classes, by which reconstructions are judged.
 
-Source: Kobayashi et al. 2021, sections II-D and III-C.5: a residual U-Net is trained on label maps of
-13 anatomical classes with soft Dice and focal loss, Adam at a learning rate and weight decay of 1e-5,
-100 slices a batch, 1,000 epochs, random rotation; of the epochs the best on held-out scans counts.
-It finds no lesions: how sure it is of a reconstruction's pixels, and where it finds which class there,
-say how faithful the reconstruction is (:mod:`normscan.evaluation.fidelity`).
+Source: Kobayashi et al. 2021, sections II-D and III-C.5: a residual U-Net is trained on label maps
+of 13 anatomical classes with soft Dice and focal loss, Adam at a learning rate and weight decay of
+1e-5, 100 slices a batch, 1,000 epochs, random rotation; of the epochs the best on held-out scans
+counts. It finds no lesions: how sure it is of a reconstruction's pixels, and where it finds which
+class there, say how faithful the reconstruction is (:mod:`normscan.evaluation.fidelity`).
 
-Assumed, since the paper leaves it open: MONAI's residual U-Net in the place of ResUNet-a, its depth and
-width; the range of the rotation; that background is a class of both losses, which count alike (focal
-loss with gamma 2, Lin et al. 2017); Dice over a batch as a whole (one is added to both sides of its
-fraction), since many slices lack a class.
+Assumed, since the paper leaves it open: MONAI's residual U-Net in the place of ResUNet-a, its depth
+and width; the range of the rotation; that background is a class of both losses, which count alike
+(focal loss with gamma 2, Lin et al. 2017); Dice over a batch as a whole (one is added to both sides
+of its fraction), since many slices lack a class.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from monai.losses.dice import DiceFocalLoss, DiceLoss
+from monai.losses.dice import DiceLoss
 from monai.losses.focal_loss import FocalLoss
 from torch import Tensor
 from torch.nn import functional
@@ -27,9 +27,9 @@ from normscan.slices.batch import Batch, SliceShape
 
 TITLE = "segmentation of anatomical classes"
 CITE = {
-    "kobayashi2021": "Kobayashi K, Hataya R, Kurose Y, Bolatkan A, Miyake M, Watanabe H, "
-    "Takahashi M, Itami J, Harada T, Hamamoto R. Unsupervised brain abnormality detection using "
-    "high fidelity image reconstruction networks, 2020. https://arxiv.org/abs/2005.12573"
+    "kobayashi2021": "Kobayashi K, Hataya R, Kurose Y, et al. Learning global and local features "
+    "of normal brain anatomy for unsupervised abnormality detection. arXiv:2005.12573, 2021. "
+    "https://arxiv.org/abs/2005.12573"
 }
 LOOK = "supervised"
 COST = 12.0
@@ -65,7 +65,8 @@ ALLOWED = {
 }
 # For tests of all families.
 CHECKED_WITH = {"classes": 3, "depth": 2, "width": 4, "learning_rate": 1e-2, "max_epochs": 25}
-LOSSES = {"softmax": True, "to_onehot_y": True, "smooth_nr": 1.0, "smooth_dr": 1.0}
+# Added to both sides of the Dice's fraction: of an absent class, no pixel is right.
+SMOOTH = 1.0
 
 
 class Model(ImageModel):
@@ -82,27 +83,40 @@ class Model(ImageModel):
     ):
         super().__init__(shape, classes + 1, **settings)
         self.rotation, self.weight_decay = rotation, weight_decay
-        self.loss = DiceFocalLoss(batch=True, **LOSSES)
+        # (MONAI's DiceFocalLoss has the focal loss of independent classes, whatever its Dice's.)
+        self.batch_dice = DiceLoss(
+            to_onehot_y=True, softmax=True, batch=True, smooth_nr=SMOOTH, smooth_dr=SMOOTH
+        )
+        self.slice_dice = DiceLoss(
+            to_onehot_y=True, softmax=True, reduction="none", smooth_nr=SMOOTH, smooth_dr=SMOOTH
+        )
+        self.pixel_focal = FocalLoss(to_onehot_y=True, use_softmax=True, reduction="none")
 
     def classify_anatomy(self, slices: Tensor) -> Tensor:
         """Probabilities (n, 1 + classes, size, size) of background and of the classes, float32."""
         return self.network(slices).float().softmax(dim=1)
 
     def optimisers(self, phase: str) -> dict[str, torch.optim.Optimizer]:
-        decay = {"lr": self.learning_rate, "weight_decay": self.weight_decay}
-        return {"main": torch.optim.Adam(self.trainable(), **decay)}
+        rate, decay = self.learning_rate, self.weight_decay
+        return {"main": torch.optim.Adam(self.trainable(), lr=rate, weight_decay=decay)}
 
     def losses(self, batch: Batch[Tensor]) -> dict[str, Tensor]:
-        """Soft Dice loss of the batch plus the mean focal loss of its pixels, of rotated slices."""
+        """Soft Dice loss of the batch and the mean focal loss of its pixels, of rotated slices."""
         slices, labels = rotated(batch.slices, batch.layers["anatomy"], self.rotation)
-        return {"loss": self.loss(self.network(slices), labels[:, None])}
+        logits = self.network(slices)
+        dice = self.batch_dice(logits, labels[:, None])
+        focal = self._focal(logits, labels[:, None]).mean()
+        return {"loss": dice + focal, "dice": dice, "focal": focal}
 
     def validation_loss(self, phase: str, batch: Batch[Tensor]) -> Tensor | None:
         """The same of each slice (n,), as it is."""
         logits, labels = self.network(batch.slices), batch.layers["anatomy"][:, None].long()
-        dice = DiceLoss(reduction="none", **LOSSES)(logits, labels)
-        focal = FocalLoss(use_softmax=True, to_onehot_y=True, reduction="none")(logits, labels)
-        return dice.flatten(1).mean(dim=1) + focal.flatten(1).mean(dim=1)
+        dice = self.slice_dice(logits, labels).flatten(1).mean(dim=1)
+        return dice + self._focal(logits, labels)
+
+    def _focal(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Focal loss of each slice (n,), the mean over its pixels."""
+        return self.pixel_focal(logits, labels).sum(dim=1).flatten(1).mean(dim=1)
 
 
 def rotated(slices: Tensor, labels: Tensor, most: float) -> tuple[Tensor, Tensor]:

@@ -61,9 +61,9 @@ def simulate_scan(
 ) -> None:
     """Write a simulated subject into a BIDS folder.
 
-    Writes ``sub-X/anat/sub-X_T1w.nii.gz`` and the like, the true brain mask and tissues (grid of the
-    first contrast) and, with a lesion, its labels (grid of FLAIR, or of the first contrast) below
-    ``derivatives/truth``. Equal arguments give equal bytes; random streams depend on seed,
+    Writes ``sub-X/anat/sub-X_T1w.nii.gz`` and the like, the true brain mask and tissues (grid of
+    the first contrast) and, with a lesion, its labels (grid of FLAIR, or of the first contrast)
+    below ``derivatives/truth``. Equal arguments give equal bytes; random streams depend on seed,
     cohort, subject and contrast alone.
 
     Parameters
