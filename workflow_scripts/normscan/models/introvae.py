@@ -20,7 +20,7 @@ twice as often, are not what it meets in use.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -132,7 +132,7 @@ def margin_loss(divergence: Tensor, margin: float) -> Tensor:
 
 
 @contextmanager
-def statistics_kept(module: nn.Module) -> Iterator[None]:
+def statistics_kept(module: nn.Module) -> Generator[None]:
     """Batch norms normalise by their batch as usual, but their running statistics stay."""
     norms = [one for one in module.modules() if isinstance(one, nn.BatchNorm2d)]
     for norm in norms:
