@@ -145,9 +145,15 @@ class Cohorts:
 
     def lesion_labels(self, cohort: str) -> list[int]:
         """Mask labels that count as lesion; empty: all but 0."""
+        groups = self.lesion_classes(cohort).values()
+        return sorted({label for group in groups for label in group})
+
+    def lesion_classes(self, cohort: str) -> dict[str, list[int]]:
+        """Abnormality class -> its mask labels; empty where a cohort names none."""
         classes = self.study.cohorts[cohort].lesion_classes
-        labels = [one if isinstance(one, list) else [one] for one in classes.values()]
-        return sorted({label for group in labels for label in group})
+        return {
+            name: sorted(one) if isinstance(one, list) else [one] for name, one in classes.items()
+        }
 
     # The gate and the splits
 
