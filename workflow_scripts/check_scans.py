@@ -13,7 +13,9 @@ def main(snakemake) -> None:
     params = snakemake.params
     scans = [Scan(**record) for record in params.scans]
     reports = [
-        check_scan(scan, params.contrasts, params.role, params.lesion_classes)
+        check_scan(
+            scan, params.contrasts, params.role, params.lesion_classes, params.ignored_labels
+        )
         for scan in progress(scans, f"checking {snakemake.wildcards.cohort}")
     ]
     if params.synthetic:

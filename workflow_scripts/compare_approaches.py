@@ -6,6 +6,7 @@ import pandas
 
 from job import run
 from normscan.evaluation import study
+from normscan.evaluation.classes import class_table
 from normscan.evaluation.compared import Compared
 from normscan.figures.against_published import published
 from normscan.figures.collection import Figures
@@ -33,6 +34,7 @@ def main(snakemake) -> None:
     patients = [study.patient_statistics(whole, cohort, params.rule) for cohort in of.cohorts]
     tests = [study.comparisons(whole, cohort, params.rule) for cohort in of.cohorts]
     write_tsv(out.patients, pandas.concat(patients, ignore_index=True))
+    write_tsv(out.classes, class_table(whole, of.cohorts))
     write_tsv(out.tests, pandas.concat(tests, ignore_index=True))
     add_bars(figures, of)
     add_violins(figures, of, params.rule)

@@ -64,9 +64,14 @@ def test_white_matter_lands_in_the_middle(subject, contrast):
     head, volumes, anatomy = subject
     volume, spacing = volumes[contrast], np.full(3, SPACING)
     mask = body_support(volume, spacing) if head else filled_support(volume)
-    found = around_peak(volume, mask, white_matter_peak(volume, mask, spacing, contrast))
+    peak = white_matter_peak(volume, mask, spacing, contrast)
+    found = around_peak(volume, mask, peak)
     white = anatomy.tissue("wm") > 0.95
-    assert np.median(found[white]) == pytest.approx(0.5, abs=0.03)
+    # Of a brain's T1w it is nearly the maximum: a small error is a large part of that range.
+    assert np.median(volume[white]) == pytest.approx(peak, rel=0.05)
+    assert (not head and contrast == "T1w") or np.median(found[white]) == pytest.approx(
+        0.5, abs=0.03
+    )
     assert found[mask].min() == 0 and found.max() == 1 and not found[~mask].any()
 
 
@@ -94,9 +99,7 @@ def test_steps_on_a_scan_without_brain_mask(subject, tmp_path):
     settings = {**normalise.SETTINGS, "method": "white_matter_peak"}
     with pytest.raises(ScanError, match="sub-01: .*put 'find_body' or 'strip_skull' before"):
         normalise.run(scan, tmp_path / "out", seed=0, **settings)
-    body = find_body.run(
-        scan, tmp_path / "out", seed=0, **find_body.SETTINGS, skull_stripped=False
-    )
+    body = find_body.run(scan, tmp_path / "out", seed=0, **find_body.SETTINGS, skull_stripped=False)
     assert body.images == images and shows_body(body.brain)
     mask = read_mask(body.brain)[0]
     assert mask[anatomy.brain].all() and not mask.all()

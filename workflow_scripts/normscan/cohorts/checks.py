@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from normscan.cohorts.scans import Scan
+from normscan.cohorts.scans import Scan, labels_of
 from normscan.files import file_digest
 
 VOXEL_MM = (0.2, 12.0)
@@ -35,7 +35,11 @@ class _Volume:
 
 
 def check_scan(
-    scan: Scan, needed_contrasts: Sequence[str], role: str, lesion_classes: dict[str, Any]
+    scan: Scan,
+    needed_contrasts: Sequence[str],
+    role: str,
+    lesion_classes: dict[str, Any],
+    ignored_labels: Sequence[int] = (),
 ) -> dict[str, Any]:
     """Read a scan's files one after the other and say what is wrong with them.
 
@@ -44,7 +48,8 @@ def check_scan(
     scan : images, brain mask and lesion mask by path.
     needed_contrasts : contrasts it must have.
     role : of its cohort; patients must have a lesion mask that is not empty.
-    lesion_classes : class -> label or labels; when given, one of them must be there.
+    lesion_classes : class -> label or labels; when given, one of them must be there, and no other
+        label but those of ``ignored_labels``.
 
     Returns
     -------
@@ -81,7 +86,7 @@ def check_scan(
             if volume:
                 wrong = _place_problems(volume, grids) + _label_problems(volume, kind)
                 if kind == "lesion" and role == "patients" and not wrong:
-                    wrong, odd = _lesion_problems(volume, lesion_classes)
+                    wrong, odd = _lesion_problems(volume, lesion_classes, set(ignored_labels))
             problems += [_line(scan, path, one) for one in owner + wrong]
             warnings += [_line(scan, path, one) for one in odd]
     return {"scan": scan.id, "problems": problems, "warnings": warnings, "facts": facts}
@@ -310,19 +315,21 @@ def _label_problems(mask: _Volume, kind: str) -> list[Finding]:
 
 
 def _lesion_problems(
-    mask: _Volume, lesion_classes: dict[str, Any]
+    mask: _Volume, lesion_classes: dict[str, Any], ignored: set[int]
 ) -> tuple[list[Finding], list[Finding]]:
     """Problems and warnings of a patient's labels."""
-    groups = [one if isinstance(one, list) else [one] for one in lesion_classes.values()]
-    wanted = {label for group in groups for label in group}
+    wanted = labels_of(lesion_classes)
     present = set(np.unique(np.rint(mask.data)).astype(int).tolist()) - {0}
     if not present:
         return [("the lesion mask is empty", "a patient needs lesions: exclude the scan")], []
+    unknown = sorted(present - wanted - ignored)
+    if wanted and unknown and present & wanted:
+        problem = f"holds labels {unknown} of no class in lesion_classes ({sorted(wanted)})"
+        remedy = "name their class, or list them as ignored_labels if they count on neither side"
+        return [(problem, remedy)], []
     if wanted and not present & wanted:
         problem = f"holds labels {sorted(present)}, none of lesion_classes ({sorted(wanted)})"
         return [(problem, "mend lesion_classes in config.yaml or exclude the scan")], []
     if wanted and present - wanted:
-        return [], [
-            (f"labels {sorted(present - wanted)} are in no lesion class", "they are left out")
-        ]
+        return [], [(f"labels {sorted(present - wanted)} are ignored_labels", "they are left out")]
     return [], []

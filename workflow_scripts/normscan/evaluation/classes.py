@@ -1,10 +1,10 @@
 """How well each of several abnormality classes is told from normal tissue.
 
-Kobayashi et al. 2021, section III-C-6: a ROC curve per class and scan, over voxels inside of the body.
-Positive are the voxels of the class, negative those of no class: one of another class that exceeds the
-threshold is no false alarm. The paper gives sensitivity, specificity, precision and F1 without saying
-at which threshold; assumed is Youden's (largest TPR - FPR), found with the labels of the very scan that
-is reported on. These values are oracles, and marked as such.
+Kobayashi et al. 2021, section III-C-6: a ROC curve per class and scan, over voxels inside of the
+body. Positive are the voxels of the class, negative those of no class: one of another class that
+exceeds the threshold is no false alarm. The paper gives sensitivity, specificity, precision and F1
+without saying at which threshold; assumed is Youden's (largest TPR - FPR), found with the labels of
+the very scan that is reported on. These values are oracles, and marked as such.
 
 A metric of a class is called ``{class}:{metric}`` in ``metrics.tsv``.
 """
@@ -48,10 +48,10 @@ def class_scores(counts: np.ndarray) -> dict[str, np.ndarray]:
 
     Returns
     -------
-    scores : ``fpr`` and ``tpr`` (n, k, t + 1), from the threshold that nothing exceeds to the lowest;
-        the measures (n, k): ``auroc`` by trapezoids, ``sensitivity``, ``specificity``,
-        ``precision`` and ``f1`` at Youden's threshold, of several the highest. NaN where a scan
-        has no voxel of the class, or no normal one.
+    scores : ``fpr`` and ``tpr`` (n, k, t + 1), from the threshold that nothing exceeds to the
+        lowest; the measures (n, k): ``auroc`` by trapezoids, ``sensitivity``, ``specificity``,
+        ``precision`` and ``f1`` at Youden's threshold, of several the highest. NaN where a scan has
+        no voxel of the class, or no normal one.
     """
     above = np.cumsum(counts[..., ::-1], axis=-1)
     above = np.concatenate([np.zeros_like(above[..., :1]), above], axis=-1).astype(float)
@@ -164,17 +164,18 @@ def class_table(metrics: pandas.DataFrame, cohorts: Iterable[str]) -> pandas.Dat
     rows = []
     for cohort in cohorts:
         own = of[of["cohort"] == cohort]
-        values = own.groupby(["approach", "metric"], sort=False)["value"].mean()
+        wide = own.groupby(["approach", "metric"], sort=False)["value"].mean().unstack()
         for name in classes_in(own):
-            for approach in dict.fromkeys(own["approach"]):
-
-                def value(metric: str, approach: str = approach, name: str = name) -> float:
-                    return float(values.get((approach, class_metric(name, metric)), np.nan))
-
-                rows += [
-                    [cohort, name, approach, metric, rule, value(metric + MEAN),
-                     value(metric + STD), value(PATIENTS)]
-                    for metric, rule in MEASURES.items()
-                    if np.isfinite(value(metric + MEAN))
-                ]  # fmt: skip
+            keys = [class_metric(name, metric) for metric in MEASURES]
+            of_class = wide.reindex(
+                index=list(dict.fromkeys(own["approach"])),
+                columns=[key + end for key in keys for end in (MEAN, STD)]
+                + [class_metric(name, PATIENTS)],
+            ).dropna(how="all")
+            rows += [
+                [cohort, name, approach, metric, rule, row[key + MEAN], row[key + STD],
+                 row[class_metric(name, PATIENTS)]]
+                for approach, row in of_class.iterrows()
+                for key, (metric, rule) in zip(keys, MEASURES.items())
+            ]  # fmt: skip
     return pandas.DataFrame(rows, columns=TABLE)

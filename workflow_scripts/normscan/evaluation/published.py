@@ -11,6 +11,8 @@ these columns is compared with which of our metrics. ::
         column         of the published table; ``spread``: the column of its standard deviation
         metric, rule   of ``metrics.tsv``, level ``cohort``; ``metric_spread``: of the deviation.
                        The rule ``primary`` is the first threshold rule of the protocol.
+        per_class      true: the metric is one of classes of lesions, and has a column for each
+                       class of a cohort (``evaluation.classes``)
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Scans that are not skull-stripped: a mask of the body takes the place of the brain's.
 
-Source: Kobayashi et al. 2021, section III-C-6, evaluates inside of the body and excludes the air around
-it, without skull stripping. How the body is found is not given; here by
+Source: Kobayashi et al. 2021, section III-C-6, evaluates inside of the body and excludes the air
+around it, without skull stripping. How the body is found is not given; here by
 :func:`~normscan.preprocessing.masks.body_support` in each contrast, all of them together.
 """
 
@@ -34,13 +34,14 @@ def run(
 ) -> Prepared:
     """Find a scan's body; its volumes stay as they are.
 
-    What reads the layer ``brain`` later sees the body: normalisation, packing, detection, evaluation.
+    What reads the layer ``brain`` later sees the body: normalisation, packing, detection,
+    evaluation.
 
     Parameters
     ----------
     closing : gaps in the body up to twice as wide (mm) belong to it.
-    skull_stripped : the scans have no skull: their brain is all there is of the body. Its mask is the
-        given one (registration makes one) or what differs from the background.
+    skull_stripped : the scans have no skull: their brain is all there is of the body. Its mask is
+        the given one (registration makes one) or what differs from the background.
     cohort_space : not used.
 
     Raises

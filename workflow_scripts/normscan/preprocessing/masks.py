@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+SMOOTHING_MM = 1.5
+
 
 def largest_component(mask: np.ndarray) -> np.ndarray:
     """The largest face-connected part of a 3D mask; an empty mask stays empty."""
@@ -56,7 +58,7 @@ def body_support(data: np.ndarray, spacing: np.ndarray, reach: float = 6.0) -> n
     """
     from skimage.filters import threshold_otsu
 
-    smooth = ndimage.gaussian_filter(data, 1.0)
+    smooth = ndimage.gaussian_filter(data, SMOOTHING_MM / np.asarray(spacing))
     # Fat and vessels are so bright that Otsu would split them from everything else.
     threshold = threshold_otsu(np.minimum(smooth, np.percentile(smooth, 99)))
     mask = largest_component(smooth > threshold / 2)

@@ -123,7 +123,9 @@ def around_peak(data: np.ndarray, mask: np.ndarray, peak: float) -> np.ndarray:
     values = data[mask].astype(np.float64)
     low, high = values.min(), values.max()
     if not low < peak < high:
-        raise ValueError(f"has values from {low:g} to {high:g}, and white matter's peak at {peak:g}")
+        raise ValueError(
+            f"has values from {low:g} to {high:g}, and white matter's peak at {peak:g}"
+        )
     result = np.zeros(data.shape, dtype=np.float32)
     result[mask] = np.interp(values, [low, peak, high], [0.0, 0.5, 1.0])
     return result

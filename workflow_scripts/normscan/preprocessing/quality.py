@@ -40,8 +40,8 @@ def measure(
 
     Parameters
     ----------
-    prepared : a registered scan, best with brain mask. One of the whole body is no brain: nothing is
-        measured of it.
+    prepared : a registered scan, best with brain mask. One of the whole body is no brain: nothing
+        is measured of it.
     atlases : the user's own atlases.
     reference : contrast to compare with the atlas; default T1w, or the scan's first.
 

@@ -1,9 +1,9 @@
 """Where in the intensities of a scan its white matter lies, skull stripped or not.
 
-Kobayashi et al. 2021, section III-B, map the white matter peak of a histogram to a fixed value and do
-not say how it is found. Assumed here: in the depth of the mask, where there is no scalp and little
-cortex, even tissue makes peaks in the histogram; white matter is the brightest of the large ones on T1
-weighted contrasts, and the darkest of them on all others.
+Kobayashi et al. 2021, section III-B, map the white matter peak of a histogram to a fixed value and
+do not say how it is found. Assumed here: in the depth of the mask, where there is no scalp and
+little cortex, even tissue makes peaks in the histogram; white matter is the brightest of the large
+ones on T1 weighted contrasts, and the darkest of them on all others.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import Any
 
 from normscan import layout as places
 from normscan.cohorts.plan_synthetic import Paste
-from normscan.cohorts.scans import Scan
+from normscan.cohorts.scans import Scan, labels_of
 from normscan.cohorts.shards import shard_of
 from normscan.layout import Layout
 from normscan.workflow.configuration import Study
@@ -145,8 +145,7 @@ class Cohorts:
 
     def lesion_labels(self, cohort: str) -> list[int]:
         """Mask labels that count as lesion; empty: all but 0."""
-        groups = self.lesion_classes(cohort).values()
-        return sorted({label for group in groups for label in group})
+        return sorted(labels_of(self.study.cohorts[cohort].lesion_classes))
 
     def lesion_classes(self, cohort: str) -> dict[str, list[int]]:
         """Abnormality class -> its mask labels; empty where a cohort names none."""
