@@ -1,9 +1,10 @@
 """Training steps of several families: the share of the convolution peak that each one reaches.
 
 By default the unified VAE, the Skip-AE, a U-Net (a ``translation``, of 32 and of 16 channels at
-full size), the self-taught U-Net, and SteGANomaly's CycleGAN (of 16 channels at full size, since
-of 64 a step takes minutes). All as the training jobs have it: channels last, tuned allocator.
-``--precision bfloat16`` computes in half precision; the peak stays that of float32.
+full size), the self-taught U-Net, SteGANomaly's CycleGAN (of 16 channels at full size, since of
+64 a step takes minutes), and IntroVAE. All as the training jobs have it: channels last, tuned
+allocator. ``--precision bfloat16`` computes in half
+precision; the peak stays that of float32.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ FAMILIES = {
     "unet, width 16": ("translation", {"width": 16}),
     "self-taught unet": ("self_taught", {}),
     "cyclegan, width 16": ("steganomaly", {"width": 16}),
+    "introvae": ("introvae", {}),
 }
 
 

@@ -29,6 +29,13 @@ class Generator(nn.Module):
         return (codes @ self.weight.T).unflatten(1, self.shape)
 
 
+class Encoded(Generator):
+    """With an encoder that gives what it is told."""
+
+    def infer_codes(self, slices):
+        return slices.flatten(1)[:, : self.weight.shape[1]]
+
+
 class Judged(Generator):
     """With a discriminator whose features are a linear map of the pixels."""
 
@@ -181,6 +188,54 @@ def test_f_anogan_serves_as_well():
     assert np.isfinite(found.scores).all() and found.map.shape == (2, 16, 16)
 
 
+def test_from_the_encoder_it_starts_at_its_codes_whatever_the_seed():
+    """A step of Adam moves every entry of a code by the rate, against the sign of its gradient."""
+    model = Encoded()
+    slices = np.random.default_rng(6).random((3, 1, 4, 4), dtype=np.float32)
+    settings = {"start": "encoder", "steps": 1, "learning_rate": 0.01, "distance": "squared"}
+    found = run(model, slices, **settings)
+    w, flat = model.weight.detach().double().numpy(), slices.reshape(3, 16).astype(float)
+    codes = flat[:, :3]
+    gradient = -2 * (flat - codes @ w.T) @ w
+    expected = (codes - 0.01 * np.sign(gradient)) @ w.T
+    np.testing.assert_allclose(found.reconstruction.reshape(3, 16), expected, atol=1e-5)
+    again = run(model, slices, seed=9, **settings)
+    assert again.map.tobytes() == found.map.tobytes()
+
+
+def test_further_starts_than_the_encoders_are_random():
+    slices = np.random.default_rng(7).random((8, 1, 4, 4), dtype=np.float32)
+    settings = {"steps": 1, "learning_rate": 0.01}
+    prior = run(Encoded(), slices, **settings).scores
+    one, two = (
+        run(Encoded(), slices, start="encoder", starts=starts, **settings).scores
+        for starts in (1, 2)
+    )
+    np.testing.assert_array_equal(two, np.minimum(one, prior))
+    assert (one < prior).any() and (prior < one).any()
+
+
+@pytest.mark.parametrize(
+    ("family", "bottleneck"), [("introvae", "spatial"), ("introvae", "dense"), ("fanogan", "dense")]
+)
+def test_what_an_encoder_found_is_improved(family, bottleneck):
+    """Codes that are maps and codes that are vectors; a slice's own, in whichever batch."""
+    network = "kobayashi2021" if bottleneck == "spatial" else "unified"
+    settings = {"network": network, "bottleneck": bottleneck, "latent": 4}
+    model = models.build(family, (1, 1, 16), **settings).eval()
+    assert "encode" in models.describe(family)["capabilities"]
+    images = np.random.default_rng(0).random((5, 1, 16, 16), dtype=np.float32)
+    search = {"start": "encoder", "learning_rate": 0.001, "distance": "squared"}
+    search |= {"feature_weight": 0.0}
+    with torch.no_grad():
+        first = (torch.from_numpy(images) - model.reconstruct(torch.from_numpy(images))).numpy()
+    few, many = (run(model, images, steps=steps, **search) for steps in (1, 30))
+    assert (many.scores < few.scores).all()
+    assert (few.scores < np.square(first).sum((1, 2, 3))).all()
+    single = run(model, images[3:4], steps=30, **search)
+    np.testing.assert_allclose(many.reconstruction[3:4], single.reconstruction, atol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -190,6 +245,8 @@ def test_f_anogan_serves_as_well():
         ({"feature_weight": 1.5}, "feature_weight: found 1.5"),
         ({"feature_weight": -0.1}, "feature_weight: found -0.1"),
         ({"feature_weight": 0.1}, "feature_weight: found 0.1; the model has no discriminator"),
+        ({"start": "middle"}, "start: found 'middle'; allowed: prior, encoder"),
+        ({"start": "encoder"}, "start: found 'encoder'; the model has no encoder"),
         ({"distance": "cosine"}, "distance: found 'cosine'; allowed: absolute, squared"),
         ({"starts": 0}, "starts: found 0"),
         ({"batch_size": 0}, "batch_size: found 0"),
@@ -210,6 +267,17 @@ def test_a_search_that_diverges_says_where():
         ready.detect(Batch.of(slices), 0)
 
 
+def test_a_search_may_start_at_the_encoders_codes_of_those_who_have_such():
+    content = {
+        "contrasts": ["FLAIR"],
+        "preprocessing": [{"register": {}}],
+        "slices": {"size": 32},
+        "models": {"fast": {"family": "fanogan"}},
+        "approaches": {"a": {"detector": "latent-search", "model": "fast", "start": "encoder"}},
+    }
+    assert parse_protocol("p", content)[1] == []
+
+
 def test_progress_is_shown(caplog):
     with caplog.at_level("INFO", logger="normscan"):
         run(Generator(), np.zeros((5, 1, 4, 4), np.float32), steps=1, batch_size=2)
@@ -223,6 +291,11 @@ def test_progress_is_shown(caplog):
         ({}, "approaches.a.model: is missing; the detector needs a model that can generate"),
         ({"model": "gan", "feature_weight": 2}, "approaches.a.feature_weight: found 2"),
         ({"model": "gan", "starts": 0}, "approaches.a.starts: found 0"),
+        ({"model": "gan", "start": "middle"}, "approaches.a.start: found 'middle'"),
+        (
+            {"model": "gan", "start": "encoder"},
+            "approaches.a.start: model 'gan' (family 'anogan') cannot encode",
+        ),
     ],
 )
 def test_what_cannot_be_searched_is_refused_when_the_run_is_planned(entry, expected):

@@ -15,13 +15,16 @@ improve a code that an encoder found, would leave it near its random start. Code
 inside of their prior. ``starts`` above 1, which the paper does not have, searches from several
 random codes and keeps what has the smallest A.
 
-Slices are searched for together: the gradient of the sum of their A is each one's own, and Adam
-works entry by entry, so the result is that of one slice at a time, but for rounding.
+``start: encoder`` is the search of Kobayashi et al. 2021 (sections II-B3 and III-C3): the first
+code is the one that the model's encoder infers. There 100 steps of 0.001 minimise the squared
+distance (``steps: 100``, ``learning_rate: 0.001``, ``distance: squared``, ``feature_weight: 0``).
+
+All slices of a batch are searched for together (:mod:`normscan.detectors.searching`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -38,8 +41,15 @@ from normscan.detectors.inference import (
     suitable_size,
 )
 from normscan.detectors.montecarlo import slice_seed
+from normscan.detectors.searching import (
+    DISTANCES,
+    Distance,
+    descend,
+    inferred_codes,
+    prior_codes,
+)
 from normscan.errors import ConfigError
-from normscan.models.capabilities import Discriminates, Generates
+from normscan.models.capabilities import Discriminates, Generates, InfersCodes
 from normscan.progress import progress
 from normscan.slices.batch import Batch
 
@@ -49,8 +59,10 @@ LINE = "dashed"
 LEVELS = {"voxel", "slice"}
 NEEDS = {"generate"}
 # feature_weight: lambda; None = 0.1, or 0 for a model without a discriminator.
-# starts: random codes that are searched from. batch_size: slices at once; None = what suits.
+# start: where the first code comes from. starts: codes that are searched from; all but the first
+# are random. batch_size: slices at once; None = what suits.
 SETTINGS: dict[str, Any] = {
+    "start": "prior",
     "steps": 500,
     "learning_rate": 0.01,
     "feature_weight": None,
@@ -59,6 +71,7 @@ SETTINGS: dict[str, Any] = {
     "batch_size": None,
 }
 ALLOWED = {
+    "start": ["prior", "encoder"],
     "steps": "1..",
     "learning_rate": ">0..",
     "feature_weight": "0..1",
@@ -66,31 +79,13 @@ ALLOWED = {
     "starts": "1..",
     "batch_size": "whole 1..",
 }
-NEEDED_FOR = {"feature_weight": "discriminate"}
+NEEDED_FOR = {"feature_weight": "discriminate", "start": {"encoder": "encode"}}
 # For tests of all detectors, on slices of four pixels and more.
 CHECKED_WITH = {"steps": 3}
 SIGNED = True
 RESIDUAL = True
 PUBLISHED_WEIGHT = 0.1
-# Of Adam, as torch has them.
-BETAS, EPSILON = (0.9, 0.999), 1e-8
-
-# A of each slice (n,) from its code; and from a difference its size (n,).
-Objective = Callable[[Tensor], Tensor]
-Distance = Callable[[Tensor], Tensor]
-
-
-def sum_absolute(difference: Tensor) -> Tensor:
-    """Sum of absolute values of each slice (n,)."""
-    return difference.flatten(1).abs().sum(dim=1)
-
-
-def sum_squared(difference: Tensor) -> Tensor:
-    """Sum of squares of each slice (n,)."""
-    return difference.flatten(1).square().sum(dim=1)
-
-
-DISTANCES: dict[str, Distance] = {"absolute": sum_absolute, "squared": sum_squared}
+ENCODER = "encoder"
 
 
 class LatentSearch:
@@ -107,6 +102,7 @@ class LatentSearch:
         *,
         device: torch.device,
         contrasts: Sequence[str],
+        start: str,
         steps: int,
         learning_rate: float,
         feature_weight: float | None,
@@ -114,6 +110,7 @@ class LatentSearch:
         starts: int,
         batch_size: int | None,
     ):
+        self.start = _checked_start(model, start)
         self.steps = int(check_at_least("steps", steps, 1))
         if not 0 < check_at_least("learning_rate", learning_rate, 0) < np.inf:
             raise ConfigError(f"learning_rate: found {learning_rate}; must be above 0")
@@ -139,7 +136,7 @@ class LatentSearch:
 
         def compute(where: slice, batch: Batch[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
             seeds = [slice_seed(seed, number) for number in range(where.start, where.stop)]
-            value, codes = self._nearest(batch.targets, seeds)
+            value, codes = self._nearest(batch, seeds)
             if not value.isfinite().all():
                 raise ConfigError(
                     f"the latent search of slices {where.start} to {where.stop - 1} diverged; "
@@ -155,15 +152,16 @@ class LatentSearch:
                 array[where] = part.cpu().numpy()
         return Detection(residuals, expectations, scores)
 
-    def _nearest(self, slices: Tensor, seeds: Sequence[int]) -> tuple[Tensor, Tensor]:
+    def _nearest(self, batch: Batch[Tensor], seeds: Sequence[int]) -> tuple[Tensor, Tensor]:
         """A and code of each slice, the best of all starts."""
+        targets = batch.targets
         with torch.no_grad():
-            features = self.model.discriminator_features(slices) if self.weight else None
+            features = self.model.discriminator_features(targets) if self.weight else None
         value = partial(
-            objective, self.model, slices, features, weight=self.weight, distance=self.distance
+            objective, self.model, targets, features, weight=self.weight, distance=self.distance
         )
         best, found = None, None
-        for start in self._starts(seeds):
+        for start in self._starts(batch, seeds):
             codes = descend(value, start, steps=self.steps, learning_rate=self.learning_rate)
             with torch.no_grad():
                 own = value(codes)
@@ -176,16 +174,19 @@ class LatentSearch:
         assert best is not None and found is not None
         return best, found
 
-    def _starts(self, seeds: Sequence[int]):
+    def _starts(self, batch: Batch[Tensor], seeds: Sequence[int]) -> Iterator[Tensor]:
         """Codes to start at, again and again: every slice has random numbers of its own.
 
         Drawn on the CPU, so that all devices start alike, and one at a time, so that more starts
         go on where fewer end.
         """
+        drawn = self.starts
+        if self.start == ENCODER:
+            yield inferred_codes(self.model, batch.slices)
+            drawn -= 1
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        for _ in range(self.starts):
-            drawn = [self.model.draw_codes(1, generator) for generator in generators]
-            yield torch.cat(drawn).to(self.device)
+        for _ in range(drawn):
+            yield prior_codes(self.model, generators).to(self.device)
 
 
 def objective(
@@ -210,22 +211,13 @@ def objective(
     return residual + weight * distance(features - model.discriminator_features(generated))
 
 
-def descend(value: Objective, codes: Tensor, *, steps: int, learning_rate: float) -> Tensor:
-    """Codes after so many steps of Adam, down the sum of ``value`` over all slices.
-
-    (Torch's own optimiser takes seconds for its first step, in every job, and does the same.)
-    """
-    codes = codes.clone()
-    mean, square = torch.zeros_like(codes), torch.zeros_like(codes)
-    for step in range(1, steps + 1):
-        with torch.enable_grad():
-            leaf = codes.detach().requires_grad_()
-            (gradient,) = torch.autograd.grad(value(leaf).sum(), leaf)
-        mean.lerp_(gradient, 1 - BETAS[0])
-        square.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
-        spread = (square / (1 - BETAS[1] ** step)).sqrt_().add_(EPSILON)
-        codes = codes.addcdiv(mean / (1 - BETAS[0] ** step), spread, value=-learning_rate)
-    return codes
+def _checked_start(model: Any, start: str) -> str:
+    """``start``. ConfigError: it is not known, or the model has no encoder that gives codes."""
+    if start not in ALLOWED["start"]:
+        raise ConfigError(f"start: found {start!r}; allowed: {', '.join(ALLOWED['start'])}")
+    if start == ENCODER and not isinstance(model, InfersCodes):
+        raise ConfigError(f"start: found {start!r}; the model has no encoder that infers codes")
+    return start
 
 
 def _feature_weight(model: Any, given: float | None) -> float:

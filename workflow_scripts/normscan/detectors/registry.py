@@ -34,11 +34,12 @@ def describe(name: str) -> dict[str, Any]:
     Returns
     -------
     description : ``needs`` (set of capabilities of a model), ``needed_for`` (setting -> capability
-        that a model needs for it), ``settings`` (name -> default), ``signed`` (whether the map's
-        sign says brighter or darker than expected), ``residual`` (whether the map is a residual of
-        a reconstruction, in units of intensity), ``layers`` (set of those it reads), ``uses`` (role
-        -> set of capabilities of further models), ``levels`` (what it scores: ``voxel``, ``slice``)
-        and ``cost`` (time of a scan against that of the usual detector).
+        that a model needs for it, or value -> capability), ``settings`` (name -> default),
+        ``signed`` (whether the map's sign says brighter or darker than expected), ``residual``
+        (whether the map is a residual of a reconstruction, in units of intensity), ``layers`` (set
+        of those it reads), ``uses`` (role -> set of capabilities of further models), ``levels``
+        (what it scores: ``voxel``, ``slice``) and ``cost`` (time of a scan against that of the
+        usual detector).
 
     Raises
     ------

@@ -162,6 +162,19 @@ class Generates(Protocol):
 
 
 @runtime_checkable
+class InfersCodes(Protocol):
+    """``encode``: the codes of slices, which ``generate`` takes, as an encoder infers them.
+
+    ``sample`` has an ``encode`` of its own, which may give anything; this is one code per slice,
+    where a search for a better one can start.
+    """
+
+    def infer_codes(self, slices: Tensor) -> Tensor:
+        """Codes (n, ...) of the slices, for a variational model their means; deterministic."""
+        ...
+
+
+@runtime_checkable
 class Discriminates(Protocol):
     """``discriminate``: what a discriminator sees in slices."""
 
@@ -183,5 +196,6 @@ PROTOCOLS: dict[str, type] = {
     "quantise": Quantises,
     "code_likelihood": JudgesCodes,
     "generate": Generates,
+    "encode": InfersCodes,
     "discriminate": Discriminates,
 }

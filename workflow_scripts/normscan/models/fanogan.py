@@ -27,7 +27,7 @@ from normscan.slices.batch import Batch, SliceShape
 TITLE = "f-AnoGAN"
 CITE = ["schlegl2019", "gulrajani2017"]
 LOOK = "adversarial"
-CAPABILITIES = {"reconstruct", "embed", "generate", "discriminate"}
+CAPABILITIES = {"reconstruct", "embed", "generate", "encode", "discriminate"}
 PARTS = {"encoder", "decoder", "critic"}
 NEEDS_DENSE = True
 SETTINGS = {
@@ -127,6 +127,10 @@ class Model(Generating, CodingModel):
     def draw_codes(self, count: int, generator: torch.Generator) -> Tensor:
         """Codes (count, latent) from N(0, 1)."""
         return torch.randn(count, self.latent, generator=generator, device=generator.device)
+
+    def infer_codes(self, slices: Tensor) -> Tensor:
+        """Codes (n, latent) that the encoder finds."""
+        return self.encoder(slices)[0]
 
     def losses(self, batch: Batch[Tensor]) -> dict[str, Tensor]:
         expected, targets = self.reconstruct(batch.slices), batch.targets

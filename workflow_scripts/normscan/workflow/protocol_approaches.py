@@ -68,15 +68,24 @@ def parse_approaches(
         problems += wrong
         model, uses = entry.get("model", NO_MODEL), dict(entry.get("uses", {}))
         problem = _model_problem(model, names, known, described["needs"], f"{key}.model")
-        for one, capability in described["needed_for"].items():
-            if settings[one] is not None and not problem:
-                problem = _model_problem(model, names, known, {capability}, f"{key}.{one}")
+        for one, needed in described["needed_for"].items():
+            if (needs := _needs_of(settings[one], needed)) and not problem:
+                problem = _model_problem(model, names, known, needs, f"{key}.{one}")
         problems += [problem] if problem else []
         problems += use_problems(uses, described["uses"], names, known, key)
         title = entry.get("title", name.replace("_", " "))
         known_as = entry.get("published", "")
         found[name] = Approach(name, title, model, detector, settings, uses, known_as)
     return found
+
+
+def _needs_of(value: Any, needed: str | dict[str, str]) -> set[str]:
+    """What a setting asks of a model: a capability once it is given, or one for certain values."""
+    if value is None:
+        return set()
+    if isinstance(needed, str):
+        return {needed}
+    return {capability for word, capability in needed.items() if word == value}
 
 
 def _model_problem(
