@@ -174,7 +174,7 @@ def check_family(
     assert ModelFacts.from_json(description).to_json() == facts.to_json()
     for name, value in model.state_dict().items():
         assert torch.equal(value, loaded.state_dict()[name]), f"written and read: {name}"
-    found = scores(family, settings, facts, loaded, cohorts)
+    found = scores(family, settings, facts, loaded, cohorts, folder)
     assert found, f"no detector can do anything with family '{family}'"
     needed = min if all_find else max
     assert needed(found.values()) > FOUND, found
@@ -202,6 +202,15 @@ def able_family(needs: set[str]) -> str:
         if needs <= able and not registry.describe(name)["uses"]:
             return name
     raise AssertionError(f"no family can {needs}")
+
+
+def other_model(needs: set[str], folder: Path, cohorts: Cohorts) -> BaseModel | None:
+    """A trained model of the first family that can do all of this; None: nothing is needed."""
+    if not needs:
+        return None
+    family = able_family(needs)
+    facts, uses = model_facts(family, small_settings(family), folder, cohorts)
+    return trained(facts, uses, cohorts, None)[0]
 
 
 def trained(
@@ -245,17 +254,33 @@ def trained(
 
 
 def scores(
-    family: str, settings: dict[str, Any], facts: ModelFacts, model: BaseModel, cohorts: Cohorts
+    family: str,
+    settings: dict[str, Any],
+    facts: ModelFacts,
+    model: BaseModel,
+    cohorts: Cohorts,
+    folder: Path,
 ) -> dict[str, float]:
-    """AUROC of made lesions by every detector that the family can serve."""
+    """AUROC of made lesions by every detector that the family can serve.
+
+    Detectors that use several models are asked of families that have a role beside the main one.
+    """
     able, found = registry.capabilities(family, settings), {}
     for name in detectors.names():
         described = detectors.describe(name)
-        if not described["needs"] or not described["needs"] <= able or described["uses"]:
+        uses, main = {}, model
+        if described["uses"]:
+            if not any(needs <= able for needs in described["uses"].values()):
+                continue
+            main = other_model(described["needs"], folder, cohorts)
+            for role, needs in described["uses"].items():
+                uses[role] = model if needs <= able else other_model(needs, folder, cohorts)
+        elif not described["needs"] or not described["needs"] <= able:
             continue
         few = {key: value for key, value in FEW.items() if key in described["settings"]}
+        device = torch.device("cpu")
         prepare = partial(
-            detectors.prepare, name, model, device=torch.device("cpu"), contrasts=facts.targets
+            detectors.prepare, name, main, device=device, contrasts=facts.targets, uses=uses
         )
         detector = prepare(**few)
         if "auto" in {**described["settings"], **few}.values():

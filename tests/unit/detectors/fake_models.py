@@ -3,9 +3,11 @@
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional
 
 from normscan.detectors import registry
 from normscan.models import registry as models
+from normscan.models.capabilities import PROTOCOLS
 from normscan.slices.batch import Batch
 
 CPU = torch.device("cpu")
@@ -13,8 +15,16 @@ CPU = torch.device("cpu")
 
 def detect(name, model, slices, brain, *, seed=0, contrasts=("FLAIR",), **settings):
     """What a detector, prepared with these settings, says of one scan."""
-    ready = registry.prepare(name, model, device=CPU, contrasts=contrasts, **settings)
+    uses = {role: used(needs) for role, needs in registry.describe(name)["uses"].items()}
+    ready = registry.prepare(
+        name, model, device=CPU, contrasts=contrasts, **{"uses": uses, **settings}
+    )
     return ready.detect(Batch.of(slices, layers={"brain": brain.astype(np.int16)}), seed)
+
+
+def used(needs):
+    """A model for a role of a detector."""
+    return next(one for one in (Patches(),) if all(isinstance(one, PROTOCOLS[n]) for n in needs))
 
 
 class Linear(nn.Module):
@@ -109,6 +119,21 @@ class Scores(nn.Module):
 
     def score_slices(self, slices):
         return self.scale * slices.flatten(1).amax(dim=1)
+
+
+class Patches(nn.Module):
+    """Embeds patches by a linear map."""
+
+    def __init__(self, side=2, channels=1):
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.weight = nn.Parameter(torch.randn(3, channels, side, side, generator=generator))
+
+    def patch_side(self):
+        return self.weight.shape[-1]
+
+    def embed_patches(self, images, stride=1):
+        return functional.conv2d(images, self.weight, stride=stride)
 
 
 def bank():

@@ -108,6 +108,27 @@ class Embeds(Protocol):
 
 
 @runtime_checkable
+class EmbedsPatches(Protocol):
+    """``embed_patches``: feature vectors of square patches, each of its own pixels only."""
+
+    def patch_side(self) -> int:
+        """Side of a patch in pixels, even."""
+        ...
+
+    def embed_patches(self, images: Tensor, stride: int = 1) -> Tensor:
+        """Feature vectors (n, features, rows, columns) of the patches that lie inside of images.
+
+        Parameters
+        ----------
+        images : as slices, but of any size from a patch's.
+        stride : pixels between patches, a power of two; rows = (height - side) // stride + 1. The
+            vector at (row, column) is that of the patch whose first pixel is (stride row,
+            stride column).
+        """
+        ...
+
+
+@runtime_checkable
 class Quantises(Protocol):
     """``quantise``: slices as maps of codes, numbers of the entries of a codebook."""
 
@@ -193,6 +214,7 @@ PROTOCOLS: dict[str, type] = {
     "score_slices": ScoresSlices,
     "segment": Segments,
     "embed": Embeds,
+    "embed_patches": EmbedsPatches,
     "quantise": Quantises,
     "code_likelihood": JudgesCodes,
     "generate": Generates,
