@@ -32,6 +32,7 @@ rule evaluate:
 rule collect_metrics:
     input:
         PLAN.scoring.tables(),
+        PLAN.fidelity.tables(),
     output:
         PLAN.path(layout.METRICS),
     log:

@@ -21,6 +21,7 @@ rule pack_slices:
     params:
         contrasts=lambda w: PLAN.preprocessing.pack_contrasts(w),
         settings=lambda w: PLAN.preprocessing.pack_settings(w),
+        anatomy_classes=lambda w: PLAN.cohorts.anatomy_classes(w.cohort),
         fingerprint=lambda w: PLAN.preprocessing.fingerprint(w.chain),
         code=code("pack_slices.py"),
     script:

@@ -3,7 +3,8 @@
 ``check_family(name, folder)`` makes its own cohorts from what the family declares (streams, layers,
 contrasts, models it uses), trains it, kills and resumes the training, writes and reads its bundle,
 and applies every detector that the family can serve: what comes out must be the same bits, and must
-tell made lesions from the rest.
+tell made lesions from the rest. What classifies anatomy serves no detector: its label maps must
+overlap with those that were made.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import f1_score, roc_auc_score
 
 from normscan.detectors import registry as detectors
 from normscan.detectors.base import Detector, Tunes
 from normscan.files import write_json
 from normscan.models import registry
 from normscan.models.base import TRAINING, BaseModel
+from normscan.models.capabilities import ClassifiesAnatomy
 from normscan.slices.batch import Batch
 from normscan.slices.index import PackIndex, ScanEntry
 from normscan.slices.store import SliceStore
@@ -90,7 +92,8 @@ def made_pack(
     pseudo[:, 1:-1, 1:-1] = lesion[:, 1:-1, 1:-1] & lesion[:, 2:, 1:-1] & lesion[:, 1:-1, 2:]
     if lesions:
         pseudo[1::6, size // 4, size // 4 : size // 4 + 2] = 1
-    for name, layer in (("brain", brain), ("lesion", lesion), ("tissue", tissue), (PSEUDO, pseudo)):
+    layers = {"brain": brain, "lesion": lesion, "tissue": tissue, "anatomy": tissue, PSEUDO: pseudo}
+    for name, layer in layers.items():
         np.save(path.with_suffix(f".{name}.npy"), layer)
     entries = [
         ScanEntry(
@@ -155,7 +158,8 @@ def check_family(
 
     Returns
     -------
-    detector -> AUROC of made lesions, of pixels or (``slice``) of slices.
+    detector -> AUROC of made lesions, of pixels or (``slice``) of slices; ``anatomy`` -> mean Dice
+    of the classes that a family segments.
     """
     cohorts = Cohorts(folder, getattr(registry.load(family), "CHECKED_AT", SIZE))
     settings = small_settings(family, changes)
@@ -175,7 +179,7 @@ def check_family(
     for name, value in model.state_dict().items():
         assert torch.equal(value, loaded.state_dict()[name]), f"written and read: {name}"
     found = scores(family, settings, facts, loaded, cohorts, folder)
-    assert found, f"no detector can do anything with family '{family}'"
+    assert found, f"nothing can be done with family '{family}': no detector, no other use"
     needed = min if all_find else max
     assert needed(found.values()) > FOUND, found
     return found
@@ -292,7 +296,23 @@ def scores(
         layers = described["layers"] | {"brain", "lesion"}
         store = cohorts.store("tested", inputs=facts.inputs, targets=facts.targets, layers=layers)
         found |= {f"{name}{level}": value for level, value in areas(name, detector, store).items()}
+    if "classify_anatomy" in able:
+        view = {"inputs": facts.inputs, "targets": facts.targets}
+        found["anatomy"] = overlap(model, cohorts.store("tested", layers=["anatomy"], **view))
     return found
+
+
+def overlap(model: BaseModel, store: SliceStore) -> float:
+    """Mean Dice of the anatomical classes (background aside) with those that were made."""
+    batch = store.batch(np.arange(len(store)))
+    assert isinstance(model, ClassifiesAnatomy)
+    with torch.no_grad():
+        found, again = (model.classify_anatomy(torch.from_numpy(batch.slices)) for _ in range(2))
+    assert torch.equal(found, again), "other bits in a second run"
+    torch.testing.assert_close(found.sum(dim=1), torch.ones(found[:, 0].shape))
+    truth = batch.layers["anatomy"].ravel()
+    labels = list(range(1, found.shape[1]))
+    return float(f1_score(truth, found.argmax(dim=1).ravel(), labels=labels, average="macro"))
 
 
 def areas(name: str, detector: Detector, store: SliceStore) -> dict[str, float]:

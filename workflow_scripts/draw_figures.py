@@ -8,6 +8,7 @@ from normscan.figures.cohort import (
     SPLIT,
     add_boxes,
     add_curves,
+    add_fidelity,
     add_residuals,
     add_scores,
     add_slices,
@@ -36,6 +37,7 @@ def main(snakemake) -> None:
     add_curves(figures, w.cohort, curves)
     add_scores(figures, w.cohort, metrics, first)
     add_residuals(figures, w.cohort, curves, metrics)
+    add_fidelity(figures, w.cohort, metrics)
     for one in first.values():
         labels = params.lesion_labels
         add_slices(figures, w.cohort, w.protocol, files.filtered, one, metrics, labels)

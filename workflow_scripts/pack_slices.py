@@ -19,6 +19,7 @@ def main(snakemake) -> None:
             "contrasts": params.contrasts,
             "slices": params.settings,
         },
+        anatomy_classes=params.anatomy_classes,
         **params.settings,
     )
 

@@ -1,4 +1,5 @@
-"""Models beyond one tensor and one store, through the whole workflow: streams, layers, uses."""
+"""Models beyond one tensor and one store, through the whole workflow: streams, layers, uses, and
+one that judges the others' reconstructions."""
 
 from __future__ import annotations
 
@@ -20,7 +21,10 @@ SMALL = {"max_epochs": 2, "batch_size": 16}
 NET = {"depth": 2, "width": 4}
 RULE = "healthy_percentile_98"
 HEALTHY = {
-    "training": {"streams": {"unlabelled": {"cohorts": ["ms"]}}},
+    "training": {
+        "streams": {"unlabelled": {"cohorts": ["ms"]}, "anatomy": {"cohorts": ["healthy"]}},
+    },
+    "evaluation": {"fidelity": {"model": "tissues"}},
     "threshold_rules": [{"healthy_percentile": {}}, {"best_dice": {}}],
     "models": {
         "ae": {"family": "ae", "latent": 8, "inputs": ["FLAIR"], "targets": ["FLAIR"], **SMALL},
@@ -36,6 +40,10 @@ HEALTHY = {
         "student": {
             "family": "self_taught", "labels": {"approach": "synthesis", "rule": RULE},
             **SMALL, **NET,
+        },
+        "tissues": {
+            "family": "anatomy_segmentation", "inputs": ["FLAIR"], "targets": ["FLAIR"],
+            "classes": 3, "learning_rate": 1e-3, **SMALL, **NET,
         },
     },
     "approaches": {
@@ -68,6 +76,8 @@ def kinds(tmp_path_factory) -> Workflow:
         (workflow.folder / "protocols" / f"{name}.yaml").write_text(text)
     workflow.config["protocols"] = ["kinds", "labels"]
     workflow.config["shard_size"] = 4
+    classes = {"csf": 1, "grey_matter": 2, "white_matter": 3}
+    workflow.config["cohorts"]["healthy"]["anatomy_classes"] = classes
     # Detections on the grid of the slices, to be compared with pseudo-labels.
     workflow.config["volumes"]["detections"] = "both"
     workflow.write()
@@ -244,3 +254,44 @@ def test_another_model_that_is_used_trains_its_users_anew(kinds):
     trained = {w["model"] for rule, w in kinds.planned("all") if rule == "train"}
     path.write_text(before)
     assert trained == {"ae", "bank"}
+
+
+def test_reconstructions_are_judged_by_a_segmentation_of_anatomy(kinds, metrics):
+    rows = metrics[metrics["metric"].str.startswith(("quality_score", "overlap_score"))]
+    assert set(rows["approach"]) == {"kinds/synthesis"}, "who else reconstructs?"
+    names = ["csf", "grey_matter", "white_matter"]
+    single = ["quality_score", "overlap_score", *(f"overlap_score_{name}" for name in names)]
+    tested = rows[rows["split"] == "test"]
+    assert set(tested[tested["level"] == "scan"]["metric"]) == set(single)
+    (path,) = kinds.results.glob("detections/kinds/synthesis/seed-0/fidelity/ms/*.tsv")
+    slices = pandas.read_csv(path, sep="\t")
+    for metric in single:
+        own = tested[(tested["level"] == "scan") & (tested["metric"] == metric)]
+        of_slices = slices[slices["metric"] == metric].groupby("scan")["value"].mean()
+        assert own["value"].tolist() == pytest.approx(of_slices[own["scan"]].tolist())
+    mean = tested.query("level == 'cohort' and metric == 'quality_score_mean'")["value"].item()
+    subjects = tested.query("level == 'subject' and metric == 'quality_score'")["value"]
+    assert mean == pytest.approx(subjects.mean())
+    overlaps = slices[slices["metric"].str.startswith("overlap")]["value"].dropna()
+    assert len(overlaps) and overlaps.between(0, 1).all()
+    assert (kinds.results / "figures/kinds/ms/fidelity.png").exists()
+    assert "anatomical fidelity of reconstructions" in (kinds.results / "report.html").read_text()
+    # Where tissues are is known of the training scans, and of nobody else: the layer is theirs.
+    for cohort, there in (("healthy", True), ("ms", False)):
+        (index,) = kinds.results.glob(f"slices/*/*/{cohort}/*.json")
+        assert ("anatomy" in load_index(index).layers) is there
+
+
+def test_another_segmentation_measures_anew_and_detects_nothing(kinds):
+    path = kinds.folder / "protocols/kinds.yaml"
+    before = path.read_text()
+    content = yaml.safe_load(before)
+    content["models"]["tissues"]["learning_rate"] = 2e-3
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    jobs = kinds.planned("all")
+    path.write_text(before)
+    assert {w["model"] for rule, w in jobs if rule == "train"} == {"tissues"}
+    assert {rule for rule, _ in jobs} == {
+        "train", "measure_fidelity", "evaluate_fidelity", "collect_metrics", "draw_figures",
+        "compare_approaches", "report",
+    }  # fmt: skip

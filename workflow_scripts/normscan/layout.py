@@ -78,6 +78,9 @@ PSEUDO_LABELS = PSEUDO_FOLDER + "/{shard}.json"
 # Evaluation, figures, report.
 EVALUATION = "evaluation/{protocol}/{variant}/seed-{seed}/{cohort}.tsv"
 CURVES = "evaluation/{protocol}/{variant}/seed-{seed}/{cohort}.json"
+# How faithful reconstructions are: scores of slices, and what they come to per scan and subject.
+FIDELITY_SCORES = DETECTIONS + "/fidelity/{cohort}/{shard}.tsv"
+FIDELITY = "evaluation/{protocol}/{variant}/seed-{seed}/{cohort}-fidelity.tsv"
 METRICS = "metrics.tsv"
 QUALITY_FOLDER = "quality/{protocol}/{cohort}"
 QUALITY_TABLE = QUALITY_FOLDER + ".tsv"

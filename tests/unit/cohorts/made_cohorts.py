@@ -60,5 +60,6 @@ def touch(folder: Path, *names: str) -> Path:
 
 def names(scan: Scan, folder: Path) -> dict[str, str]:
     """A scan's files relative to a folder, without those it does not have."""
-    files = {**scan.images, "brain_mask": scan.brain_mask, "lesion_mask": scan.lesion_mask}
+    masks = {"brain_mask": scan.brain_mask, "lesion_mask": scan.lesion_mask}
+    files = {**scan.images, **masks, "anatomy": scan.anatomy}
     return {kind: str(Path(path).relative_to(folder)) for kind, path in files.items() if path}

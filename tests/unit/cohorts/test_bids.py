@@ -224,3 +224,11 @@ def test_real_folders_are_read_and_sound(name, role, scans, contrasts, masks):
         assert report["problems"] == report["warnings"] == []
     if name == "ixi-t1w-2mm":
         assert all(set(scan.covariates) == {"age", "sex"} for scan in cohort.scans)
+
+
+@pytest.mark.parametrize("name", ["seg-anatomy_dseg", "desc-anatomy_dseg", "label-anatomy_dseg"])
+def test_label_maps_of_anatomy_are_no_lesions(tmp_path, name):
+    place = f"derivatives/manual/{anat(name)[0]}"
+    found = only_scan(tmp_path, *anat("T1w", "label-lesion_dseg"), place)
+    assert found["anatomy"] == place
+    assert found["lesion_mask"] == "sub-01/anat/sub-01_label-lesion_dseg.nii.gz"

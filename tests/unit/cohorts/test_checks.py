@@ -258,7 +258,7 @@ def test_labels_of_no_class_are_refused_unless_they_are_ignored(tmp_path):
     given = patient(tmp_path, lesion_mask=path), ["FLAIR"], "patients", {"ms": [1, 2]}
     found = check_scan(*given)["problems"]
     only(found, "sub-07: ", "sub-07_mask.nii.gz", "labels [3] of no class", "ignored_labels")
-    report = check_scan(*given, [3, 5])
+    report = check_scan(*given, ignored_labels=[3, 5])
     assert report["problems"] == []
     only(report["warnings"], "sub-07", "sub-07_mask.nii.gz", "labels [3] are ignored_labels")
 
@@ -313,3 +313,29 @@ class TestAcrossCohorts:
         reports = self.reports(first, second)
         assert reports[0]["facts"]["FLAIR"]["sha"] != reports[1]["facts"]["FLAIR"]["sha"]
         assert len(check_cohorts({"a": reports}, {"a": "healthy"})) == 1
+
+
+ANATOMY = {"csf": 1, "grey": [2, 12]}
+
+
+def anatomy_problems(folder, path):
+    scan = patient(folder, anatomy=path)
+    return check_scan(scan, ["FLAIR"], "patients", {}, ANATOMY)["problems"]
+
+
+def test_labels_of_declared_classes_are_sound_and_others_are_named(tmp_path):
+    assert anatomy_problems(tmp_path, mask(tmp_path / "sub-07_a.nii.gz", 1, 2, 12)) == []
+    found = anatomy_problems(tmp_path, mask(tmp_path / "sub-07_a.nii.gz", 1, 5, 7))
+    only(found, "sub-07: ", "sub-07_a.nii.gz", "labels 5, 7", "anatomy_classes", "[1, 2, 12]")
+
+
+def test_a_label_map_of_anatomy_is_checked_like_masks(tmp_path):
+    only(anatomy_problems(tmp_path, mask(tmp_path / "sub-07_a.nii.gz")), "anatomy is empty")
+    other = mask(tmp_path / "sub-08_a.nii.gz", 1)
+    only(anatomy_problems(tmp_path, other), "is a mask of sub-08")
+    half = np.zeros(SHAPE, np.float32)
+    half[2:4, 2:4, 2] = 1.5
+    only(anatomy_problems(tmp_path, image(tmp_path / "a.nii.gz", data=half)), "no labels")
+    shape = (4, 4, 4)
+    away = mask(tmp_path / "b.nii.gz", 1, shape=shape)
+    only(anatomy_problems(tmp_path, away), "not on the grid of any image")

@@ -37,6 +37,7 @@ def digests(folder, subject="01"):
 def test_healthy_subject_has_scans_and_brain_mask_and_no_lesions(tmp_path):
     simulate_scan(tmp_path, "01", cohort="c", **SMALL)
     assert files(tmp_path) == [
+        "derivatives/truth/sub-01/anat/sub-01_desc-anatomy_dseg.nii.gz",
         "derivatives/truth/sub-01/anat/sub-01_desc-brain_mask.nii.gz",
         "sub-01/anat/sub-01_FLAIR.nii.gz",
         "sub-01/anat/sub-01_T1w.nii.gz",
@@ -52,8 +53,9 @@ def test_files_are_those_that_the_plan_names_and_pass_the_checks(tmp_path):
         simulate_scan(tmp_path, scan.subject, cohort="c", lesion="mixed", **SMALL)
         assert all(Path(path).exists() for path in (*scan.images.values(), scan.lesion_mask))
         brain = str(truth(tmp_path, "desc-brain_mask", scan.subject))
-        full = Scan("c", scan.subject, "", scan.images, brain, scan.lesion_mask)
-        report = check_scan(full, list(scan.images), "patients", {})
+        full = Scan("c", scan.subject, "", scan.images, brain, scan.lesion_mask, scan.anatomy)
+        tissues = {"csf": 1, "grey_matter": 2, "white_matter": 3}
+        report = check_scan(full, list(scan.images), "patients", {}, tissues)
         assert not report["problems"] and not report["warnings"]
 
 

@@ -130,3 +130,20 @@ def test_all_problems_of_a_table_come_at_once(tmp_path):
         "sub-5_ses-1: has no FLAIR, which the protocols need; it has: none",
     ):
         assert fragment in str(error.value)
+
+
+def test_label_maps_of_anatomy_are_used_where_their_classes_are_declared(tmp_path):
+    touch(tmp_path, "f.nii.gz", "a.nii.gz")
+    table(tmp_path, ("subject", "FLAIR", "anatomy"), ("1", "f.nii.gz", "a.nii.gz"))
+    entry = {"source": "table", "path": "cohort.tsv", "role": "healthy"}
+
+    def scan(**more):
+        cohort, _ = load_cohort("c", {**entry, **more}, tmp_path, simulated_root=tmp_path)
+        return names(cohort.scans[0], tmp_path)
+
+    declared = {"anatomy_classes": {"csf": 1}}
+    assert scan(**declared) == {"FLAIR": "f.nii.gz", "anatomy": "a.nii.gz"}
+    assert scan() == scan(**declared, role="unlabelled") == {"FLAIR": "f.nii.gz"}
+    (tmp_path / "a.nii.gz").unlink()
+    with pytest.raises(CohortError, match=r"sub-1: anatomy: .*a\.nii\.gz: no such file"):
+        scan(**declared)

@@ -10,6 +10,7 @@ from matplotlib.text import Text
 from normscan.figures.bars import metric_bars
 from normscan.figures.curves import pr_curves, roc_curves
 from normscan.figures.dice import dice_distributions
+from normscan.figures.fidelity import fidelity_distributions
 from normscan.figures.quality import quality_overview, scan_montage
 from normscan.figures.residuals import residual_histograms
 from normscan.figures.slices import approach_rows, slice_rows
@@ -199,3 +200,14 @@ def test_overview_has_a_panel_per_number_and_names_flagged_scans_only():
     figure = quality_overview(table, flagged=["sub-2"])
     assert len([axes for axes in figure.axes if axes.get_visible()]) == 1
     assert "sub-2" in texts(figure) and "sub-1" not in texts(figure)
+
+
+def test_fidelity_has_a_panel_for_each_score_and_a_point_for_each_patient():
+    quality = {"VAE": np.array([-16.0, -12.0, -20.0]), "AE": np.array([-6.0, -7.0])}
+    overlap = {"VAE": np.array([0.5, np.nan, 0.6]), "AE": np.array([0.7, 0.8])}
+    figure = fidelity_distributions(quality, overlap)
+    shown = texts(figure)
+    assert "quality score" in shown and "overlap score" in shown
+    # Of each approach a cloud of points, and its mean.
+    clouds = [[len(one.get_offsets()) for one in axes.collections] for axes in figure.axes]
+    assert clouds == [[3, 1, 2, 1], [2, 1, 2, 1]]

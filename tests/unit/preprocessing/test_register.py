@@ -190,6 +190,15 @@ def test_mask_of_a_contrast_that_is_not_wanted(patient, own_atlas, registered, t
     assert file_digest(result.lesions) == file_digest(registered.lesions)
 
 
+def test_label_maps_of_anatomy_go_the_way_of_lesions(patient, own_atlas, tmp_path):
+    scan = replace(patient, anatomy=patient.lesions)
+    result = run(scan, tmp_path / "out", own_atlas, cohort_space="phantom")
+    lesions, anatomy = (read_volume(path, np.int32) for path in (result.lesions, result.anatomy))
+    assert set(np.unique(anatomy[0])) == {0, 3}
+    np.testing.assert_array_equal(anatomy[0], lesions[0])
+    assert anatomy[1].same_as(lesions[1])
+
+
 def test_mask_on_a_foreign_grid_is_an_error(patient, own_atlas, tmp_path):
     grid = phantoms.grid(5.0)
     foreign = phantoms.save(tmp_path / "mask.nii.gz", np.ones(grid.shape), grid, np.uint8)

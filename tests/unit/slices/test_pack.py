@@ -277,3 +277,17 @@ def test_other_steps_are_named_in_their_order():
 
 def test_the_made_brain_is_inside_its_grid():
     assert not ellipsoid()[0].any() and ellipsoid().any()
+
+
+def test_anatomical_classes_are_numbered_in_their_order(tmp_path):
+    labelled, bare = write_scan(tmp_path, "sub-1", lesion=True), write_scan(tmp_path, "sub-2")
+    labelled = {**labelled, "anatomy": labelled["lesions"], "lesions": ""}
+    index, _ = pack(tmp_path, [labelled, bare], anatomy_classes={"b": [4, 9], "a": 1}, size=40)
+    assert set(index.layers) == {"brain", "lesion", "anatomy"}
+    expected = on_grid({**labelled, "lesions": labelled["anatomy"]}, "lesions", 40)
+    found = layer(tmp_path, "anatomy", index.scan("sub-1"))
+    np.testing.assert_array_equal(found == 1, expected == 4)
+    np.testing.assert_array_equal(found == 2, expected == 1)
+    assert not layer(tmp_path, "anatomy", index.scan("sub-2")).any()
+    # Without classes nobody knows what labels mean.
+    assert set(pack(tmp_path, [labelled, bare])[0].layers) == {"brain", "lesion"}

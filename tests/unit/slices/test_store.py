@@ -266,3 +266,18 @@ def test_an_endless_order_brings_every_slice_equally_often(count):
             endless_numbers(count, start, length, 5)[: 4 * count - start],
             expected[start : start + length][: 4 * count - start],
         )
+
+
+def test_tissues_stand_in_for_anatomy_where_no_label_maps_are_given(tmp_path):
+    found = {}
+    for name, maps in (("both", {"tissue", "anatomy"}), ("tissue", {"tissue"})):
+        scan = write_scan(tmp_path / name, "sub-1", lesion=True)
+        scan |= dict.fromkeys(maps, scan["lesions"])
+        path = tmp_path / name / "00.json"
+        pack_shard(
+            manifest([scan]), path.with_suffix(".npy"), path, contrasts=["FLAIR"],
+            fingerprint={}, size=16, anatomy_classes={"a": [1, 4]},
+        )  # fmt: skip
+        batch = SliceStore([path], layers=["anatomy"]).scan("demo/sub-1")
+        found[name] = set(np.unique(batch.layers["anatomy"]).tolist())
+    assert found == {"both": {0, 1}, "tissue": {0, 1, 4}}

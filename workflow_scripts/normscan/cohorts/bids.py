@@ -21,6 +21,8 @@ SUFFIXES = {
     "dwi": "DWI",
     "DWI": "DWI",
 }
+# Entities whose value tells that a ``dseg`` shows anatomical classes, and the value.
+ANATOMY, ANATOMY_ENTITIES = "anatomy", ("seg", "desc", "label")
 LESION_WORDS = ("lesion", "tumour", "tumor", "stroke", "wmh", "anomaly")
 TISSUES = ("gm", "wm", "csf", "bg", "cgm", "sgm", "bone", "st", "head", "skull")
 NAME = re.compile(r"^(?P<entities>sub-[^.]+)_(?P<suffix>[A-Za-z0-9]+)\.nii(\.gz)?$")
@@ -66,6 +68,7 @@ class _Found:
     images: dict[str, list[BidsFile]] = field(default_factory=dict)
     brains: list[BidsFile] = field(default_factory=list)
     lesions: list[BidsFile] = field(default_factory=list)
+    anatomies: list[BidsFile] = field(default_factory=list)
 
 
 def read_bids(folder: Path, cohort: str) -> tuple[list[Scan], list[str]]:
@@ -80,6 +83,7 @@ def read_bids(folder: Path, cohort: str) -> tuple[list[Scan], list[str]]:
     Brain: ``desc-brain_mask``. Lesions: a name with a lesion word (``label-lesion_mask``,
     ``label-tumour_dseg``), ``*_roi``, or any other ``label-*_dseg`` that is no tissue. Of several,
     one in the ``space`` of the images comes first, then ``label-lesion``, then as for images.
+    Anatomical classes: ``seg-anatomy_dseg`` (or ``desc-``, ``label-``).
     """
     found: dict[tuple[str, str], _Found] = {}
     problems = []
@@ -166,7 +170,7 @@ def _parsed(files: list[os.DirEntry], around: dict, derived: bool) -> Iterator[B
 
 
 def _kind(file: BidsFile) -> str:
-    """``image``, ``brain``, ``lesion``, or "" for what is not used."""
+    """``image``, ``brain``, ``lesion``, ``anatomy``, or "" for what is not used."""
     label = file.entities.get("label", "").lower()
     if file.suffix in SUFFIXES:
         if any(word in key.lower() for key in file.entities for word in LESION_WORDS):
@@ -174,6 +178,8 @@ def _kind(file: BidsFile) -> str:
         return "image" if file.entities.get("part", "mag") == "mag" else ""
     if file.suffix not in ("mask", "dseg", "roi", "msk", "lesion", "brainmask"):
         return ""
+    if file.suffix == "dseg" and ANATOMY in map(file.entities.get, ANATOMY_ENTITIES):
+        return "anatomy"
     if any(word in file.words for word in LESION_WORDS) or file.suffix in ("roi", "msk"):
         return "lesion"
     if file.suffix == "brainmask":
@@ -190,7 +196,8 @@ def _add(one: _Found, file: BidsFile, kind: str) -> None:
             contrast = "T1ce"
         one.images.setdefault(contrast, []).append(file)
     else:
-        (one.brains if kind == "brain" else one.lesions).append(file)
+        masks = {"brain": one.brains, "lesion": one.lesions, "anatomy": one.anatomies}
+        masks[kind].append(file)
 
 
 def _scan(
@@ -208,6 +215,7 @@ def _scan(
         images={contrast: file.path for contrast, file in images.items()},
         brain_mask=_mask(one.brains or shared.brains, spaces),
         lesion_mask=_mask(one.lesions or shared.lesions, spaces),
+        anatomy=_mask(one.anatomies or shared.anatomies, spaces),
         covariates=covariates,
     )
 

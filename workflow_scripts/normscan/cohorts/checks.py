@@ -39,17 +39,19 @@ def check_scan(
     needed_contrasts: Sequence[str],
     role: str,
     lesion_classes: dict[str, Any],
+    anatomy_classes: dict[str, Any] | None = None,
     ignored_labels: Sequence[int] = (),
 ) -> dict[str, Any]:
     """Read a scan's files one after the other and say what is wrong with them.
 
     Parameters
     ----------
-    scan : images, brain mask and lesion mask by path.
+    scan : images, brain mask, lesion mask and label map of anatomy by path.
     needed_contrasts : contrasts it must have.
     role : of its cohort; patients must have a lesion mask that is not empty.
     lesion_classes : class -> label or labels; when given, one of them must be there, and no other
         label but those of ``ignored_labels``.
+    anatomy_classes : class -> label or labels; the label map of anatomy holds no others but 0.
 
     Returns
     -------
@@ -78,7 +80,8 @@ def check_scan(
         problems += [_line(scan, path, one) for one in wrong]
     if role == "patients" and not scan.lesion_mask:
         problems.append(f"{scan.id}: has no lesion mask, which patients need")
-    for kind, path in (("brain", scan.brain_mask), ("lesion", scan.lesion_mask)):
+    masks = {"brain": scan.brain_mask, "lesion": scan.lesion_mask, "anatomy": scan.anatomy}
+    for kind, path in masks.items():
         if path:
             owner = _owner_problems(scan, path)
             volume, wrong = _read(path)
@@ -87,6 +90,8 @@ def check_scan(
                 wrong = _place_problems(volume, grids) + _label_problems(volume, kind)
                 if kind == "lesion" and role == "patients" and not wrong:
                     wrong, odd = _lesion_problems(volume, lesion_classes, set(ignored_labels))
+                if kind == "anatomy" and not wrong:
+                    wrong = _anatomy_problems(volume, anatomy_classes or {})
             problems += [_line(scan, path, one) for one in owner + wrong]
             warnings += [_line(scan, path, one) for one in odd]
     return {"scan": scan.id, "problems": problems, "warnings": warnings, "facts": facts}
@@ -318,8 +323,7 @@ def _lesion_problems(
     mask: _Volume, lesion_classes: dict[str, Any], ignored: set[int]
 ) -> tuple[list[Finding], list[Finding]]:
     """Problems and warnings of a patient's labels."""
-    wanted = labels_of(lesion_classes)
-    present = set(np.unique(np.rint(mask.data)).astype(int).tolist()) - {0}
+    wanted, present = labels_of(lesion_classes), _present(mask)
     if not present:
         return [("the lesion mask is empty", "a patient needs lesions: exclude the scan")], []
     unknown = sorted(present - wanted - ignored)
@@ -333,3 +337,20 @@ def _lesion_problems(
     if wanted and present - wanted:
         return [], [(f"labels {sorted(present - wanted)} are ignored_labels", "they are left out")]
     return [], []
+
+
+def _anatomy_problems(labels: _Volume, classes: dict[str, Any]) -> list[Finding]:
+    """Labels of no anatomical class that the cohort declares, or of none at all."""
+    known, present = labels_of(classes), _present(labels)
+    if not present:
+        return [("the label map of anatomy is empty", "give another or remove it")]
+    if unknown := sorted(present - known):
+        said = f"holds label{'s' * (len(unknown) > 1)} {', '.join(map(str, unknown))}, which"
+        remedy = "declare it there, as a class of its own or with others, or set its voxels to 0"
+        return [(f"{said} anatomy_classes does not declare ({sorted(known)})", remedy)]
+    return []
+
+
+def _present(mask: _Volume) -> set[int]:
+    """Labels of a map but 0."""
+    return set(np.unique(np.rint(mask.data)).astype(int).tolist()) - {0}

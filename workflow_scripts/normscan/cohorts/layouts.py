@@ -11,7 +11,7 @@ from typing import Any
 from normscan.cohorts.scans import Scan
 
 FOLDER = Path(__file__).parent / "layouts"
-MASKS = ("brain_mask", "lesion_mask")
+MASKS = ("brain_mask", "lesion_mask", "anatomy")
 TOKEN = re.compile(r"(\*\*/|\*|\{subject\}|\{session\})")
 
 
@@ -64,8 +64,8 @@ def scans_of_layout(folder: Path, name: str, cohort: str) -> tuple[list[Scan], l
         chosen = {kind: min(candidates)[1] for kind, candidates in files.items()}
         images = {kind: path for kind, path in chosen.items() if kind not in MASKS}
         if images:
-            brain, lesion = (chosen.get(mask, "") for mask in MASKS)
-            scan = Scan(cohort, subject, session, images, brain, lesion)
+            brain, lesion, anatomy = (chosen.get(mask, "") for mask in MASKS)
+            scan = Scan(cohort, subject, session, images, brain, lesion, anatomy)
             problems += _ambiguous(scan.id, files)
             scans.append(scan)
     if not scans:

@@ -39,8 +39,8 @@ def load_cohort(
     name : of the cohort.
     entry : its entry under ``config.cohorts``; keys: ``source`` (``table``, ``bids``,
         ``simulated``, ``synthetic`` or a known layout), ``path``, ``role``, ``prior``,
-        ``skull_stripped``, ``space``, ``lesion_classes``, ``ignored_labels``, ``contrasts``,
-        ``exclude``, ``simulation``. A layout has defaults for most of them.
+        ``skull_stripped``, ``space``, ``lesion_classes``, ``ignored_labels``, ``anatomy_classes``,
+        ``contrasts``, ``exclude``, ``simulation``. A layout has defaults for most of them.
     base : folder that a relative ``path`` starts from.
     simulated_root : folder below which simulated cohorts are written.
     needed_contrasts : contrasts that each scan must have.
@@ -50,7 +50,7 @@ def load_cohort(
     Returns
     -------
     cohort, excluded : excluded maps scan ids to reasons (empty unless ``exclude``). Lesion masks
-        are kept for patients only.
+        are kept for patients only, label maps of anatomy where the entry declares their classes.
 
     Raises
     ------
@@ -86,6 +86,7 @@ def load_cohort(
         space=entry.get("space", ""),
         lesion_classes=entry.get("lesion_classes", {}),
         ignored_labels=tuple(entry.get("ignored_labels", ())),
+        anatomy_classes=entry.get("anatomy_classes", {}),
         scans=tuple(scan for scan in scans if scan.id not in bad),
     )
     return cohort, {scan: "; ".join(found) for scan, found in bad.items()}
@@ -109,6 +110,7 @@ def _entry_problems(entry: dict) -> list[str]:
     if source in sources and source not in MADE and not entry.get("path"):
         problems.append(f"path: is missing; source '{source}' needs it")
     problems += _value_problem("role", entry.get("role", ""), ROLES)
+    problems += _class_problems(entry.get("anatomy_classes") or {})
     problems += _value_problem("prior", entry.get("prior", "none"), PRIORS)
     classes = entry.get("lesion_classes") or {}
     if both := sorted(labels_of(classes) & set(entry.get("ignored_labels") or [])):
@@ -120,6 +122,19 @@ def _entry_problems(entry: dict) -> list[str]:
     for contrast in entry.get("contrasts") or []:
         problems += _value_problem("contrasts", contrast, CONTRASTS, "unknown contrast ")
     return problems
+
+
+def _class_problems(classes: dict[str, Any]) -> list[str]:
+    """Labels that two anatomical classes would share."""
+    owners: dict[int, list[str]] = {}
+    for name, labels in classes.items():
+        for label in labels if isinstance(labels, list) else [labels]:
+            owners.setdefault(label, []).append(name)
+    return [
+        f"anatomy_classes: label {label} stands for {' and '.join(names)}; a label is of one class"
+        for label, names in owners.items()
+        if len(names) > 1
+    ]
 
 
 def _value_problem(key: str, value: str, allowed: Sequence[str], what: str = "found ") -> list[str]:
@@ -145,11 +160,17 @@ def _scans(name: str, entry: dict, base: Path, simulated: Path) -> tuple[list[Sc
 
 
 def _restricted(scan: Scan, entry: dict) -> Scan:
-    """Without the contrasts that the entry leaves out; lesion masks are for patients only."""
+    """Without the contrasts that the entry leaves out; lesion masks are for patients only.
+
+    Label maps of anatomy mean nothing without the names of their classes, and screening has no use
+    for them.
+    """
     wanted = entry.get("contrasts") or CONTRASTS
     images = {contrast: path for contrast, path in scan.images.items() if contrast in wanted}
     lesion = scan.lesion_mask if entry["role"] == "patients" else ""
-    return replace(scan, images=images, lesion_mask=lesion)
+    asked = entry.get("anatomy_classes") and entry["role"] != "unlabelled"
+    anatomy = scan.anatomy if asked else ""
+    return replace(scan, images=images, lesion_mask=lesion, anatomy=anatomy)
 
 
 def _excluded(scan: Scan, entry: dict) -> bool:
@@ -192,7 +213,7 @@ def _scan_problems(scan: Scan, entry: dict, needed: Iterable[str]) -> list[str]:
         )
     if entry["source"] not in MADE:
         masks = {"brain_mask": scan.brain_mask, "lesion_mask": scan.lesion_mask}
-        for kind, path in {**scan.images, **masks}.items():
+        for kind, path in {**scan.images, **masks, "anatomy": scan.anatomy}.items():
             if path and not os.path.isfile(path):
                 what = "broken link" if os.path.islink(path) else "no such file"
                 problems.append(f"{kind}: {path}: {what}; restore it or exclude the scan")

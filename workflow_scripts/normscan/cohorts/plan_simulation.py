@@ -58,4 +58,5 @@ def _scan(cohort: str, label: str, settings: dict[str, Any], folder: Path) -> Sc
     lesion = ""
     if settings["lesion"] != "none":
         lesion = str(truth / f"sub-{label}_label-lesion_dseg.nii.gz")
-    return Scan(cohort, label, "", images, "", lesion)
+    anatomy = str(truth / f"sub-{label}_desc-anatomy_dseg.nii.gz")
+    return Scan(cohort, label, "", images, "", lesion, anatomy)

@@ -22,6 +22,7 @@ class Scan:
     images : contrast -> path.
     brain_mask : path, "" when there is none.
     lesion_mask : path of a label map (0 = healthy), "" when there is none.
+    anatomy : path of a label map of anatomical classes (0 = none of them), "" when there is none.
     covariates : further columns of the subject (age, sex).
     """
 
@@ -31,6 +32,7 @@ class Scan:
     images: dict[str, str] = field(default_factory=dict)
     brain_mask: str = ""
     lesion_mask: str = ""
+    anatomy: str = ""
     covariates: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -58,6 +60,8 @@ class Cohort:
     space : atlas in whose space the scans already are, "" for native space.
     lesion_classes : class -> label or labels of the mask; empty: every label but 0.
     ignored_labels : labels of no class that may occur; their voxels count on neither side.
+    anatomy_classes : class -> label or labels of the label maps of anatomy, in the order in which
+        models number the classes (from 1); empty: the cohort has no such maps.
     """
 
     name: str
@@ -67,4 +71,5 @@ class Cohort:
     space: str = ""
     lesion_classes: dict[str, Any] = field(default_factory=dict)
     ignored_labels: tuple[int, ...] = ()
+    anatomy_classes: dict[str, Any] = field(default_factory=dict)
     scans: tuple[Scan, ...] = ()

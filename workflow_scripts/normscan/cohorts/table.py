@@ -11,7 +11,7 @@ from normscan.cohorts.scans import CONTRASTS, Scan
 from normscan.errors import NormscanError
 from normscan.files import inside
 
-FIXED = ("subject", "session", "brain_mask", "lesion_mask")
+FIXED = ("subject", "session", "brain_mask", "lesion_mask", "anatomy")
 LABEL = re.compile(r"[A-Za-z0-9]+")
 
 
@@ -21,7 +21,7 @@ def read_table(path: Path, cohort: str, root: Path | None = None) -> tuple[list[
     Parameters
     ----------
     path : TSV with the columns subject, session (optional), one per contrast, brain_mask,
-        lesion_mask; further columns are covariates. ``n/a`` and empty cells mean none.
+        lesion_mask, anatomy; further columns are covariates. ``n/a`` and empty cells mean none.
     cohort : name of the cohort.
     root : folder that the paths in the table are relative to and must stay inside; default: the
         table's folder.
@@ -44,7 +44,7 @@ def read_table(path: Path, cohort: str, root: Path | None = None) -> tuple[list[
     for number, row in rows:
         found = _row_problems(row, columns)
         files = {}
-        for name in (*contrasts, "brain_mask", "lesion_mask"):
+        for name in (*contrasts, "brain_mask", "lesion_mask", "anatomy"):
             try:
                 given = row.get(name, "")
                 files[name] = str(inside(root or path.parent, given)) if given else ""
@@ -132,5 +132,6 @@ def _scan(cohort: str, row: dict[str, str], files: dict, contrasts: list[str]) -
         images={name: files[name] for name in contrasts if files[name]},
         brain_mask=files["brain_mask"],
         lesion_mask=files["lesion_mask"],
+        anatomy=files["anatomy"],
         covariates={k: v for k, v in row.items() if k and v and k not in (*CONTRASTS, *FIXED)},
     )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas
 
+from normscan.evaluation.fidelity import OVERLAP, QUALITY
 from normscan.evaluation.study import strongest, with_residuals
 from normscan.figures.bars import metric_bars
 from normscan.figures.boxes import box_rows, stage_rows
@@ -15,6 +16,7 @@ from normscan.figures.collection import Figures
 from normscan.figures.curves import froc_curves, pr_curves, roc_curves
 from normscan.figures.dice import dice_distributions
 from normscan.figures.examples import slice_examples
+from normscan.figures.fidelity import fidelity_distributions
 from normscan.figures.residuals import residual_histograms
 from normscan.figures.slices import slice_rows, spread_words
 
@@ -129,6 +131,29 @@ def add_residuals(figures: Figures, cohort: str, curves: Curves, metrics: pandas
     )
 
 
+def add_fidelity(figures: Figures, cohort: str, metrics: pandas.DataFrame) -> None:
+    """Quality and overlap score of every patient; nothing where no reconstruction is judged."""
+    quality, overlap = (per_patient(metrics, name) for name in (QUALITY, OVERLAP))
+    if not quality:
+        return
+    said = [
+        f"{title}: quality {values.mean():.4g} ± {values.std():.2g}, overlap "
+        f"{np.mean(overlap.get(title, [np.nan])):.3f} ± {np.std(overlap.get(title, [np.nan])):.2f}"
+        for title, values in quality.items()
+    ]
+    figures.add(
+        fidelity_distributions(quality, overlap, looks=figures.looks),
+        "fidelity",
+        "Fidelity",
+        f"{cohort}: anatomical fidelity of reconstructions",
+        "What a segmentation of normal anatomy makes of reconstructions. Quality: entropy of the "
+        "classes' probabilities on the input minus that on the reconstruction, summed over a "
+        "slice; below 0 the reconstruction is the blurrier one. Overlap: mean Dice of the classes "
+        "in both. A point is a patient: the mean over slices, scans and seeds. Mean ± standard "
+        f"deviation over patients: {'; '.join(said)}.",
+    )
+
+
 def add_slices(
     figures: Figures,
     cohort: str,
@@ -220,3 +245,10 @@ def dice(metrics: pandas.DataFrame) -> dict[str, dict[str, np.ndarray]]:
     for (rule, title), values in means.groupby(level=[0, 1], sort=False):
         found.setdefault(rule, {})[title] = values.to_numpy()
     return found
+
+
+def per_patient(metrics: pandas.DataFrame, metric: str) -> dict[str, np.ndarray]:
+    """title -> a metric without threshold per patient (mean over their scans and over seeds)."""
+    chosen = metrics[(metrics["level"] == "subject") & (metrics["metric"] == metric)]
+    means = chosen.groupby(["title", "subject"], sort=False)["value"].mean()
+    return {title: values.to_numpy() for title, values in means.groupby(level="title", sort=False)}

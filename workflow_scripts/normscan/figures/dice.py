@@ -45,7 +45,7 @@ def dice_distributions(
     for axes, rule in zip(panels, rules):
         for place, name in enumerate(names):
             scores = np.asarray(values[rule].get(name, ()), float)
-            _one(axes, place, scores[np.isfinite(scores)], look[name])
+            distribution(axes, place, scores[np.isfinite(scores)], look[name])
         axes.set_title(textwrap.fill(rule_label(rule), 30), fontsize=8.5, fontweight="normal")
         axes.set(xlim=(-0.02, 1.02), ylim=(len(names) - 0.4, -0.6), xlabel=measure)
         axes.set_yticks(range(len(names)), names)
@@ -56,7 +56,8 @@ def dice_distributions(
     return figure
 
 
-def _one(axes, place: int, scores: np.ndarray, look: Look) -> None:
+def distribution(axes, place: int, scores: np.ndarray, look: Look) -> None:
+    """A box, a point per patient, and the mean of an approach, in the row ``place``."""
     if not scores.size:
         return
     axes.boxplot(

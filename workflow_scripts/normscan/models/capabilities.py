@@ -99,6 +99,15 @@ class Segments(Protocol):
 
 
 @runtime_checkable
+class ClassifiesAnatomy(Protocol):
+    """``classify_anatomy``: which normal anatomical class each pixel belongs to."""
+
+    def classify_anatomy(self, slices: Tensor) -> Tensor:
+        """Probabilities (n, 1 + classes, height, width), background first; they sum to 1."""
+        ...
+
+
+@runtime_checkable
 class Embeds(Protocol):
     """``embed``: features of pixels, or of places on a coarser grid."""
 
@@ -213,6 +222,7 @@ PROTOCOLS: dict[str, type] = {
     "energy": ScoresPixels,
     "score_slices": ScoresSlices,
     "segment": Segments,
+    "classify_anatomy": ClassifiesAnatomy,
     "embed": Embeds,
     "embed_patches": EmbedsPatches,
     "quantise": Quantises,

@@ -36,6 +36,11 @@ def lesions_name(scan: str, space: str) -> str:
     return f"{scan}_space-{space}_label-lesion_dseg.nii.gz"
 
 
+def anatomy_name(scan: str, space: str) -> str:
+    """Name of a map of anatomical classes: ``sub-01_space-robex_desc-anatomy_dseg.nii.gz``."""
+    return f"{scan}_space-{space}_desc-anatomy_dseg.nii.gz"
+
+
 def tissue_name(scan: str, space: str) -> str:
     """Name of a tissue label map: ``sub-01_space-robex_label-tissue_dseg.nii.gz``."""
     return f"{scan}_space-{space}_label-tissue_dseg.nii.gz"

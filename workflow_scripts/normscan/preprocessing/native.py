@@ -17,7 +17,7 @@ from normscan.preprocessing.volumes import Prepared
 def with_mask_grids(prepared: Prepared) -> dict[str, str]:
     """Contrast -> native volume: a scan's images, and those that its masks were drawn on."""
     wanted = dict(prepared.images)
-    for mask in filter(None, (prepared.brain, prepared.lesions)):
+    for mask in filter(None, (prepared.brain, prepared.lesions, prepared.anatomy)):
         drawn_on = owner(prepared, mask, wanted)
         wanted.setdefault(drawn_on, prepared.native[drawn_on])
     return wanted

@@ -20,7 +20,13 @@ from normscan.preprocessing.atlases import Atlas, atlas_grid
 from normscan.preprocessing.atlases import atlas as find_atlas
 from normscan.preprocessing.grids import Grid, read_mask, read_volume
 from normscan.preprocessing.masks import filled_support
-from normscan.preprocessing.naming import brain_name, lesions_name, transform_name, volume_name
+from normscan.preprocessing.naming import (
+    anatomy_name,
+    brain_name,
+    lesions_name,
+    transform_name,
+    volume_name,
+)
 from normscan.preprocessing.native import all_to_atlas, owner, with_mask_grids
 from normscan.preprocessing.resample import resample
 from normscan.preprocessing.transforms import write_affine
@@ -119,7 +125,8 @@ def run(
     }
     result = _resampled(prepared, folder, found.name, grid, paths, antialias)
     result = _with_brain(result, prepared, native, grid, paths, skull_stripped)
-    return _with_lesions(result, prepared, native, grid, paths)
+    result = _with_lesions(result, prepared, native, grid, paths)
+    return _with_anatomy(result, prepared, native, grid, paths)
 
 
 def _write(folder: Path, prepared: Prepared, name: str, found: Atlas, matrix: np.ndarray) -> str:
@@ -183,9 +190,7 @@ def _with_lesions(
 ) -> Prepared:
     if not prepared.lesions:
         return result
-    labels, source = read_volume(prepared.lesions, np.int32)
-    drawn_on = owner(prepared, prepared.lesions, native)
-    moved = np.rint(resample(labels, source, grid, paths[drawn_on], "nearest"))
+    labels, moved, source = _moved_labels(prepared, prepared.lesions, native, grid, paths)
     folder = Path(next(iter(result.images.values()))).parent
     path = str(Path(folder, lesions_name(result.scan, result.space)))
     save_nifti(path, moved, grid.affine, np.int16)
@@ -193,3 +198,33 @@ def _with_lesions(
         lesion_native_ml=float((labels != 0).sum() * source.voxel_ml),
         lesion_ml=float((moved != 0).sum() * grid.voxel_ml),
     )
+
+
+def _with_anatomy(
+    result: Prepared,
+    prepared: Prepared,
+    native: Mapping[str, str],
+    grid: Grid,
+    paths: Mapping[str, list[str]],
+) -> Prepared:
+    if not prepared.anatomy:
+        return result
+    _, moved, _ = _moved_labels(prepared, prepared.anatomy, native, grid, paths)
+    folder = Path(next(iter(result.images.values()))).parent
+    path = str(Path(folder, anatomy_name(result.scan, result.space)))
+    save_nifti(path, moved, grid.affine, np.int32)
+    return replace(result, anatomy=path)
+
+
+def _moved_labels(
+    prepared: Prepared,
+    path: str,
+    native: Mapping[str, str],
+    grid: Grid,
+    paths: Mapping[str, list[str]],
+) -> tuple[np.ndarray, np.ndarray, Grid]:
+    """A label map as it is, on the atlas's grid by nearest neighbour, and the grid it came on."""
+    labels, source = read_volume(path, np.int32)
+    drawn_on = owner(prepared, path, native)
+    moved = resample(labels, source, grid, paths[drawn_on], "nearest")
+    return labels, np.rint(moved), source

@@ -44,7 +44,8 @@ def raw_manifest(
         prepared = Prepared.from_scan(scan)
         prepared = replace(prepared, content=dict((contents or {}).get(scan.id, {})))
         files = {name: file_digest(path) for name, path in prepared.images.items()}
-        masks = [file_digest(path) if path else "" for path in (prepared.brain, prepared.lesions)]
+        given = (prepared.brain, prepared.lesions, *filter(None, [prepared.anatomy]))
+        masks = [file_digest(path) if path else "" for path in given]
         key = value_digest([prepared.scan, files, masks])
         entries.append({**prepared.to_json(), "key": key})
     return {

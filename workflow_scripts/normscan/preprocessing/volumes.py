@@ -23,6 +23,7 @@ class Prepared:
     images : contrast -> volume.
     brain : brain mask (0 or 1), "" when not known.
     lesions : lesion label map (0 = healthy), "" when there is none.
+    anatomy : label map of anatomical classes as given (0 = none), "" when there is none.
     tissue : tissue label map (``segment_tissue.TISSUES``), "" when none was made.
     transforms : contrast -> files in ANTs order that bring its native volume to the atlas.
     native : contrast -> volume as it came from the scanner.
@@ -37,6 +38,7 @@ class Prepared:
     images: dict[str, str] = field(default_factory=dict)
     brain: str = ""
     lesions: str = ""
+    anatomy: str = ""
     tissue: str = ""
     transforms: dict[str, list[str]] = field(default_factory=dict)
     native: dict[str, str] = field(default_factory=dict)
@@ -54,6 +56,7 @@ class Prepared:
             images=images,
             brain=str(scan.brain_mask or ""),
             lesions=str(scan.lesion_mask or ""),
+            anatomy=str(scan.anatomy or ""),
             native=dict(images),
         )
 
@@ -69,7 +72,7 @@ class Prepared:
 
     def files(self) -> list[str]:
         """Every file this scan consists of, without transforms and native volumes."""
-        maps = (self.brain, self.lesions, self.tissue)
+        maps = (self.brain, self.lesions, self.anatomy, self.tissue)
         return [path for path in (*self.images.values(), *maps) if path]
 
     def image(self, contrast: str) -> str:
@@ -109,6 +112,7 @@ class Prepared:
             images={name: moved(path) for name, path in self.images.items()},
             brain=moved(self.brain),
             lesions=moved(self.lesions),
+            anatomy=moved(self.anatomy),
             tissue=moved(self.tissue),
             transforms={
                 name: [moved(path) for path in paths] for name, paths in self.transforms.items()

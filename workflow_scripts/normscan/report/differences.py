@@ -61,7 +61,12 @@ def differences(run: Values, recipe: Values) -> list[str]:
         *_values("training subjects (%)", {"": run["shares"]}, {"": recipe["shares"]}),
         *_values("post-processing", run["postprocessing"], recipe["postprocessing"]),
         *_rules(run["rules"], recipe["rules"]),
+        *_values("judge of reconstructions", *map(_judge, (run, recipe))),
     ]
+
+
+def _judge(recipe: Values) -> dict[str, str]:
+    return {"": recipe.get("fidelity") or "none"}
 
 
 def _values(what: str, run: Values, recipe: Values) -> list[str]:

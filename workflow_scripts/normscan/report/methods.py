@@ -38,12 +38,24 @@ def methods(recipe: Values, cohorts: Values, seeds: Sequence[int], plugins: Valu
         f"Post-processing, the same for all approaches: {_post(recipe)}.",
         f"Operating points: {listing(rule_label(rule) for rule in recipe['rules'])}; detections "
         "were made at the first that could be found.",
+        _fidelity(recipe.get("fidelity", "")),
     ]
     return " ".join(filter(None, said))
 
 
 def _post(recipe: Values) -> str:
     return postprocessing_text(recipe["postprocessing"]) or "none"
+
+
+def _fidelity(model: str) -> str:
+    """How reconstructions were judged; empty where they were not."""
+    if not model:
+        return ""
+    return (
+        f"Reconstructions were judged by the model '{literal(model)}': the quality score is the "
+        "entropy of its classes' probabilities on an input minus that on the reconstruction, "
+        "summed over a slice, the overlap score the mean Dice of the classes in both."
+    )
 
 
 def _models(recipe: Values, seeds: Sequence[int], plugins: Values) -> str:

@@ -13,6 +13,8 @@ from normscan.errors import NormscanError
 from normscan.files import map_array, read_json
 
 GRID = "grid"
+# Layer -> the one that takes its place in packs without it.
+STANDS_IN = {"anatomy": "tissue"}
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,8 @@ class PackIndex:
     excluded : scans that were left out before, with reasons.
     digest : of the array's file, so that other content is another index.
     layers : name -> digest of the layer's file: ``brain`` (0 or 1), ``lesion`` (label map, 0
-        where a scan has none), and where preprocessing made it ``tissue`` (1 cerebrospinal fluid,
-        2 grey matter, 3 white matter).
+        where a scan has none), where label maps are given ``anatomy`` (classes from 1), and where
+        preprocessing made it ``tissue`` (1 cerebrospinal fluid, 2 grey matter, 3 white matter).
     """
 
     cohort: str
@@ -96,6 +98,14 @@ class PackIndex:
     def min_brain_voxels(self) -> int:
         """Slices with fewer voxels of brain are neither trained on nor searched for anomalies."""
         return self.settings.get("slices", {}).get("min_brain_voxels", 1)
+
+    def stored_as(self, layer: str) -> str:
+        """The layer that stands in for one that is asked for.
+
+        Tissues are anatomical classes where no label maps are given.
+        """
+        instead = STANDS_IN.get(layer, layer)
+        return instead if layer not in self.layers and instead in self.layers else layer
 
     def scan(self, name: str) -> ScanEntry:
         """The entry of a scan. NormscanError when the pack has none of this name."""

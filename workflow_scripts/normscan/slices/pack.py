@@ -8,8 +8,9 @@ numbers of voxels that the index gives (``min_brain_voxels``).
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,12 +72,14 @@ def pack_shard(
     size: int = 128,
     field_of_view: float | None = None,
     min_brain_voxels: int = 1,
+    anatomy_classes: Mapping[str, Any] | None = None,
 ) -> PackIndex:
     """Write ``{shard}.npy``, its layers beside it, and ``{shard}.json``, which names them.
 
-    The layers ``brain`` and ``lesion`` are always there, ``tissue`` where preprocessing made it. So
-    the workflow declares the first two as outputs; the third is known by the index, which is
-    written last and holds its digest (as reconstructions are beside the manifest of maps).
+    The layers ``brain`` and ``lesion`` are always there, ``anatomy`` where label maps are given and
+    ``tissue`` where preprocessing made it. So the workflow declares the first two as outputs; the
+    others are known by the index, which is written last and holds their digests (as
+    reconstructions are beside the manifest of maps).
 
     One volume is in memory at a time. Neither crop nor size depends on the scans: a scan gives the
     same slices in whatever cohort it is.
@@ -90,6 +93,8 @@ def pack_shard(
     contrasts : channels in order.
     fingerprint : how the scans were made; models refuse scans of another one.
     size, field_of_view, min_brain_voxels : see ``SETTINGS``.
+    anatomy_classes : class -> label or labels of the label maps; the layer numbers the classes from
+        1 in this order. A scan without a map has none of them.
 
     Raises
     ------
@@ -131,6 +136,8 @@ def pack_shard(
     }
     if any(scan.tissue for scan in scans):
         layers["tissue"] = (_tissue, np.uint8)
+    if anatomy_classes and any(scan.anatomy for scan in scans):
+        layers["anatomy"] = (partial(_anatomy, classes=anatomy_classes), np.uint8)
     for name, (volume, dtype) in layers.items():
         with new_array(layer_path(index_path, name), (total, size, size), dtype) as array:
             for scan, entry in both:
@@ -252,6 +259,18 @@ def _tissue(scan: Prepared, common: _Common) -> np.ndarray:
     labels, grid = read_volume(scan.tissue, np.uint8)
     _same_grid(scan, scan.tissue, grid, common)
     return common.slices.labels(_upright(labels, common))
+
+
+def _anatomy(scan: Prepared, common: _Common, classes: Mapping[str, Any]) -> np.ndarray:
+    """Numbers of the classes on the slice grid, after the order of ``classes``, from 1."""
+    if not scan.anatomy:
+        return np.zeros(common.slices.shape, np.uint8)
+    labels, grid = read_volume(scan.anatomy, np.int32)
+    _same_grid(scan, scan.anatomy, grid, common)
+    numbered = np.zeros(labels.shape, np.uint8)
+    for number, given in enumerate(classes.values(), start=1):
+        numbered[np.isin(labels, given)] = number
+    return common.slices.labels(_upright(numbered, common))
 
 
 def _image(scan: Prepared, contrast: str, common: _Common) -> np.ndarray:

@@ -96,7 +96,7 @@ class SliceStore:
                 {
                     name: _made_layer(name, others[name], index, used)
                     if name in others
-                    else open_layer(path, name)
+                    else open_layer(path, index.stored_as(name))
                     for name in self.view.layers
                 }
             )

@@ -16,6 +16,7 @@ from normscan.errors import ConfigError
 from normscan.streams import ALL, MAIN
 from normscan.workflow.histogram_references import with_references
 from normscan.workflow.loading import atlas_problems, load_cohorts
+from normscan.workflow.protocol_anatomy import anatomy_problems
 from normscan.workflow.protocols import Protocol, parse_protocol
 from normscan.workflow.schema import nearest, schema_problems, wrong_value
 
@@ -134,6 +135,7 @@ def load_study(config: dict[str, Any], base: Path, protocol_folder: Path) -> Stu
         source=config,
     )
     problems = _conflicts(study) + _role_problems(study) + _split_problems(study)
+    problems += [line for one in protocols.values() for line in anatomy_problems(one, cohorts)]
     problems += atlas_problems(study.cohorts, study.synthetic, study.atlases)
     if problems:
         raise ConfigError(_report(problems))

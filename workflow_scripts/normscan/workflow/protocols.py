@@ -13,6 +13,7 @@ from normscan.plugins import complete_settings, literals, plugin_names
 from normscan.preprocessing.labels import step_label
 from normscan.streams import ALL, MAIN
 from normscan.workflow.declared import LIBRARY
+from normscan.workflow.protocol_anatomy import fidelity_problems
 from normscan.workflow.protocol_approaches import Approach, parse_approaches
 from normscan.workflow.protocol_labels import with_labels
 from normscan.workflow.protocol_models import Model, parse_models
@@ -68,7 +69,7 @@ class Protocol:
 
     ``streams``: what models are trained on, by name. A main stream whose cohorts are None is one of
     all healthy cohorts, an empty one of none. ``evaluation_cohorts``: empty means all patient
-    cohorts.
+    cohorts. ``fidelity``: the model that judges reconstructions, "" where none does.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Protocol:
     postprocessing: dict[str, Any]
     rules: tuple[Rule, ...]
     evaluation_cohorts: tuple[str, ...]
+    fidelity: str = ""
     source: dict[str, Any] = field(repr=False, default_factory=dict)
 
     def streamed_cohorts(self, roles: Mapping[str, str]) -> set[str]:
@@ -96,9 +98,10 @@ class Protocol:
         }
 
     def models_used(self) -> list[str]:
-        """Names of the models that approaches apply or use, and of those that these use."""
+        """Names of the models that approaches and evaluation apply, and of those that these use."""
         found: dict[str, None] = {}
         waiting = [name for one in self.approaches.values() for name in one.models]
+        waiting += [self.fidelity] if self.fidelity else []
         while waiting:
             name = waiting.pop(0)
             if name not in found:
@@ -171,6 +174,8 @@ def parse_protocol(name: str, content: dict[str, Any]) -> tuple[Protocol | None,
     names = list(content["approaches"])
     models = with_labels(name, entries, models, names, approaches, rules, problems)
     evaluation = content.get("evaluation") or {}
+    fidelity = (evaluation.get("fidelity") or {}).get("model", "")
+    problems += fidelity_problems(fidelity, entries, models, approaches, contrasts, where)
     protocol = Protocol(
         name=name,
         description=content.get("description", ""),
@@ -185,6 +190,7 @@ def parse_protocol(name: str, content: dict[str, Any]) -> tuple[Protocol | None,
         postprocessing={**POSTPROCESSING, **(content.get("postprocessing") or {})},
         rules=tuple(rules),
         evaluation_cohorts=tuple(evaluation.get("cohorts", ())),
+        fidelity=fidelity,
         source=content,
     )
     if protocol.postprocessing["median"] % 2 == 0:

@@ -47,6 +47,7 @@ def recipe(protocol: Protocol) -> dict[str, Any]:
             for one in protocol.approaches.values()
         ],
         "postprocessing": protocol.postprocessing,
+        "fidelity": protocol.fidelity,
         "rules": [rule.label for rule in protocol.rules],
     }
 

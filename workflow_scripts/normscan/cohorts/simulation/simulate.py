@@ -22,6 +22,7 @@ from normscan.cohorts.simulation.scanner import (
     scanner_grid,
     stored,
 )
+from normscan.cohorts.simulation.template import BRAIN_TISSUES
 from normscan.errors import ConfigError
 from normscan.files import save_nifti, write_json
 
@@ -60,9 +61,9 @@ def simulate_scan(
 ) -> None:
     """Write a simulated subject into a BIDS folder.
 
-    Writes ``sub-X/anat/sub-X_T1w.nii.gz`` and the like, the true brain mask (grid of the first
-    contrast) and, with a lesion, its labels (grid of FLAIR, or of the first contrast) below
-    ``derivatives/truth``. Equal arguments give equal bytes; random streams depend on seed,
+    Writes ``sub-X/anat/sub-X_T1w.nii.gz`` and the like, the true brain mask and tissues (grid of
+    the first contrast) and, with a lesion, its labels (grid of FLAIR, or of the first contrast)
+    below ``derivatives/truth``. Equal arguments give equal bytes; random streams depend on seed,
     cohort, subject and contrast alone.
 
     Parameters
@@ -166,12 +167,22 @@ def _brain(anatomy: Anatomy, grid: Grid, motion: np.ndarray) -> np.ndarray:
     return sampled(anatomy.brain.astype(np.float32), anatomy.affine, grid, motion) > 0.5
 
 
+def _tissues(anatomy: Anatomy, grid: Grid, motion: np.ndarray) -> np.ndarray:
+    """1 cerebrospinal fluid, 2 grey, 3 white matter: what there is most of, lesions aside."""
+    fractions = [
+        sampled(anatomy.tissue(name), anatomy.affine, grid, motion) for name in BRAIN_TISSUES
+    ]
+    return (1 + np.argmax(fractions, axis=0)).astype(np.uint8)
+
+
 def _write_truth(folder: Path, subject: str, anatomy: Anatomy, lesions: Lesions, grids) -> None:
     truth = folder / "derivatives" / "truth" / f"sub-{subject}" / "anat"
     grid, motion = next(iter(grids.values()))
     brain = _brain(anatomy, grid, motion)
     path = truth / f"sub-{subject}_desc-brain_mask.nii.gz"
     save_nifti(path, brain, grid.affine, np.uint8)
+    path = truth / f"sub-{subject}_desc-anatomy_dseg.nii.gz"
+    save_nifti(path, brain * _tissues(anatomy, grid, motion), grid.affine, np.uint8)
     if lesions.fractions:
         grid, motion = grids.get("FLAIR") or next(iter(grids.values()))
         seen = {

@@ -11,6 +11,7 @@ from normscan.layout import Layout
 from normscan.workflow.configuration import Study
 from normscan.workflow.plan.cohorts import Cohorts
 from normscan.workflow.plan.detection import Detection
+from normscan.workflow.plan.fidelity import Fidelity
 from normscan.workflow.plan.jobs import Job, variant_label, variant_parts
 from normscan.workflow.plan.preprocessing import Preprocessing
 from normscan.workflow.plan.report import Report
@@ -25,8 +26,8 @@ class Plan:
 
     Attributes
     ----------
-    cohorts, preprocessing, training, detection, scoring, teaching, screening, report : each for the
-        rules of its stage; a part knows the ones before it.
+    cohorts, preprocessing, training, detection, scoring, fidelity, teaching, screening, report :
+        each for the rules of its stage; a part knows the ones before it.
     """
 
     def __init__(self, study: Study):
@@ -37,6 +38,7 @@ class Plan:
         self.training = Training(study, layout, self.cohorts, self.preprocessing)
         self.detection = Detection(study, layout, self.preprocessing, self.training)
         self.scoring = Scoring(study, layout, self.cohorts, self.detection)
+        self.fidelity = Fidelity(study, layout, self.cohorts, self.training, self.detection)
         self.teaching = Teaching(study, self.cohorts, self.training, self.detection, self.scoring)
         self.screening = Screening(study, layout, self.cohorts, self.preprocessing, self.detection)
         self.report = Report(study, layout, self.cohorts, self.detection, self.screening)

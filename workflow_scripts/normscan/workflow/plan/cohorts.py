@@ -92,7 +92,8 @@ class Cohorts:
                     if any(one.id == scan.id for one in inside)
                 ]
             else:
-                found += [*scan.images.values(), scan.brain_mask, scan.lesion_mask]
+                masks = (scan.brain_mask, scan.lesion_mask, scan.anatomy)
+                found += [*scan.images.values(), *masks]
         return [path for path in dict.fromkeys(found) if path]
 
     def scan_records(self, w) -> list[dict[str, Any]]:
@@ -154,6 +155,10 @@ class Cohorts:
             name: sorted(one) if isinstance(one, list) else [one] for name, one in classes.items()
         }
 
+    def anatomy_classes(self, cohort: str) -> dict[str, Any]:
+        """Classes of a cohort's label maps of anatomy; empty where it has none."""
+        return dict(self.study.cohorts[cohort].anatomy_classes)
+
     # The gate and the splits
 
     def checks(self, cohorts: Iterable[str]) -> list[str]:
@@ -211,4 +216,5 @@ def _record(scan: Scan) -> dict[str, Any]:
         "images": dict(scan.images),
         "brain_mask": scan.brain_mask,
         "lesion_mask": scan.lesion_mask,
+        "anatomy": scan.anatomy,
     }

@@ -50,6 +50,8 @@ class Training:
                 for approach in spec.approaches.values():
                     if approach.models:
                         self.label(protocol, share, approach.models)
+            if spec.fidelity:
+                self.label(protocol, 100, [spec.fidelity])
 
     # Training sets
 
