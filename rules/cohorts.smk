@@ -67,6 +67,7 @@ rule check_scans:
         scans=lambda w: PLAN.cohorts.scan_records(w),
         role=lambda w: PLAN.cohorts.roles[w.cohort],
         lesion_classes=lambda w: STUDY.cohorts[w.cohort].lesion_classes,
+        ignored_labels=lambda w: list(STUDY.cohorts[w.cohort].ignored_labels),
         anatomy_classes=lambda w: PLAN.cohorts.anatomy_classes(w.cohort),
         contrasts=lambda w: PLAN.cohorts.needed_contrasts(w.cohort),
         synthetic=lambda w: w.cohort in STUDY.synthetic,

@@ -38,6 +38,7 @@ rule filter_maps:
         erosion=lambda w: PLAN.scoring.postprocessing(w)["erosion"],
         median=lambda w: PLAN.scoring.postprocessing(w)["median"],
         lesion_labels=lambda w: PLAN.cohorts.lesion_labels(w.cohort),
+        lesion_classes=lambda w: PLAN.cohorts.lesion_classes(w.cohort),
         prior=lambda w: PLAN.scoring.applied_prior(w),
         code=code("filter_maps.py"),
     script:

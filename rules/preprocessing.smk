@@ -61,6 +61,32 @@ rule strip_skull:
         "../workflow_scripts/strip_skull.py"
 
 
+rule find_body:
+    input:
+        manifest=PLAN.path(layout.BEFORE_STEP),
+    output:
+        PLAN.path(layout.AFTER_STEP),
+    log:
+        log_file("find_body", "{parent}+{step}", "{cohort}", "{shard}"),
+    benchmark:
+        benchmark_file("find_body", "{parent}+{step}", "{cohort}", "{shard}")
+    wildcard_constraints:
+        step="find_body[^/+]*",
+    conda:
+        "../envs/imaging.yaml"
+    resources:
+        mem_mb=memory(1500, per_file_mb=100),
+        runtime=minutes(20, per_scan=0.5),
+    params:
+        settings=lambda w: PLAN.preprocessing.settings(w),
+        contrasts=lambda w: PLAN.preprocessing.contrasts(w),
+        context=lambda w: PLAN.preprocessing.context(w.cohort),
+        on_bad_scan=STUDY.on_bad_scan,
+        code=code("find_body.py"),
+    script:
+        "../workflow_scripts/find_body.py"
+
+
 rule correct_bias:
     input:
         manifest=PLAN.path(layout.BEFORE_STEP),

@@ -47,6 +47,7 @@ rule draw_figures:
     params:
         folder=PLAN.path(layout.FIGURES_FOLDER),
         lesion_labels=lambda w: PLAN.cohorts.lesion_labels(w.cohort),
+        lesion_classes=lambda w: PLAN.cohorts.lesion_classes(w.cohort),
         approaches=lambda w: PLAN.report.approaches(w.protocol),
         code=code("draw_figures.py"),
     script:
@@ -62,6 +63,7 @@ rule compare_approaches:
     output:
         figures=PLAN.path(layout.STUDY_FIGURES),
         patients=PLAN.path(layout.STUDY_PATIENTS),
+        classes=PLAN.path(layout.STUDY_CLASSES),
         tests=PLAN.path(layout.STUDY_TESTS),
         trainings=PLAN.path(layout.STUDY_TRAININGS),
         training_tests=PLAN.path(layout.STUDY_TRAINING_TESTS),

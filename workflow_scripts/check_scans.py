@@ -14,7 +14,12 @@ def main(snakemake) -> None:
     scans = [Scan(**record) for record in params.scans]
     reports = [
         check_scan(
-            scan, params.contrasts, params.role, params.lesion_classes, params.anatomy_classes
+            scan,
+            params.contrasts,
+            params.role,
+            params.lesion_classes,
+            params.anatomy_classes,
+            params.ignored_labels,
         )
         for scan in progress(scans, f"checking {snakemake.wildcards.cohort}")
     ]

@@ -6,6 +6,7 @@ import pandas
 
 from job import run
 from normscan.evaluation import study
+from normscan.evaluation.classes import class_table
 from normscan.evaluation.compared import Compared
 from normscan.evaluation.trainings import training_tests, trainings
 from normscan.figures.against_published import published
@@ -34,6 +35,7 @@ def main(snakemake) -> None:
     patients = [study.patient_statistics(whole, cohort, params.rule) for cohort in of.cohorts]
     tests = [study.comparisons(whole, cohort, params.rule) for cohort in of.cohorts]
     write_tsv(out.patients, pandas.concat(patients, ignore_index=True))
+    write_tsv(out.classes, class_table(whole, of.cohorts))
     write_tsv(out.tests, pandas.concat(tests, ignore_index=True))
     write_tsv(out.trainings, trainings(whole))
     write_tsv(out.training_tests, training_tests(whole))

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from job import run
+from normscan.figures.classes import add_class_boxes, add_class_curves, add_class_slices
 from normscan.figures.cohort import (
     SPLIT,
     add_boxes,
@@ -53,6 +54,10 @@ def main(snakemake) -> None:
         labels = params.lesion_labels
         add_panels(figures, w.cohort, files.filtered, one, metrics, labels)
     add_boxes(figures, w.cohort, w.protocol, files.filtered, first, metrics, params.lesion_labels)
+    add_class_curves(figures, w.cohort, curves)
+    add_class_boxes(figures, w.cohort, metrics, params.lesion_classes)
+    for one in first_of_kinds(first.values()) if params.lesion_classes else ():
+        add_class_slices(figures, w.cohort, files.filtered, one, metrics, params.lesion_classes)
     listed = {"cohort": w.cohort, "protocol": w.protocol, "figures": figures.done}
     write_json(snakemake.output[0], listed)
 

@@ -5,10 +5,12 @@ import json
 import pandas
 
 from job import run
+from normscan.evaluation.classes import class_curves
 from normscan.evaluation.cohort import ROW, split_curves, split_rows
 from normscan.evaluation.metrics import COLUMNS
 from normscan.evaluation.residuals import load_residuals
 from normscan.files import read_json, read_tsv, write_text, write_tsv
+from normscan.postprocessing.class_counts import load_class_counts
 from normscan.postprocessing.histograms import load_histograms
 from normscan.postprocessing.slice_scores import load_slice_scores
 
@@ -17,10 +19,11 @@ SPLITS = ("validation", "test")
 
 def main(snakemake) -> None:
     files, params, w = snakemake.input, snakemake.params, snakemake.wildcards
-    histograms, residuals, slices = {}, {}, {}
+    histograms, residuals, slices, classes = {}, {}, {}, {}
     for path in files.histograms:
         histograms |= load_histograms(path)
         slices |= load_slice_scores(path)
+        classes |= load_class_counts(path)
     for path in files.residuals:
         residuals |= load_residuals(path)
     scores = pandas.concat([read_tsv(path, dtype={"scan": str}) for path in files.scores])
@@ -53,10 +56,12 @@ def main(snakemake) -> None:
             chosen_here=chosen_here,
             slices=slices,
             thresholds={rule: one["threshold"] for rule, one in thresholds.items()},
+            classes=classes,
         )
         tables.append(rows.assign(split=split))
         if set(subject_of) & set(histograms):
             curves[split] = split_curves(subject_of, histograms, residuals, froc)
+            curves[split]["classes"] = class_curves(classes, subject_of)
     table = pandas.concat(tables, ignore_index=True).assign(
         cohort=w.cohort, approach=f"{w.protocol}/{w.variant}", seed=int(w.seed)
     )

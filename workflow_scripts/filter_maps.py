@@ -5,8 +5,9 @@ import numpy as np
 from job import run
 from normscan.evaluation.region import evaluated_region
 from normscan.evaluation.residuals import Residuals, save_residuals
-from normscan.evaluation.truth import load_brain, load_truth, slice_truth
+from normscan.evaluation.truth import load_brain, load_labels, load_truth, slice_truth
 from normscan.files import write_json
+from normscan.postprocessing.class_counts import ClassCounts, class_arrays
 from normscan.postprocessing.filter import filter_map
 from normscan.postprocessing.histograms import ScoreHistogram, save_histograms
 from normscan.postprocessing.slice_scores import SliceScores, slice_arrays
@@ -22,7 +23,7 @@ def main(snakemake) -> None:
     maps, index = RowReader(files.maps), load_index(files.index)
     scans = [index.scan(name) for name in maps.scans]
     prior = params.prior
-    histograms, residuals, slices = {}, {}, {}
+    histograms, residuals, slices, classes = {}, {}, {}, {}
     with RowWriter(out.manifest, scans, index.size) as writer:
         for scan in progress(scans, "filtering"):
             if maps.has("map"):
@@ -34,6 +35,11 @@ def main(snakemake) -> None:
                 lesion, ignored = load_truth(files.index, scan, params.lesion_labels)
                 region = evaluated_region(brain, lesion, ignored)
                 histograms[scan.scan] = ScoreHistogram.of(filtered, lesion, region)
+                if params.lesion_classes:
+                    labels = load_labels(files.index, scan)
+                    classes[scan.scan] = ClassCounts.of(
+                        filtered, labels, brain, params.lesion_classes
+                    )
                 normal, anomalous = signed[region & ~lesion], signed[lesion]
                 residuals[scan.scan] = (Residuals.of(normal), Residuals.of(anomalous))
             if scores := maps.scans[scan.scan].get("slice_scores"):
@@ -45,6 +51,7 @@ def main(snakemake) -> None:
         histograms,
         **{name: np.array(value) for name, value in facts.items()},
         **slice_arrays(slices),
+        **class_arrays(classes),
     )
     save_residuals(out.residuals, residuals)
     facts |= {"protocol": w.protocol, "variant": w.variant, "seed": int(w.seed), "shard": w.shard}

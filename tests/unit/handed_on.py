@@ -82,7 +82,7 @@ def filter_and_segment(
     names = ("maps", "filtered", "thresholds", "froc")
     inputs = {name: folder / f"{name}.json" for name in names} | {"index": pack}
     params = {
-        "erosion": 0, "median": 1, "lesion_labels": [], "prior": prior,
+        "erosion": 0, "median": 1, "lesion_labels": [], "lesion_classes": {}, "prior": prior,
         "minimum_voxels": 1, "primary": "fixed", "contrast": "FLAIR",
         "folder": str(folder / "volumes"), **given,
         "volumes": {**VOLUMES, **(volumes or {})},

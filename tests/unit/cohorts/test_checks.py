@@ -253,11 +253,14 @@ def test_a_table_may_give_subjects_names_of_its_own(tmp_path):
     assert problems(replace(patient(tmp_path), subject="P1")) == []
 
 
-def test_lesion_labels_outside_the_classes_are_a_warning(tmp_path):
+def test_labels_of_no_class_are_refused_unless_they_are_ignored(tmp_path):
     path = mask(tmp_path / "sub-07_mask.nii.gz", 1, 3)
-    report = check_scan(patient(tmp_path, lesion_mask=path), ["FLAIR"], "patients", {"ms": [1, 2]})
+    given = patient(tmp_path, lesion_mask=path), ["FLAIR"], "patients", {"ms": [1, 2]}
+    found = check_scan(*given)["problems"]
+    only(found, "sub-07: ", "sub-07_mask.nii.gz", "labels [3] of no class", "ignored_labels")
+    report = check_scan(*given, ignored_labels=[3, 5])
     assert report["problems"] == []
-    only(report["warnings"], "sub-07", "sub-07_mask.nii.gz", "labels [3] are in no lesion class")
+    only(report["warnings"], "sub-07", "sub-07_mask.nii.gz", "labels [3] are ignored_labels")
 
 
 def test_no_label_of_the_classes(tmp_path):

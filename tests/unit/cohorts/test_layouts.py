@@ -21,7 +21,13 @@ def test_every_layout_states_all_defaults():
     for name in expected:
         layout = read_layout(name)
         defaults = layout["defaults"]
-        assert set(defaults) == {"role", "prior", "skull_stripped", "space", "lesion_classes"}
+        assert set(defaults) - {"ignored_labels"} == {
+            "role",
+            "prior",
+            "skull_stripped",
+            "space",
+            "lesion_classes",
+        }
         assert defaults["role"] in ROLES
         assert defaults["prior"] in PRIORS
         assert isinstance(defaults["skull_stripped"], bool)

@@ -54,8 +54,27 @@ def test_what_the_entry_says_is_what_the_cohort_is(bids):
     assert (cohort.name, cohort.role, cohort.prior) == ("c", "patients", "hyperintense")
     assert (cohort.skull_stripped, cohort.space) == (True, "sri24")
     assert cohort.lesion_classes == {"core": 1, "rest": [2, 3]}
+    assert cohort.ignored_labels == ()
     assert [scan.id for scan in cohort.scans] == ["sub-01", "sub-02", "sub-03"]
     assert list(names(cohort.scans[0], bids)) == ["FLAIR", "T1w", "brain_mask", "lesion_mask"]
+
+
+def test_ignored_labels_are_of_no_class(bids, tmp_path):
+    classes = {"core": 1, "rest": [2, 3]}
+    cohort, _ = load(bids, role="patients", lesion_classes=classes, ignored_labels=[5])
+    assert cohort.ignored_labels == (5,)
+    with pytest.raises(CohortError, match=r"ignored_labels: \[3\] stand in lesion_classes as well"):
+        load(bids, role="patients", lesion_classes=classes, ignored_labels=[3, 5])
+    with pytest.raises(CohortError, match="ignored_labels: without lesion_classes"):
+        load(bids, role="patients", ignored_labels=[5])
+
+
+@pytest.mark.parametrize(("own", "ignored"), [({}, (2,)), ({"wmh": 1, "other": 2}, ())])
+def test_a_layout_ignores_what_no_class_seeks(tmp_path, own, ignored):
+    touch(tmp_path, *(f"Utrecht/0/{name}.nii.gz" for name in ("pre/FLAIR", "wmh")))
+    entry = {"lesion_classes": own} if own else {}
+    cohort, _ = load(tmp_path, source="wmh", role="patients", **entry)
+    assert cohort.ignored_labels == ignored
 
 
 def test_defaults(bids):

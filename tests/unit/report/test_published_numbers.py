@@ -107,6 +107,10 @@ def test_numbers_stand_beside_those_of_the_run_and_are_ranked():
         ("you2019", "BRATS", "VAE (TV)", "dsc1_std", 0.20),
         ("you2019", "BRATS", "AnoGAN", "fpr", 0.33),
         ("you2019", "BRATS", "GMVAE (TV), 12 clusters", "dsc10_mean", 0.33),
+        ("kobayashi2021", "Postoperative cavity", "IntroVAE+LatSearch", "auroc_mean", 0.91),
+        ("kobayashi2021", "Metastatic brain tumor", "VAE", "f1_std", 0.024),
+        ("kobayashi2021", "Extracranial metastatic tumor", "IntroVAE", "specificity_mean", 0.81),
+        ("kobayashi2021", "Structural change, NOS", "IntroVAE", "auroc_std", 0.35),
         ("chatterjee2022", "BraTS T1w", "StRegA", "dice_mean", 0.531),
         ("chatterjee2022", "BraTS T2w", "ceVAE (with StRegA preprocessing)", "dice_std", 0.135),
         ("chatterjee2022", "MOOD toy, T2w", "GMVAE", "dice_mean", 0.699),
@@ -125,6 +129,27 @@ def test_numbers_stand_beside_those_of_the_run_and_are_ranked():
 def test_values_of_the_other_papers(study, dataset, approach, column, value):
     table = load_published(study, dataset=dataset).set_index("approach")
     assert table.loc[approach, column] == value
+
+
+def test_numbers_of_classes_stand_beside_each_class_of_the_run():
+    titles = ["VAE", "IntroVAE", "IntroVAE+LatSearch"]
+    made = [{"variant": title, "title": title, "name": title, "share": 100} for title in titles]
+    rows = [
+        ["mets", f"p/{title}", 0, "test", "cohort", None, None, rule, metric, value]
+        for value, title in enumerate(titles, 1)
+        for rule, metric in (("none", "cavity:auroc_mean"), ("oracle", "tumour:f1_mean"),
+                             ("none", "tumour:auroc_mean"), ("none", "tumour:auroc_std"))
+    ]  # fmt: skip
+    of = Compared(pandas.DataFrame(rows, columns=COLUMNS), "p", made)
+    ranks, beside = published(SimpleNamespace(looks={}, add=lambda *_: None), of, "kobayashi2021")
+    assert set(ranks["cohort"]) == {"mets, cavity", "mets, tumour"}
+    own = ranks[ranks["published data set"] == "Structural change, NOS"]
+    assert own["rank correlation"].tolist() == pytest.approx([-0.5, -0.5])
+    row = beside[(beside["measure"] == "AUROC") & (beside["approach"] == "IntroVAE")].iloc[0]
+    assert row["this run: mets, tumour"] == row["this run: mets, tumour (std)"] == 2
+    assert row["published: Metastatic brain tumor"] == 0.76
+    row = beside[(beside["measure"] == "F1 (oracle)") & (beside["approach"] == "VAE")].iloc[0]
+    assert row["this run: mets, tumour"] == 1 and np.isnan(row["this run: mets, cavity"])
 
 
 def test_what_a_paper_does_not_give_is_missing():

@@ -79,6 +79,18 @@ def test_targets_are_changed_as_inputs_are():
     np.testing.assert_array_equal(made.slices, made.targets)
 
 
+@pytest.mark.parametrize(("axes", "kinds"), [("horizontal", 1), ("any", 3)])
+def test_flips_are_left_and_right_or_any(axes, kinds):
+    image = np.arange(1, 17, dtype=np.float32).reshape(1, 4, 4)
+    seen = {
+        augmented(
+            image, {"flip": {"probability": 1, "axes": axes}}, slice_generator(0, k)
+        ).tobytes()
+        for k in range(40)
+    }
+    assert len(seen) == kinds and image[:, ::-1].tobytes() in seen
+
+
 def test_the_bias_field_is_that_of_torchio(monkeypatch):
     import torchio
 
@@ -171,7 +183,10 @@ def test_transforms_and_values_are_checked_when_planned():
     assert set(ORDERED) <= set(TRANSFORMS)
     found, problems = parse_augmentation({"noise": {"std": 0.1}, "flip": None}, "vae", "models.m")
     assert problems == []
-    assert found == {"noise": {"probability": 0.5, "std": 0.1}, "flip": {"probability": 0.5}}
+    assert found == {
+        "noise": {"probability": 0.5, "std": 0.1},
+        "flip": {"probability": 0.5, "axes": "any"},
+    }
     given = {
         "nose": {}, "gamma": {"log_gamma": -1}, "flip": {"probability": 2},
         "ghosting": {"fewest": 8, "most": 4},
@@ -194,5 +209,5 @@ def test_a_model_keeps_its_augmentation_and_others_have_none():
     entries = {"a": {"family": "vae", "augmentation": {"flip": {}}}, "b": {"family": "vae"}}
     found = parse_models(entries, ["T2w"], {"main"}, "p", problems)
     assert problems == [] and found["b"].augmentation == {}
-    assert found["a"].augmentation == {"flip": {"probability": 0.5}}
+    assert found["a"].augmentation == {"flip": {"probability": 0.5, "axes": "any"}}
     assert found["a"].settings == found["b"].settings

@@ -7,6 +7,7 @@ import yaml
 from made_studies import PROTOCOL, put_down
 
 from normscan.cohorts.plan_synthetic import TRIES, assigned_donors, chosen_hosts
+from normscan.cohorts.scans import labels_of
 from normscan.errors import ConfigError
 from normscan.workflow.configuration import load_study
 from normscan.workflow.plan import Plan
@@ -73,7 +74,10 @@ def test_it_is_what_its_hosts_and_lesions_are(tmp_path):
     assert (found.skull_stripped, found.space) == (True, "icbm152")
     assert found.lesion_classes == classes
     own = {**settings, "entry": {"lesion_classes": {"rim": 4}}}
-    assert load(tmp_path, more=more, pasted=own).cohorts["pasted"].lesion_classes == {"rim": 4}
+    found = load(tmp_path, more=more, pasted=own).cohorts["pasted"]
+    assert found.lesion_classes == {"rim": 4}
+    # What is pasted and not sought counts on neither side.
+    assert set(found.ignored_labels) == labels_of(classes) - {4}
 
 
 def test_one_more_subject_moves_one_host_at_most():

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from normscan.cohorts.scans import Scan
+from normscan.cohorts.scans import Scan, labels_of
 from normscan.files import file_digest
 
 VOXEL_MM = (0.2, 12.0)
@@ -40,6 +40,7 @@ def check_scan(
     role: str,
     lesion_classes: dict[str, Any],
     anatomy_classes: dict[str, Any] | None = None,
+    ignored_labels: Sequence[int] = (),
 ) -> dict[str, Any]:
     """Read a scan's files one after the other and say what is wrong with them.
 
@@ -48,7 +49,8 @@ def check_scan(
     scan : images, brain mask, lesion mask and label map of anatomy by path.
     needed_contrasts : contrasts it must have.
     role : of its cohort; patients must have a lesion mask that is not empty.
-    lesion_classes : class -> label or labels; when given, one of them must be there.
+    lesion_classes : class -> label or labels; when given, one of them must be there, and no other
+        label but those of ``ignored_labels``.
     anatomy_classes : class -> label or labels; the label map of anatomy holds no others but 0.
 
     Returns
@@ -87,7 +89,7 @@ def check_scan(
             if volume:
                 wrong = _place_problems(volume, grids) + _label_problems(volume, kind)
                 if kind == "lesion" and role == "patients" and not wrong:
-                    wrong, odd = _lesion_problems(volume, lesion_classes)
+                    wrong, odd = _lesion_problems(volume, lesion_classes, set(ignored_labels))
                 if kind == "anatomy" and not wrong:
                     wrong = _anatomy_problems(volume, anatomy_classes or {})
             problems += [_line(scan, path, one) for one in owner + wrong]
@@ -318,25 +320,28 @@ def _label_problems(mask: _Volume, kind: str) -> list[Finding]:
 
 
 def _lesion_problems(
-    mask: _Volume, lesion_classes: dict[str, Any]
+    mask: _Volume, lesion_classes: dict[str, Any], ignored: set[int]
 ) -> tuple[list[Finding], list[Finding]]:
     """Problems and warnings of a patient's labels."""
-    wanted, present = _declared(lesion_classes), _present(mask)
+    wanted, present = labels_of(lesion_classes), _present(mask)
     if not present:
         return [("the lesion mask is empty", "a patient needs lesions: exclude the scan")], []
+    unknown = sorted(present - wanted - ignored)
+    if wanted and unknown and present & wanted:
+        problem = f"holds labels {unknown} of no class in lesion_classes ({sorted(wanted)})"
+        remedy = "name their class, or list them as ignored_labels if they count on neither side"
+        return [(problem, remedy)], []
     if wanted and not present & wanted:
         problem = f"holds labels {sorted(present)}, none of lesion_classes ({sorted(wanted)})"
         return [(problem, "mend lesion_classes in config.yaml or exclude the scan")], []
     if wanted and present - wanted:
-        return [], [
-            (f"labels {sorted(present - wanted)} are in no lesion class", "they are left out")
-        ]
+        return [], [(f"labels {sorted(present - wanted)} are ignored_labels", "they are left out")]
     return [], []
 
 
 def _anatomy_problems(labels: _Volume, classes: dict[str, Any]) -> list[Finding]:
     """Labels of no anatomical class that the cohort declares, or of none at all."""
-    known, present = _declared(classes), _present(labels)
+    known, present = labels_of(classes), _present(labels)
     if not present:
         return [("the label map of anatomy is empty", "give another or remove it")]
     if unknown := sorted(present - known):
@@ -344,12 +349,6 @@ def _anatomy_problems(labels: _Volume, classes: dict[str, Any]) -> list[Finding]
         remedy = "declare it there, as a class of its own or with others, or set its voxels to 0"
         return [(f"{said} anatomy_classes does not declare ({sorted(known)})", remedy)]
     return []
-
-
-def _declared(classes: dict[str, Any]) -> set[int]:
-    """Labels of all classes of a configuration."""
-    groups = [one if isinstance(one, list) else [one] for one in classes.values()]
-    return {label for group in groups for label in group}
 
 
 def _present(mask: _Volume) -> set[int]:

@@ -13,7 +13,7 @@ from typing import Any
 from normscan.cohorts.bids import read_bids
 from normscan.cohorts.layouts import layout_names, read_layout, scans_of_layout
 from normscan.cohorts.plan_simulation import planned_scans
-from normscan.cohorts.scans import CONTRASTS, PRIORS, ROLES, Cohort, Scan
+from normscan.cohorts.scans import CONTRASTS, PRIORS, ROLES, Cohort, Scan, labels_of
 from normscan.cohorts.table import read_table
 from normscan.errors import CohortError
 
@@ -39,8 +39,8 @@ def load_cohort(
     name : of the cohort.
     entry : its entry under ``config.cohorts``; keys: ``source`` (``table``, ``bids``,
         ``simulated``, ``synthetic`` or a known layout), ``path``, ``role``, ``prior``,
-        ``skull_stripped``, ``space``, ``lesion_classes``, ``anatomy_classes``, ``contrasts``,
-        ``exclude``, ``simulation``. A layout has defaults for most of them.
+        ``skull_stripped``, ``space``, ``lesion_classes``, ``ignored_labels``, ``anatomy_classes``,
+        ``contrasts``, ``exclude``, ``simulation``. A layout has defaults for most of them.
     base : folder that a relative ``path`` starts from.
     simulated_root : folder below which simulated cohorts are written.
     needed_contrasts : contrasts that each scan must have.
@@ -85,6 +85,7 @@ def load_cohort(
         skull_stripped=entry.get("skull_stripped", False),
         space=entry.get("space", ""),
         lesion_classes=entry.get("lesion_classes", {}),
+        ignored_labels=tuple(entry.get("ignored_labels", ())),
         anatomy_classes=entry.get("anatomy_classes", {}),
         scans=tuple(scan for scan in scans if scan.id not in bad),
     )
@@ -93,7 +94,12 @@ def load_cohort(
 
 def _defaults(entry: dict) -> dict[str, Any]:
     source = entry.get("source")
-    return read_layout(source)["defaults"] if source in layout_names() else {}
+    found = dict(read_layout(source)["defaults"]) if source in layout_names() else {}
+    # A label that the entry seeks is not ignored because the layout's own classes do without it.
+    sought = labels_of(entry.get("lesion_classes") or {})
+    return found | {
+        "ignored_labels": [one for one in found.get("ignored_labels", ()) if one not in sought]
+    }
 
 
 def _entry_problems(entry: dict) -> list[str]:
@@ -106,6 +112,13 @@ def _entry_problems(entry: dict) -> list[str]:
     problems += _value_problem("role", entry.get("role", ""), ROLES)
     problems += _class_problems(entry.get("anatomy_classes") or {})
     problems += _value_problem("prior", entry.get("prior", "none"), PRIORS)
+    classes = entry.get("lesion_classes") or {}
+    if both := sorted(labels_of(classes) & set(entry.get("ignored_labels") or [])):
+        problems.append(f"ignored_labels: {both} stand in lesion_classes as well; leave one out")
+    if entry.get("ignored_labels") and not classes:
+        problems.append(
+            "ignored_labels: without lesion_classes every label but 0 is sought; name them"
+        )
     for contrast in entry.get("contrasts") or []:
         problems += _value_problem("contrasts", contrast, CONTRASTS, "unknown contrast ")
     return problems

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +42,12 @@ class Scan:
         return f"sub-{self.subject}{session}"
 
 
+def labels_of(classes: Mapping[str, Any]) -> set[int]:
+    """All labels of classes, each of which has one or a list of them."""
+    groups = [one if isinstance(one, list) else [one] for one in classes.values()]
+    return {int(label) for group in groups for label in group}
+
+
 @dataclass(frozen=True)
 class Cohort:
     """A set of scans with one role.
@@ -52,6 +59,7 @@ class Cohort:
     skull_stripped : whether the images show brains only.
     space : atlas in whose space the scans already are, "" for native space.
     lesion_classes : class -> label or labels of the mask; empty: every label but 0.
+    ignored_labels : labels of no class that may occur; their voxels count on neither side.
     anatomy_classes : class -> label or labels of the label maps of anatomy, in the order in which
         models number the classes (from 1); empty: the cohort has no such maps.
     """
@@ -62,5 +70,6 @@ class Cohort:
     skull_stripped: bool = False
     space: str = ""
     lesion_classes: dict[str, Any] = field(default_factory=dict)
+    ignored_labels: tuple[int, ...] = ()
     anatomy_classes: dict[str, Any] = field(default_factory=dict)
     scans: tuple[Scan, ...] = ()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas
 
+from normscan.evaluation.classes import class_rows, patients_of_classes
 from normscan.evaluation.curves import auprc, auroc, thinned
 from normscan.evaluation.froc import froc_curve
 from normscan.evaluation.metrics import (
@@ -23,6 +24,7 @@ from normscan.evaluation.metrics import (
 )
 from normscan.evaluation.pooled import operating_points
 from normscan.evaluation.residuals import Residuals, chi_square, linear_histograms
+from normscan.postprocessing.class_counts import ClassCounts
 from normscan.postprocessing.histograms import ScoreHistogram
 from normscan.postprocessing.slice_scores import SliceScores
 from normscan.postprocessing.thresholds import youden
@@ -41,6 +43,7 @@ def split_rows(
     chosen_here: Iterable[str] = (),
     slices: Mapping[str, SliceScores] | None = None,
     thresholds: Mapping[str, float | None] | None = None,
+    classes: Mapping[str, ClassCounts] | None = None,
 ) -> pandas.DataFrame:
     """Metrics of pooled voxels (level ``cohort``), of every subject and of every scan.
 
@@ -57,6 +60,7 @@ def split_rows(
     chosen_here : rules whose threshold was chosen on these scans; they are marked as oracles.
     slices : scan -> scores of its slices, for approaches that score slices.
     thresholds : rule -> threshold of all voxels, at which these are scored together; None: no row.
+    classes : scan -> counts by abnormality class, for cohorts that have classes.
 
     Returns
     -------
@@ -82,11 +86,17 @@ def split_rows(
     ]
     pooled, normal, anomalous = _pooled(subject_of, histograms, residuals)
     optimistic = pandas.DataFrame(_at_youden(subject_of, histograms, pooled), columns=_SCAN)
-    # Values per scan that a subject has one of: at operating points, and at that optimistic one.
-    judged = [one for one in (optimistic, detected[_SCAN]) if len(one)]
+    counts = {scan: classes[scan] for scan in sorted(subject_of) if classes and scan in classes}
+    by_class = pandas.DataFrame(
+        [[subject_of[scan], scan, *row] for scan, *row in class_rows(counts)], columns=_SCAN
+    )
+    # Values per scan that a subject has one of: at operating points, at that optimistic one, and of
+    # each class.
+    judged = [one for one in (optimistic, detected[_SCAN], by_class) if len(one)]
     whole = score_metrics(pooled, normal, anomalous, residual=residual) + youden_metrics(pooled)
     whole += operating_points(pooled, thresholds or {}, chosen_here)
     whole += over_subjects(over_scans(pandas.concat(judged))) if judged else []
+    whole += patients_of_classes(by_class)
     scans = pandas.concat([pandas.DataFrame(free, columns=_SCAN), *judged])
     levels = {
         "cohort": pandas.DataFrame(whole, columns=_SCAN[2:]),

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from normscan.evaluation.truth import load_truth
+from normscan.evaluation.truth import load_labels, load_truth
 from normscan.files import read_json
 from normscan.postprocessing.components import drop_small
 from normscan.postprocessing.slice_rules import (
@@ -113,6 +113,10 @@ class Found:
     def truth(self, scan: str, labels: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         """Voxels that count as lesion, and voxels that count on neither side."""
         return load_truth(self.content["index"], self._entry(scan), labels)
+
+    def labels(self, scan: str) -> np.ndarray:
+        """The label map (int); 0 is normal."""
+        return load_labels(self.content["index"], self._entry(scan))
 
     def slices(self, scan: str, z: int) -> dict[str, np.ndarray]:
         """One slice of what there is: image, reconstruction, map, uncertainty, detection."""

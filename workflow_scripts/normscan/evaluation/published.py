@@ -12,6 +12,8 @@ these columns is compared with which of our metrics. ::
         metric, rule   of ``metrics.tsv``, level ``cohort``; ``metric_spread``: of the deviation,
                        ``seeds`` where it is over trainings.
                        The rule ``primary`` is the first threshold rule of the protocol.
+        per_class      true: the metric is one of classes of lesions, and has a column for each
+                       class of a cohort (``evaluation.classes``)
 """
 
 from __future__ import annotations

@@ -23,6 +23,11 @@ def load_truth(
     return lesion_and_ignored(layer_volume(index, "lesion", scan), labels)
 
 
+def load_labels(index: str | Path, scan: ScanEntry) -> np.ndarray:
+    """The label map of a scan (int, (x, y, z)) from the layer of its pack; 0 is normal."""
+    return layer_volume(index, "lesion", scan)
+
+
 def load_brain(index: str | Path, scan: ScanEntry) -> np.ndarray:
     """The brain mask of a scan (bool, (x, y, z)) from the layer of its pack."""
     return layer_volume(index, "brain", scan) > 0

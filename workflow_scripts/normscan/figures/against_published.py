@@ -9,6 +9,7 @@ import numpy as np
 import pandas
 
 from normscan.evaluation import study
+from normscan.evaluation.classes import class_metric, classes_in
 from normscan.evaluation.compared import Compared
 from normscan.evaluation.published import (
     PRIMARY,
@@ -47,7 +48,11 @@ def published(
         for measure in about["measures"]
     }
     ours = {
-        measure["label"]: {cohort: _measured(of, measure, cohort, primary) for cohort in of.cohorts}
+        measure["label"]: {
+            place: values
+            for cohort in of.cohorts
+            for place, values in _places(of, measure, cohort, primary).items()
+        }
         for measure in about["measures"]
     }
     main = about["measures"][0]["label"]
@@ -66,6 +71,19 @@ def _published(rows: pandas.DataFrame, measure: Mapping[str, Any], of: Compared)
             spread = float(row[measure["spread"]]) if "spread" in measure else float("nan")
             found[title] = (float(row[measure["column"]]), spread)
     return {title: value for title, value in found.items() if np.isfinite(value[0])}
+
+
+def _places(
+    of: Compared, measure: Mapping[str, Any], cohort: str, primary: str
+) -> dict[str, Values]:
+    """What of this run is compared: a cohort, or each class of lesions that it has."""
+    if not measure.get("per_class"):
+        return {cohort: _measured(of, measure, cohort, primary)}
+    found = {}
+    for name in classes_in(of.metrics[of.metrics["cohort"] == cohort]):
+        own = {key: class_metric(name, measure[key]) for key in ("metric", "metric_spread")}
+        found[f"{cohort}, {name}"] = _measured(of, {**measure, **own}, cohort, primary)
+    return found
 
 
 def _measured(of: Compared, measure: Mapping[str, Any], cohort: str, primary: str) -> Values:

@@ -1,4 +1,4 @@
-"""Dice of every patient, per approach and threshold rule."""
+"""Dice, or another score, of every patient: per approach, a panel per threshold rule or class."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ _ROOM = 0.34
 
 @styled
 def dice_distributions(
-    values: Mapping[str, Mapping[str, np.ndarray]], *, title: str = "", looks: Looks | None = None
+    values: Mapping[str, Mapping[str, np.ndarray]],
+    *,
+    measure: str = "Dice",
+    title: str = "",
+    looks: Looks | None = None,
 ) -> Figure:
     """A panel per threshold rule; per approach a box, a point per patient, and the mean.
 
@@ -26,6 +30,7 @@ def dice_distributions(
     ----------
     values : threshold rule -> approach -> Dice per patient, in [0, 1].
         The rule ``oracle`` is marked as not reachable in practice.
+    measure : what else the values are, if not the Dice; panels may then be anything.
     looks : of ``figures.looks``; approaches without one are plain.
     """
     rules = list(values)
@@ -42,7 +47,7 @@ def dice_distributions(
             scores = np.asarray(values[rule].get(name, ()), float)
             distribution(axes, place, scores[np.isfinite(scores)], look[name])
         axes.set_title(textwrap.fill(rule_label(rule), 30), fontsize=8.5, fontweight="normal")
-        axes.set(xlim=(-0.02, 1.02), ylim=(len(names) - 0.4, -0.6), xlabel="Dice")
+        axes.set(xlim=(-0.02, 1.02), ylim=(len(names) - 0.4, -0.6), xlabel=measure)
         axes.set_yticks(range(len(names)), names)
         axes.grid(axis="y", visible=False)
         axes.tick_params(labelbottom=True)

@@ -218,15 +218,15 @@ def _paint_detection(axes, row, limit=None, signed=False):
         (detection & ignored, IGNORED),
     ):
         _fill(axes, mask, colour)
-    _contour(axes, ignored, IGNORED)
-    _contour(axes, truth)
+    draw_contour(axes, ignored, IGNORED)
+    draw_contour(axes, truth)
     return drawn
 
 
 def _paint_truth(axes, row, limit=None, signed=False):
     drawn = _grey(axes, row["image"], row)
-    _contour(axes, ignored_of(row), IGNORED)
-    _contour(axes, np.asarray(row["truth"]) > 0)
+    draw_contour(axes, ignored_of(row), IGNORED)
+    draw_contour(axes, np.asarray(row["truth"]) > 0)
     return drawn
 
 
@@ -241,7 +241,8 @@ def _fill(axes, mask: np.ndarray, colour: str) -> None:
     axes.imshow(paint, origin="lower")
 
 
-def _contour(axes, mask: np.ndarray, colour: str = TRUTH) -> None:
+def draw_contour(axes, mask: np.ndarray, colour: str = TRUTH) -> None:
+    """The outline of a mask (h, w) over a slice; nothing of an empty one."""
     if mask.any():
         # A rim of zeros closes contours of lesions that touch the border.
         padded = np.pad(mask.T.astype(float), 1)

@@ -1,9 +1,11 @@
-"""Brain masks: support of skull-stripped volumes, largest component, holes."""
+"""Masks of brain and body: support of volumes, largest component, holes."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy import ndimage
+
+SMOOTHING_MM = 1.5
 
 
 def largest_component(mask: np.ndarray) -> np.ndarray:
@@ -39,3 +41,30 @@ def head_support(data: np.ndarray) -> np.ndarray:
     from skimage.filters import threshold_otsu
 
     return filled(largest_component(data > threshold_otsu(data)))
+
+
+def body_support(data: np.ndarray, spacing: np.ndarray, reach: float = 6.0) -> np.ndarray:
+    """Mask of a body in air, dark bone and fluid included, in one piece and without holes.
+
+    Brighter than half of Otsu's threshold of the smoothed volume, so that the dim rim of a receive
+    coil's field belongs to it; gaps up to twice ``reach`` wide are closed, so that bone and
+    airways do.
+
+    Parameters
+    ----------
+    data : (x, y, z), any scale; air is darkest.
+    spacing : (3,) voxel size in mm.
+    reach : mm.
+    """
+    from skimage.filters import threshold_otsu
+
+    smooth = ndimage.gaussian_filter(data, SMOOTHING_MM / np.asarray(spacing))
+    # Fat and vessels are so bright that Otsu would split them from everything else.
+    threshold = threshold_otsu(np.minimum(smooth, np.percentile(smooth, 99)))
+    mask = largest_component(smooth > threshold / 2)
+    wide = int(np.ceil(reach / np.min(spacing))) + 1
+    padded = np.pad(mask, wide)
+    grown = ndimage.distance_transform_edt(~padded, sampling=spacing) <= reach
+    closed = ndimage.distance_transform_edt(grown, sampling=spacing) > reach
+    inner = (slice(wide, -wide),) * 3
+    return filled(closed[inner] | mask)

@@ -21,6 +21,16 @@ def brain_name(scan: str, space: str) -> str:
     return f"{scan}_space-{space}_desc-brain_mask.nii.gz"
 
 
+def body_name(scan: str, space: str) -> str:
+    """Name of a mask of the whole body: ``sub-01_space-robex_desc-body_mask.nii.gz``."""
+    return f"{scan}_space-{space}_desc-body_mask.nii.gz"
+
+
+def shows_body(path: str) -> bool:
+    """Whether a mask that stands for the brain's is one of the whole body."""
+    return path.endswith("_desc-body_mask.nii.gz")
+
+
 def lesions_name(scan: str, space: str) -> str:
     """Name of a lesion label map: ``sub-01_space-robex_label-lesion_dseg.nii.gz``."""
     return f"{scan}_space-{space}_label-lesion_dseg.nii.gz"

@@ -1,7 +1,8 @@
 """Intensities of different scans brought to one scale.
 
 Sources: ``percentile``: Baur et al. 2021, section 3.4.5 (divided by the scan's 98th percentile);
-``minmax``: You et al. 2019; ``zscore``: Kim et al. 2021.
+``minmax``: You et al. 2019; ``zscore``: Kim et al. 2021; ``white_matter_peak``: Kobayashi et al.
+2021, section III-B.
 """
 
 from __future__ import annotations
@@ -14,14 +15,17 @@ from normscan.errors import ConfigError, ScanError
 from normscan.preprocessing.grids import Grid
 from normscan.preprocessing.images import change_images
 from normscan.preprocessing.volumes import Prepared
+from normscan.preprocessing.white_matter import white_matter_peak
 
 SETTINGS = {"method": "percentile", "percentile": 98, "ceiling": None}
 ALLOWED = {
-    "method": ["percentile", "zscore", "minmax"],
+    "method": ["percentile", "zscore", "minmax", "white_matter_peak"],
     "percentile": ">0..100",
     "ceiling": ">0..",
 }
-METHODS = ("percentile", "zscore", "minmax")
+# Which voxels count is known by then.
+AFTER = ["find_body"]
+METHODS = ("percentile", "zscore", "minmax", "white_matter_peak")
 # Interpolation leaves a few values below zero; more than this comes from scans z-scored before.
 USUAL_NEGATIVE = 0.05
 
@@ -43,7 +47,9 @@ def run(
         brain's values (scans that were z-scored before, more than 5 % of the brain below zero, are
         first raised by their 1st percentile, so that dark tissue is not lost); ``zscore``: mean 0
         and standard deviation 1 in the brain; ``minmax``: the brain's minimum becomes 0 and its
-        maximum 1.
+        maximum 1; ``white_matter_peak``: the minimum becomes 0, the peak of white matter in the
+        histogram 0.5 and the maximum 1, linearly between them. The mask may be that of the brain or
+        of the whole body (``find_body``).
     percentile : per cent.
     ceiling : values above it are set to it (``percentile`` only). None keeps them: the brightest
         2 % lie above 1, and in them the very lesions that are looked for. The paper names [0, 1]
@@ -51,13 +57,24 @@ def run(
 
     Raises
     ------
-    ConfigError : unknown method. ScanError : the brain is constant.
+    ConfigError : unknown method. ScanError : the brain is constant, or has no peak of white matter;
+        ``white_matter_peak`` without any mask.
     """
     if method not in METHODS:
         raise ConfigError(f"normalise.method: found '{method}'; allowed: {', '.join(METHODS)}")
+    if method == "white_matter_peak" and not prepared.brain:
+        raise ScanError(
+            prepared.scan,
+            next(iter(prepared.images.values()), "no volume"),
+            "has no mask of brain or body, in which to look for white matter",
+            "put 'find_body' or 'strip_skull' before 'normalise'",
+        )
 
     def change(contrast: str, data: np.ndarray, brain: np.ndarray, grid: Grid) -> np.ndarray:
         try:
+            if method == "white_matter_peak":
+                peak = white_matter_peak(data, brain, grid.spacing, contrast)
+                return around_peak(data, brain, peak)
             return normalised(data, brain, method, percentile, ceiling)
         except ValueError as error:
             path = prepared.images[contrast]
@@ -94,4 +111,21 @@ def normalised(
     if method == "percentile" and ceiling is not None:
         scaled = np.minimum(scaled, ceiling)
     result[brain] = scaled
+    return result
+
+
+def around_peak(data: np.ndarray, mask: np.ndarray, peak: float) -> np.ndarray:
+    """A volume (float32, any shape) with minimum, peak and maximum at 0, 0.5 and 1.
+
+    Zero outside of ``mask``, whose values count. Raises ValueError when the peak is not strictly
+    between minimum and maximum.
+    """
+    values = data[mask].astype(np.float64)
+    low, high = values.min(), values.max()
+    if not low < peak < high:
+        raise ValueError(
+            f"has values from {low:g} to {high:g}, and white matter's peak at {peak:g}"
+        )
+    result = np.zeros(data.shape, dtype=np.float32)
+    result[mask] = np.interp(values, [low, peak, high], [0.0, 0.5, 1.0])
     return result

@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from normscan.preprocessing.atlases import Atlas, atlas, atlas_mask, atlas_volume, has_brain_mask
 from normscan.preprocessing.grids import Grid, read_mask, read_volume
+from normscan.preprocessing.naming import shows_body
 from normscan.preprocessing.resample import resample
 from normscan.preprocessing.transforms import WARP, read_affine
 from normscan.preprocessing.volumes import Prepared
@@ -39,7 +40,8 @@ def measure(
 
     Parameters
     ----------
-    prepared : a registered scan, best with brain mask.
+    prepared : a registered scan, best with brain mask. One of the whole body is no brain: nothing
+        is measured of it.
     atlases : the user's own atlases.
     reference : contrast to compare with the atlas; default T1w, or the scan's first.
 
@@ -60,7 +62,7 @@ def measure(
     target = atlas_mask(found, grid) if has_brain_mask(found) else np.ones(grid.shape, dtype=bool)
     brain = target
     numbers["scale"] = _native_scale(prepared, contrast)
-    if prepared.brain:
+    if prepared.brain and not shows_body(prepared.brain):
         brain = read_mask(prepared.brain)[0]
         numbers["brain_ml"] = float(brain.sum() * grid.voxel_ml * numbers["scale"])
         numbers["border_fraction"] = _border_fraction(brain)

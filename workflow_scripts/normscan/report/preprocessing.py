@@ -35,7 +35,7 @@ def _step(step: Values) -> str:
 
 def _spared(step: Values, cohorts: Values) -> str:
     """Which cohorts a step did not touch, since they came that way."""
-    if step["step"] == "strip_skull":
+    if step["step"] in ("strip_skull", "find_body"):
         names = [name for name, one in cohorts.items() if one.get("skull_stripped")]
         reason = "came skull-stripped"
     elif step["step"] == "register":
@@ -84,7 +84,11 @@ def _normalise(settings: Values) -> str:
     if method == "percentile":
         how = f"division by the {settings.get('percentile', 98):g}th intensity percentile"
         return f"{how} of the scan's brain" + _more(_without(settings, "method", "percentile"))
-    names = {"zscore": "z-scores", "minmax": "range"}
+    names = {
+        "zscore": "z-scores",
+        "minmax": "range",
+        "white_matter_peak": "their minimum, the peak of white matter and their maximum",
+    }
     return f"normalisation of intensities by {names.get(method, literal(method))}"
 
 
@@ -99,6 +103,7 @@ def _segment_tissue(settings: Values) -> str:
 STEPS: dict[str, Callable[[Values], str]] = {
     "register": _register,
     "strip_skull": _strip_skull,
+    "find_body": lambda s: "no skull stripping: the body took the place of the brain" + _more(s),
     "correct_bias": lambda s: "bias field correction with N4 {tustison2010}" + _more(s),
     "denoise": _denoise,
     "normalise": _normalise,

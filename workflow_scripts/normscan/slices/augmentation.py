@@ -31,7 +31,7 @@ from normscan.slices.batch import Batch
 
 # Transforms in the order in which they are applied.
 TRANSFORMS = {
-    "flip": {"probability": 0.5},
+    "flip": {"probability": 0.5, "axes": "any"},
     "affine": {"probability": 0.5, "degrees": 35.0, "scales": 0.1, "interpolation": "nearest"},
     "rotation": {"probability": 0.5, "degrees": 15.0, "interpolation": "linear"},
     "bias_field": {"probability": 0.5, "coefficients": 0.5, "order": 3},
@@ -48,7 +48,7 @@ TRANSFORMS = {
     "noise": {"probability": 0.5, "std": 0.25},
 }
 ALLOWED = {
-    "flip": {"probability": "0..1"},
+    "flip": {"probability": "0..1", "axes": ["any", "horizontal"]},
     "affine": {
         "probability": "0..1",
         "degrees": "0..180",
@@ -75,6 +75,8 @@ ALLOWED = {
 }
 # The first of two settings must not exceed the second.
 ORDERED = {"ghosting": [["fewest", "most"], ["weakest", "strongest"]]}
+
+HORIZONTAL = "horizontal"
 
 Settings = Mapping[str, Mapping[str, Any]]
 
@@ -148,10 +150,10 @@ def augmented(image: np.ndarray, transforms: Settings, random: np.random.Generat
     return np.where(inside, found, np.float32(0)).astype(np.float32, copy=False)
 
 
-def _flip(image: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """One axis of both or both; left and right, front and back."""
-    axes = [(1,), (2,), (1, 2)][random.integers(3)]
-    return np.flip(image, axes)
+def _flip(image: np.ndarray, random: np.random.Generator, *, axes: str) -> np.ndarray:
+    """Left and right; of ``any``, this, front and back, or both."""
+    chosen = (1,) if axes == HORIZONTAL else [(1,), (2,), (1, 2)][random.integers(3)]
+    return np.flip(image, chosen)
 
 
 def _affine(

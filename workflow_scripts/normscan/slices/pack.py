@@ -182,7 +182,7 @@ def _source_grid(scan: Prepared) -> Grid:
             scan.scan,
             next(iter(scan.images.values()), ""),
             "has no brain mask",
-            "put the step strip_skull into the protocol's preprocessing",
+            "put the step strip_skull or find_body into the protocol's preprocessing",
         )
     return Grid.of(scan.brain)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from normscan.cohorts.load import SYNTHETIC, load_cohort
 from normscan.cohorts.plan_synthetic import SPHERES, Synthetic, plan_synthetic
-from normscan.cohorts.scans import Cohort
+from normscan.cohorts.scans import Cohort, labels_of
 from normscan.errors import CohortError, ConfigError
 from normscan.preprocessing.atlases import atlas
 from normscan.workflow.protocols import Protocol
@@ -76,7 +76,9 @@ def load_cohorts(
         left = tuple(scan for scan in hosts.scans if scan.subject not in plan.taken)
         own[hosts.name] = cohorts[hosts.name] = replace(hosts, scans=left)
         plans[name] = plan
-        load(name, {**_classes(plan, own), **entry, **_inherited(plan, own)}, synthetic=scans)
+        load(
+            name, {**_classes(plan, own, entry), **entry, **_inherited(plan, own)}, synthetic=scans
+        )
     if problems:
         raise ConfigError("\n".join(problems))
     ordered = {name: cohorts[name] for name in entries}
@@ -124,10 +126,20 @@ def _inherited(plan: Synthetic, cohorts: Mapping[str, Cohort]) -> dict[str, Any]
     return {"skull_stripped": hosts.skull_stripped, "space": hosts.space}
 
 
-def _classes(plan: Synthetic, cohorts: Mapping[str, Cohort]) -> dict[str, Any]:
-    """Lesions that are sought where they come from, unless the entry says otherwise."""
+def _classes(
+    plan: Synthetic, cohorts: Mapping[str, Cohort], entry: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Lesions that are sought where they come from, unless the entry says otherwise.
+
+    What the entry's own classes do without is pasted all the same, and ignored.
+    """
     named = plan.settings["lesions"]
-    return {"lesion_classes": cohorts[named].lesion_classes} if named else {}
+    if not named:
+        return {}
+    theirs = cohorts[named].lesion_classes
+    known = {*labels_of(theirs), *cohorts[named].ignored_labels}
+    ignored = sorted(known - labels_of(entry.get("lesion_classes", theirs)))
+    return {"lesion_classes": theirs, "ignored_labels": ignored}
 
 
 def _needed_contrasts(

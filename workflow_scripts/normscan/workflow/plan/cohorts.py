@@ -7,7 +7,7 @@ from typing import Any
 
 from normscan import layout as places
 from normscan.cohorts.plan_synthetic import Paste
-from normscan.cohorts.scans import Scan
+from normscan.cohorts.scans import Scan, labels_of
 from normscan.cohorts.shards import shard_of
 from normscan.layout import Layout
 from normscan.workflow.configuration import Study
@@ -146,9 +146,14 @@ class Cohorts:
 
     def lesion_labels(self, cohort: str) -> list[int]:
         """Mask labels that count as lesion; empty: all but 0."""
+        return sorted(labels_of(self.study.cohorts[cohort].lesion_classes))
+
+    def lesion_classes(self, cohort: str) -> dict[str, list[int]]:
+        """Abnormality class -> its mask labels; empty where a cohort names none."""
         classes = self.study.cohorts[cohort].lesion_classes
-        labels = [one if isinstance(one, list) else [one] for one in classes.values()]
-        return sorted({label for group in labels for label in group})
+        return {
+            name: sorted(one) if isinstance(one, list) else [one] for name, one in classes.items()
+        }
 
     def anatomy_classes(self, cohort: str) -> dict[str, Any]:
         """Classes of a cohort's label maps of anatomy; empty where it has none."""
