@@ -11,8 +11,7 @@ patients would: that is ``study.comparisons``.
 
 from __future__ import annotations
 
-from itertools import combinations
-
+import numpy as np
 import pandas
 
 from normscan.evaluation.metrics import NO_THRESHOLD, over_seeds
@@ -53,11 +52,16 @@ def training_tests(metrics: pandas.DataFrame, split: str = "test") -> pandas.Dat
     rows = rows[(rows["split"] == split) & rows["metric"].isin(TESTED)]
     found = []
     for keys, group in rows.groupby(KEYS, sort=False):
-        wide = group.pivot(index="seed", columns="approach", values="value")
-        for first, second in combinations(dict.fromkeys(group["approach"]), 2):
-            difference = (wide[first] - wide[second]).dropna().to_numpy(float)
-            mean = float(difference.mean()) if len(difference) else float("nan")
-            found.append([*keys, first, second, len(difference), mean, paired_t_test(difference)])
+        names = list(dict.fromkeys(group["approach"]))
+        values = group.pivot(index="seed", columns="approach", values="value")[names].to_numpy()
+        one, other = np.triu_indices(len(names), 1)
+        # (seeds, pairs)
+        differences = values[:, one] - values[:, other]
+        seeds = np.isfinite(differences).sum(axis=0)
+        mean = np.nansum(differences, axis=0) / np.where(seeds, seeds, np.nan)
+        p = paired_t_test(differences)
+        for n, (a, b) in enumerate(zip(one, other)):
+            found.append([*keys, names[a], names[b], seeds[n], mean[n], p[n]])
     return pandas.DataFrame(found, columns=TEST_COLUMNS)
 
 
