@@ -7,7 +7,7 @@ simulated healthy heads.
 
     python benchmarks/singularity.py --steps 2000 --figure singularity
 
-writes singularity.png, .svg and .tsv, and prints where each ended and by what.
+prints where each ended and by what, and writes singularity.png, .svg and .tsv.
 """
 
 from __future__ import annotations
@@ -87,7 +87,9 @@ def trained(
                 losses = model.training_step(phase, batch, update)
             except TrainingError as error:
                 return rows, str(error)
-            named = {name: float(losses[name]) for name in ("loss", "reconstruction", "energy")}
+            named = {
+                name: float(losses[name].detach()) for name in ("loss", "reconstruction", "energy")
+            }
             rows.append({"step": step + 1, **named, "smallest_eigenvalue": seen[-1]})
     return rows, ""
 
@@ -135,7 +137,7 @@ def main() -> None:
         size=64,
         batch=16,
         epsilon=1e-6,
-        figure="singularity",
+        figure="",
     )
     device = setup(arguments)
     slices = torch.from_numpy(made_slices(arguments.subjects, arguments.size)).to(device)
@@ -150,10 +152,11 @@ def main() -> None:
         tables.append(pandas.DataFrame(found).assign(bound=bound))
         last = {"bound": bound, **found[-1]} if found else {"bound": bound, "step": 0}
         rows.append({**last, "interrupted by": ended[bound] or "nothing"})
-    curves = pandas.concat(tables)
     table(f"{len(slices)} slices, {arguments.steps} steps of {arguments.batch}", rows)
-    write_tsv(f"{arguments.figure}.tsv", curves)
-    save_figure(drawn(curves, ended, arguments.epsilon), arguments.figure)
+    if arguments.figure:
+        curves = pandas.concat(tables)
+        write_tsv(f"{arguments.figure}.tsv", curves)
+        save_figure(drawn(curves, ended, arguments.epsilon), arguments.figure)
 
 
 if __name__ == "__main__":
