@@ -6,6 +6,7 @@ import torch
 from fake_models import Scores, detect
 
 from normscan.errors import ConfigError
+from normscan.workflow.protocols import parse_protocol
 
 
 @pytest.fixture
@@ -24,6 +25,41 @@ def found(slices):
 def test_energies_are_those_of_the_model(found, slices):
     map = found("pixel_energy").map
     np.testing.assert_allclose(map, 2 * np.abs(slices).mean(axis=1), rtol=1e-6)
+
+
+def test_energies_are_of_one_kind_of_features_where_it_is_named(slices):
+    class Kinds(Scores):
+        def energy_by_feature(self, slices, kind):
+            return {"reduced": 3, "translated": 4}[kind] * self.energy(slices)
+
+    brain = np.ones((5, 8, 8), bool)
+    maps = {
+        kind: detect("pixel_energy", Kinds(), slices, brain, batch_size=2, features=kind).map
+        for kind in (None, "reduced", "translated")
+    }
+    np.testing.assert_array_equal(maps["reduced"], 3 * maps[None])
+    np.testing.assert_array_equal(maps["translated"], 4 * maps[None])
+
+
+def test_kinds_of_features_are_refused_when_planned():
+    whole = {
+        "contrasts": ["T1w", "FLAIR"],
+        "preprocessing": [{"register": {}}],
+        "slices": {"size": 128},
+        "models": {
+            "ae": {"family": "ae"},
+            "adm": {"family": "adm"},
+            "bank": {"family": "feature_bank", "uses": {"features": "ae"}},
+        },
+        "approaches": {
+            "fine": {"model": "adm", "detector": "pixel_energy", "features": "translated"},
+            "none": {"model": "bank", "detector": "pixel_energy", "features": "translated"},
+            "word": {"model": "adm", "detector": "pixel_energy", "features": "translation"},
+        },
+    }
+    cannot, unknown = parse_protocol("p", whole)[1]
+    assert "approaches.none.features" in cannot and "cannot energy_by_feature" in cannot
+    assert "approaches.word.features: found 'translation'" in unknown
 
 
 def test_probabilities_are_those_of_the_model(found, slices):

@@ -61,7 +61,7 @@ def test_each_transform_changes_slices_and_keeps_the_background(name):
     assert made.dtype == np.float32 and made.shape == slices().shape and np.isfinite(made).all()
     assert all((one != other).any() for one, other in zip(made, slices()))
     # Both channels have the same background as before, where nothing moved.
-    if name in ("bias_field", "gamma", "ghosting", "noise"):
+    if name in ("bias_field", "gamma", "scaling", "ghosting", "noise"):
         assert not made[slices() == 0].any()
     assert (made[:, 0, 0, :] == 0).all() and (made[:, 0, :, 0] == 0).all()
     # The training's own random numbers are left alone.
@@ -116,6 +116,21 @@ def test_values_are_within_their_ranges():
     assert -0.3 <= min(gammas) < -0.2 and 0.2 < max(gammas) <= 0.3
 
 
+def test_each_contrast_is_scaled_by_a_factor_of_its_own():
+    chosen, image = {"scaling": {"probability": 1.0, "strength": 0.3}}, slices(1, 3)[0]
+    factors = []
+    for number in range(200):
+        made = augmented(image - 0.5 * (image != 0), chosen, slice_generator(*KEY, number))
+        ratios = made[:, 10:20, 16] / (image - 0.5)[:, 10:20, 16]
+        # One for all of a channel, z-scores below 0 as well; another for the next.
+        np.testing.assert_allclose(ratios, ratios[:, :1].repeat(10, axis=1), rtol=1e-4)
+        factors.append(ratios[:, 0])
+    found = np.array(factors)
+    assert 0.7 <= found.min() < 0.72 and 1.28 < found.max() <= 1.3
+    np.testing.assert_allclose(found.mean(axis=0), 1, atol=0.05)
+    assert np.abs(np.corrcoef(found.T)[np.triu_indices(3, 1)]).max() < 0.2
+
+
 def trained(store, folder=None, **options):
     model = registry.build("vae", (1, 1, 16), seed=1, latent=4)
     validation = MadeStore(4, seed=9)
@@ -163,7 +178,7 @@ def test_transforms_and_values_are_checked_when_planned():
     }  # fmt: skip
     assert parse_augmentation(given, "vae", "m")[1] == [
         "m.augmentation.nose: unknown key (did you mean 'noise'?); allowed: affine, bias_field, "
-        "flip, gamma, ghosting, noise, rotation",
+        "flip, gamma, ghosting, noise, rotation, scaling",
         "m.augmentation.gamma.log_gamma: found -1; must be a number of at least 0",
         "m.augmentation.flip.probability: found 2; must be a number of at least 0 and at most 1",
         "m.augmentation.ghosting.fewest: found 8; must not be above most, which is 4",

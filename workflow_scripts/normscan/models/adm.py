@@ -18,8 +18,6 @@ would weigh nothing. The paper trains for 50 epochs (BraTS) or 200 (ISLES, with 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor, nn
 
@@ -196,7 +194,7 @@ class Model(BaseModel):
         if phase != "fit":
             return None
         total, slices, pixels = None, 0, 0
-        for chosen in self._share(batches):
+        for chosen in density.evenly_chosen(batches(), self.fit_share):
             found = vectors(self._features(chosen)[0], inside(chosen))
             part = Moments.of(found, self.density.responsibilities(found))
             total = part if total is None else total + part
@@ -205,16 +203,6 @@ class Model(BaseModel):
         self.density.fit(total)
         least = density.smallest_eigenvalue(self.density.mixture)
         return {"slices": slices, "pixels": pixels, "smallest_eigenvalue": float(least)}
-
-    def _share(self, batches: Batches) -> Iterator[Tensor]:
-        """``fit_share`` of the training slices, evenly spread over them, the first among them."""
-        first = 0
-        for batch in batches():
-            numbers = torch.arange(first, first + len(batch), dtype=torch.float64)
-            taken = ((numbers + 1) * self.fit_share).ceil() > (numbers * self.fit_share).ceil()
-            first += len(batch)
-            if taken.any():
-                yield batch.slices[taken.to(batch.slices.device)]
 
     def reconstruct(self, slices: Tensor) -> Tensor:
         """Each contrast as the others predict it; without translation, as reduced features do."""
