@@ -52,6 +52,12 @@ def test_trainings_are_paired_by_seed_as_scipy_pairs_them():
     assert found["p"] == pytest.approx(stats.ttest_rel(ADM, DAG).pvalue)
 
 
+def test_what_is_not_trained_stands_beside_every_training():
+    (found,) = training_tests(table(rows("intensity", [0.9]), rows("ADM", ADM))).to_dict("records")
+    assert found["seeds"] == 3
+    assert found["p"] == pytest.approx(stats.ttest_1samp(ADM, 0.9).pvalue)
+
+
 def test_the_papers_p_is_what_its_three_trainings_give():
     """DAGc on BraTS: 0.939 ± 0.001 against 0.909 ± 0.015, p = 0.08."""
     shape = np.array([-1.0, 0.0, 1.0])

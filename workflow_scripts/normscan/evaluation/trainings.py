@@ -43,6 +43,8 @@ def trainings(metrics: pandas.DataFrame) -> pandas.DataFrame:
 def training_tests(metrics: pandas.DataFrame, split: str = "test") -> pandas.DataFrame:
     """Paired t-tests over the trainings (seeds) that both approaches have, of every pair.
 
+    An approach without a model was made once: its value stands beside every training of the other.
+
     Returns
     -------
     table : columns :data:`TEST_COLUMNS`; ``difference`` is the mean of first - second, p is not
@@ -53,7 +55,11 @@ def training_tests(metrics: pandas.DataFrame, split: str = "test") -> pandas.Dat
     found = []
     for keys, group in rows.groupby(KEYS, sort=False):
         names = list(dict.fromkeys(group["approach"]))
-        values = group.pivot(index="seed", columns="approach", values="value")[names].to_numpy()
+        wide = group.pivot(index="seed", columns="approach", values="value")[names]
+        # What needs no training has one value, whichever seed others are trained with.
+        once = [name for name, rows in group.groupby("approach") if len(rows) == 1]
+        wide[once] = wide[once].ffill().bfill()
+        values = wide.to_numpy()
         one, other = np.triu_indices(len(names), 1)
         # (seeds, pairs)
         differences = values[:, one] - values[:, other]
