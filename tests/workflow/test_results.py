@@ -95,6 +95,20 @@ def test_metrics_are_one_tidy_table(finished):
     assert not table.duplicated(keys).any()
 
 
+def test_slices_and_trainings_have_tables_of_their_own(finished):
+    folder = finished.results / "evaluation" / "tiny" / "vae" / "seed-0" / "slices"
+    slices = pandas.read_csv(folder / "ms.tsv", sep="\t", dtype={"subject": str})
+    assert {"scan", "slice", "lesion_voxels", "lesion_mm2", "auroc", "split"} <= set(slices)
+    assert len(slices) and slices["auroc"].between(0, 1).all() and (slices["lesion_mm2"] > 0).all()
+    assert ("sub-" + slices["subject"] == slices["scan"]).all()
+    found = pandas.read_csv(finished.results / "study" / "tiny" / "trainings.tsv", sep="\t")
+    assert {"validation", "test"} == set(found["split"])
+    assert {"auroc", "auprc", "dice", "precision", "recall"} == set(found["metric"])
+    assert (found["seeds"] <= 1).all() and found["std"].isna().all()
+    tests = pandas.read_csv(finished.results / "study" / "tiny" / "training_tests.tsv", sep="\t")
+    assert len(tests) and tests["p"].isna().all(), "one training says nothing of others"
+
+
 def test_results_come_back_on_the_native_grid_where_the_lesion_is(finished):
     native = finished.folder / "data" / "ms"
     for scan, files in detected(finished, "intensity").items():

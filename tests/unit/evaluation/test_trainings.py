@@ -52,6 +52,12 @@ def test_trainings_are_paired_by_seed_as_scipy_pairs_them():
     assert found["p"] == pytest.approx(stats.ttest_rel(ADM, DAG).pvalue)
 
 
+def test_what_is_not_trained_stands_beside_every_training():
+    (found,) = training_tests(table(rows("intensity", [0.9]), rows("ADM", ADM))).to_dict("records")
+    assert found["seeds"] == 3
+    assert found["p"] == pytest.approx(stats.ttest_1samp(ADM, 0.9).pvalue)
+
+
 def test_the_papers_p_is_what_its_three_trainings_give():
     """DAGc on BraTS: 0.939 ± 0.001 against 0.909 ± 0.015, p = 0.08."""
     shape = np.array([-1.0, 0.0, 1.0])
@@ -60,10 +66,18 @@ def test_the_papers_p_is_what_its_three_trainings_give():
         assert p == pytest.approx(0.08, abs=0.02)
 
 
+def test_many_tests_at_once_leave_out_what_is_missing():
+    differences = np.random.default_rng(0).normal(0.3, 1, (7, 4))
+    differences[2, 1] = differences[4, 3] = np.nan
+    expected = stats.ttest_1samp(differences, 0, nan_policy="omit").pvalue
+    assert paired_t_test(differences) == pytest.approx(np.asarray(expected))
+
+
 def test_one_training_or_no_chance_has_no_p():
     assert np.isnan(training_tests(table(rows("a", [0.5]), rows("b", [0.4])))["p"]).all()
     assert np.isnan(paired_t_test(np.array([0.1, 0.1, 0.1])))
     assert paired_t_test(np.zeros(3)) == 1
+    assert np.isnan(paired_t_test(np.full((3, 1), np.nan))).all()
     assert len(training_tests(table(rows("a", [0.5, 0.6])))) == 0
 
 

@@ -11,8 +11,7 @@ patients would: that is ``study.comparisons``.
 
 from __future__ import annotations
 
-from itertools import combinations
-
+import numpy as np
 import pandas
 
 from normscan.evaluation.metrics import NO_THRESHOLD, over_seeds
@@ -44,6 +43,8 @@ def trainings(metrics: pandas.DataFrame) -> pandas.DataFrame:
 def training_tests(metrics: pandas.DataFrame, split: str = "test") -> pandas.DataFrame:
     """Paired t-tests over the trainings (seeds) that both approaches have, of every pair.
 
+    An approach without a model was made once: its value stands beside every training of the other.
+
     Returns
     -------
     table : columns :data:`TEST_COLUMNS`; ``difference`` is the mean of first - second, p is not
@@ -53,11 +54,20 @@ def training_tests(metrics: pandas.DataFrame, split: str = "test") -> pandas.Dat
     rows = rows[(rows["split"] == split) & rows["metric"].isin(TESTED)]
     found = []
     for keys, group in rows.groupby(KEYS, sort=False):
-        wide = group.pivot(index="seed", columns="approach", values="value")
-        for first, second in combinations(dict.fromkeys(group["approach"]), 2):
-            difference = (wide[first] - wide[second]).dropna().to_numpy(float)
-            mean = float(difference.mean()) if len(difference) else float("nan")
-            found.append([*keys, first, second, len(difference), mean, paired_t_test(difference)])
+        names = list(dict.fromkeys(group["approach"]))
+        wide = group.pivot(index="seed", columns="approach", values="value")[names]
+        # What needs no training has one value, whichever seed others are trained with.
+        once = [name for name, rows in group.groupby("approach") if len(rows) == 1]
+        wide[once] = wide[once].ffill().bfill()
+        values = wide.to_numpy()
+        one, other = np.triu_indices(len(names), 1)
+        # (seeds, pairs)
+        differences = values[:, one] - values[:, other]
+        seeds = np.isfinite(differences).sum(axis=0)
+        mean = np.nansum(differences, axis=0) / np.where(seeds, seeds, np.nan)
+        p = paired_t_test(differences)
+        for n, (a, b) in enumerate(zip(one, other)):
+            found.append([*keys, names[a], names[b], seeds[n], mean[n], p[n]])
     return pandas.DataFrame(found, columns=TEST_COLUMNS)
 
 

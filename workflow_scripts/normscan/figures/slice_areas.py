@@ -75,6 +75,9 @@ def size_scatter(
         axes.set_title(title, fontsize=8)
         axes.set_xscale("log")
         axes.set_ylim(-0.02, 1.02)
+    for axes in panels[max(0, len(points) - columns) : len(points)]:
+        # Shared axes are numbered in the last row only, which may be cut short.
+        axes.tick_params(labelbottom=True)
     figure.supxlabel("lesion in the slice (mm²)", fontsize=9)
     figure.supylabel("AUROC of the slice", fontsize=9)
     return figure
