@@ -33,11 +33,11 @@ from normscan.models.parts import density
 from normscan.slices.batch import Batch
 
 CONTRASTS = ("FLAIR", "T2w", "T1w", "T1ce")
-# bound -> colour and name, in the order of the paper's figure.
+# bound -> colour, width and name; equal until something is at the bound, so that one hides another.
 BOUNDS = {
-    "none": (BLUE, "no bound"),
-    "penalty": (ORANGE, "penalty on small variances"),
-    "eigenvalue": (GREEN, "eigenvalues bounded below"),
+    "none": (BLUE, 3.5, "no bound"),
+    "penalty": (ORANGE, 1.5, "penalty on small variances"),
+    "eigenvalue": (GREEN, 1.0, "eigenvalues bounded below"),
 }
 SPACING, EVERY, NOISE, BIAS = 2.0, 3, 0.02, 0.2
 
@@ -114,10 +114,10 @@ def drawn(curves: pandas.DataFrame, ended: dict[str, str], epsilon: float) -> Fi
     """Mean energy and smallest eigenvalue over steps; a cross where a training was interrupted."""
     figure = new_figure(9.2, 3.2)
     panels = figure.subplots(1, 2)
-    for bound, (colour, name) in BOUNDS.items():
+    for bound, (colour, width, name) in BOUNDS.items():
         own = curves[curves["bound"] == bound]
         for axes, column in zip(panels, ("energy", "smallest_eigenvalue")):
-            axes.plot(own["step"], own[column], color=colour, label=name)
+            axes.plot(own["step"], own[column], color=colour, linewidth=width, label=name)
             if ended[bound] and len(own):
                 axes.plot(own["step"].iloc[-1], own[column].iloc[-1], "x", color=colour, ms=8)
     panels[0].set(xlabel="training step", ylabel="mean energy (nats)")
@@ -137,11 +137,12 @@ def main() -> None:
         size=64,
         batch=16,
         epsilon=1e-6,
+        density_weight=5e-4,
         figure="",
     )
     device = setup(arguments)
     slices = torch.from_numpy(made_slices(arguments.subjects, arguments.size)).to(device)
-    settings: dict = {"epsilon": arguments.epsilon}
+    settings: dict = {"epsilon": arguments.epsilon, "density_weight": arguments.density_weight}
     if arguments.family == "adm":
         settings["features"] = "reduced"
     tables, ended, rows = [], {}, []
