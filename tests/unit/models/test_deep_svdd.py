@@ -10,7 +10,7 @@ from torch import nn
 from normscan.detectors import registry as detectors
 from normscan.errors import ConfigError
 from normscan.models import registry
-from normscan.models.deep_svdd import AWAY, away_from_zero
+from normscan.models.parts.one_class import AWAY, away_from_zero
 from normscan.slices.batch import Batch
 from normscan.training.loop import train
 

@@ -1,27 +1,23 @@
 """Deep SVDD: an encoder that maps healthy slices close to one point.
 
-Source: Ruff et al. 2018, "Deep one-class classification", section 3: the one-class objective (Eq.
-4), the mean squared distance of codes to a centre, with weight decay (``weight_decay``, their
-lambda); the score of a slice is its squared distance (Eq. 5). The centre stays what the mean code
-was in a first pass through the training slices (section 3.3). A network with biases, or with
-bounded activations, could map everything to the centre (Propositions 2 and 3): the encoder has no
-biases, nor have its norms, and entries of the centre near 0 are moved away from it, as in the code
-published with the paper. Otherwise than there: any of the networks instead of LeNet's kind, no
-pretraining as an autoencoder (their experiments), one learning rate, early stopping by the loss on
-held-out slices.
+Source: Ruff et al. 2018, "Deep one-class classification", section 3
+(:mod:`normscan.models.parts.one_class`); ``weight_decay`` is their lambda, the score of a slice
+its squared distance to the centre (Eq. 5). The encoder has no biases, nor have its norms. Otherwise
+than there: any of the networks instead of LeNet's kind, no pretraining as an autoencoder (their
+experiments), one learning rate, early stopping by the loss on held-out slices.
 
-Kim et al. 2021 compare with a Deep SVDD of single pixels (1x1 convolutions on four contrasts,
-supplement III-C); this one scores slices.
+This one scores slices; that of single pixels (Kim et al. 2021) is a family of its own.
 """
 
 from __future__ import annotations
 
-import torch
+from typing import Any
+
 from torch import Tensor, nn
 
-from normscan.models.base import BaseModel, Batches
 from normscan.models.parts.biases import without_biases
 from normscan.models.parts.coding import network_with
+from normscan.models.parts.one_class import OneClass
 from normscan.slices.batch import Batch, SliceShape
 
 TITLE = "deep SVDD"
@@ -51,15 +47,12 @@ ALLOWED = {
     "patience": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
 }
-# Least distance of the centre's entries from 0.
-AWAY = 0.1
 
 
-class Model(BaseModel):
+class Model(OneClass):
     """An encoder without biases, and the centre (latent,)."""
 
     encoder: nn.Module
-    centre: Tensor
 
     def __init__(
         self,
@@ -68,45 +61,22 @@ class Model(BaseModel):
         network: str = "unified",
         bottleneck: str = "dense",
         latent: int = 128,
-        weight_decay: float = 1e-6,
-        learning_rate: float = 1e-4,
+        **settings: Any,
     ):
-        super().__init__(shape)
-        self.weight_decay, self.learning_rate = weight_decay, learning_rate
+        super().__init__(shape, latent=latent, **settings)
         module = network_with(network, bottleneck)
         self.encoder = without_biases(
             module.make_encoder(shape.inputs, shape.size, latent, bottleneck)
         )
-        self.register_buffer("centre", torch.zeros(latent))
 
-    def optimisers(self, phase: str) -> dict[str, torch.optim.Optimizer]:
-        adam = torch.optim.Adam
-        rate, decay = self.learning_rate, self.weight_decay
-        return {"main": adam(self.trainable(), lr=rate, weight_decay=decay)}
-
-    @torch.no_grad()
-    def start_phase(self, phase: str, batches: Batches) -> None:
-        """Fix the centre. As in training, norms go by each batch's own statistics."""
-        self.train()
-        total, count = torch.zeros_like(self.centre, dtype=torch.float64), 0
-        for batch in batches():
-            total += self.encoder(batch.slices)[0].double().sum(dim=0)
-            count += len(batch)
-        self.centre.copy_(away_from_zero(total / count, AWAY))
+    def codes(self, batch: Batch[Tensor]) -> Tensor:
+        """Codes of slices (n, latent)."""
+        return self.encoder(batch.slices)[0]
 
     def score_slices(self, slices: Tensor) -> Tensor:
         """Squared distances of codes to the centre (n,)."""
-        return (self.encoder(slices)[0] - self.centre).square().sum(dim=1)
-
-    def losses(self, batch: Batch[Tensor]) -> dict[str, Tensor]:
-        return {"loss": self.score_slices(batch.slices).mean()}
+        return self.distances(self.encoder(slices)[0])
 
     def validation_loss(self, phase: str, batch: Batch[Tensor]) -> Tensor | None:
         """Squared distances (n,)."""
         return self.score_slices(batch.slices)
-
-
-def away_from_zero(values: Tensor, least: float) -> Tensor:
-    """``values``, those nearer to 0 than ``least`` moved there, 0 itself upwards."""
-    moved = torch.where(values < 0, -least, least).to(values)
-    return torch.where(values.abs() < least, moved, values)

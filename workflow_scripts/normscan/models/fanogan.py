@@ -7,6 +7,12 @@ loss is the squared error of image and of critic features, each a mean over its 
 ``feature_weight`` (kappa) 1 ("izi_f" of the paper). Early stopping goes by the reconstruction
 error, and so concerns the second phase; the first takes ``gan_steps`` batches, on few training
 subjects as many as on all (not given in the study: 20,000 are some 85 epochs of its 110 subjects).
+
+With a ``resolution`` everything happens on coarser slices, and residuals are interpolated
+bicubically to the slices' own pixels, as Kim et al. 2021 (supplement III-D) do from 64 to 128:
+there maps of scores, here signed residuals, whose absolute value differs from those where the sign
+changes. What is finer than the resolution is then no anomaly: the reconstruction has it from the
+slice itself. Not given there: how slices become coarse (means over areas).
 """
 
 from __future__ import annotations
@@ -19,6 +25,7 @@ from torch import Tensor, nn
 from normscan.errors import ConfigError
 from normscan.models.base import Updates
 from normscan.models.parts.adversarial import adversarial_adam, critic_losses
+from normscan.models.parts.coarse import Coarse
 from normscan.models.parts.coding import CodingModel
 from normscan.models.parts.generating import Generating
 from normscan.networks import registry as networks
@@ -30,10 +37,12 @@ LOOK = "adversarial"
 CAPABILITIES = {"reconstruct", "embed", "generate", "discriminate"}
 PARTS = {"encoder", "decoder", "critic"}
 NEEDS_DENSE = True
+# resolution: side of the slices that it is trained on, in pixels; None: that of the slices.
 SETTINGS = {
     "network": "unified",
     "bottleneck": "dense",
     "latent": 128,
+    "resolution": None,
     "dropout": None,
     "penalty_weight": 10.0,
     "critic_steps": 5,
@@ -47,6 +56,7 @@ SETTINGS = {
 }
 ALLOWED = {
     "latent": "1..",
+    "resolution": "whole 8..",
     "dropout": "0..<1",
     "penalty_weight": "0..",
     "critic_steps": "1..",
@@ -61,7 +71,7 @@ ALLOWED = {
 
 
 class Model(Generating, CodingModel):
-    """Generator (the decoder) and critic, then an encoder."""
+    """Generator (the decoder) and critic, then an encoder, all of them at ``resolution``."""
 
     phases = ("gan", "encoder")
 
@@ -71,19 +81,23 @@ class Model(Generating, CodingModel):
         *,
         network: str = "unified",
         latent: int = 128,
+        resolution: int | None = None,
         penalty_weight: float = 10.0,
         critic_steps: int = 5,
         feature_weight: float = 1.0,
         gan_steps: int = 20000,
         **settings: Any,
     ):
-        super().__init__(shape, network=network, latent=latent, **settings)
+        coarse = Coarse(shape.size, resolution)
+        inner = shape._replace(size=coarse.resolution)
+        super().__init__(inner, network=network, latent=latent, **settings)
+        self.shape, self.coarse = shape, coarse
         if gan_steps < 1:
             raise ConfigError(f"gan_steps: found {gan_steps}; must be at least 1")
         self.latent, self.gan_steps = latent, gan_steps
         self.penalty_weight, self.critic_steps = penalty_weight, critic_steps
         self.feature_weight = feature_weight
-        self.critic = networks.load(network).make_critic(shape.targets, shape.size)
+        self.critic = networks.load(network).make_critic(inner.targets, inner.size)
 
     def optimisers(self, phase: str) -> dict[str, torch.optim.Optimizer]:
         parts = {"critic": self.critic, "generator": self.decoder}
@@ -106,30 +120,31 @@ class Model(Generating, CodingModel):
 
     def training_step(self, phase: str, batch: Batch[Tensor], update: Updates) -> dict[str, Tensor]:
         if phase == "gan":
-            return self._gan_step(batch, update)
+            return self._gan_step(self.coarse.shrink(batch.targets), update)
         losses = self.losses(batch)
         update("encoder", losses["loss"])
         return losses
 
-    def _gan_step(self, batch: Batch[Tensor], update: Updates) -> dict[str, Tensor]:
+    def _gan_step(self, real: Tensor, update: Updates) -> dict[str, Tensor]:
         with torch.no_grad():
-            fake = self._draw(batch)
-        losses = critic_losses(self.critic, batch.targets, fake, self.penalty_weight)
+            fake = self._draw(real)
+        losses = critic_losses(self.critic, real, fake, self.penalty_weight)
         update("critic", losses["critic"])
         if (update.step + 1) % self.critic_steps == 0:
-            update("generator", -self.critic(self._draw(batch)).mean())
+            update("generator", -self.critic(self._draw(real)).mean())
         return losses
 
-    def _draw(self, batch: Batch[Tensor]) -> Tensor:
-        """As many generated slices as there are in a batch."""
-        return self.decoder(torch.randn(len(batch), self.latent, device=batch.slices.device))
+    def _draw(self, real: Tensor) -> Tensor:
+        """As many generated slices as there are real ones, at the same resolution."""
+        return self.decoder(torch.randn(len(real), self.latent, device=real.device))
 
     def draw_codes(self, count: int, generator: torch.Generator) -> Tensor:
         """Codes (count, latent) from N(0, 1)."""
         return torch.randn(count, self.latent, generator=generator, device=generator.device)
 
     def losses(self, batch: Batch[Tensor]) -> dict[str, Tensor]:
-        expected, targets = self.reconstruct(batch.slices), batch.targets
+        targets = self.coarse.shrink(batch.targets)
+        expected = super().reconstruct(self.coarse.shrink(batch.slices))
         image = (targets - expected).square().mean()
         features = self.critic.features(targets) - self.critic.features(expected)
         feature = features.float().square().mean()
@@ -140,5 +155,25 @@ class Model(Generating, CodingModel):
         }
 
     def validation_loss(self, phase: str, batch: Batch[Tensor]) -> Tensor | None:
-        """L1 error per pixel (n,); none while there is no encoder."""
-        return None if phase == "gan" else super().validation_loss(phase, batch)
+        """L1 error per pixel (n,), at the resolution; none while there is no encoder."""
+        if phase == "gan":
+            return None
+        expected = super().reconstruct(self.coarse.shrink(batch.slices))
+        return (self.coarse.shrink(batch.targets) - expected).abs().flatten(1).mean(dim=1)
+
+    def reconstruct(self, slices: Tensor) -> Tensor:
+        """Decode the code; details finer than the resolution are those of the slices."""
+        coarse = self.coarse.shrink(slices)
+        return self.coarse.expected(slices, coarse, super().reconstruct(coarse))
+
+    def embed(self, slices: Tensor) -> Tensor:
+        """Features of the encoder's last stage (n, features, rows, columns), before the code."""
+        return super().embed(self.coarse.shrink(slices))
+
+    def generate(self, codes: Tensor) -> Tensor:
+        """Slices from codes, interpolated from the resolution."""
+        return self.coarse.grow(super().generate(codes))
+
+    def discriminator_features(self, slices: Tensor) -> Tensor:
+        """Features of the critic's last stage, of slices at the resolution."""
+        return super().discriminator_features(self.coarse.shrink(slices))
