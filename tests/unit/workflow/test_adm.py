@@ -92,12 +92,10 @@ def test_the_documented_values_of_isles_are_an_override():
 
 
 def test_one_contrast_is_too_few():
-    content = protocol(
-        models={"adm": {"family": "adm"}},
-        approaches={"adm": {"model": "adm", "detector": "pixel_energy"}},
-    )
-    _, problems = parse_protocol("p", content)
-    assert any("at least 2 contrasts" in one for one in problems)
+    adm = {"family": "adm", "inputs": ["FLAIR"], "targets": ["FLAIR"]}
+    approaches = {"adm": {"model": "adm", "detector": "pixel_energy"}}
+    _, problems = parse_protocol("p", protocol(models={"adm": adm}, approaches=approaches))
+    assert any("at least 2 contrasts" in one for one in problems), problems
 
 
 @pytest.mark.parametrize("name", ["adm", "adm_settings"])
