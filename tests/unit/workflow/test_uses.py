@@ -83,6 +83,17 @@ def test_a_used_model_must_see_what_its_user_hands_on(teachers):
     assert problems(models=both) == ""
 
 
+def test_what_a_detector_uses_must_see_what_its_model_predicts(teachers):
+    seen = {"inputs": ["FLAIR"], "targets": ["FLAIR"]}
+    approach = {"g": {"model": "vae", "detector": "gradient", "uses": {"other": "ae"}}}
+    models = {"vae": {"family": "vae"}, "ae": {"family": "ae", **seen}}
+    text = problems(models=models, approaches=approach)
+    assert "approaches.g.uses.other: model 'ae' sees FLAIR, but 'vae'" in text
+    assert "predicts T1w, FLAIR" in text
+    both = {"vae": {"family": "vae", **seen}, "ae": {"family": "ae", **seen}}
+    assert problems(models=both, approaches=approach) == ""
+
+
 def test_a_circle_of_uses_is_named(teachers):
     models = {
         "one": {"family": "context_ae", "uses": {"teacher": "two"}},

@@ -54,7 +54,7 @@ CITE = ["kobayashi2021"]
 LINE = "dotted"
 NEEDS = {"reconstruct"}
 USES = {"metric": {"embed_patches"}}
-COST = 50.0
+COST = 2.0
 # stride: pixels between scores. standardise: z-scores of each slice, or none.
 # search_steps: of the search for a better code, None = no search; learning_rate: of its steps.
 # batch_size: slices at once; None = what suits the device.

@@ -43,7 +43,7 @@ CITE = {
     "on Image Processing, 2013. https://arxiv.org/abs/1302.1700",
 }
 LOOK = "features"
-COST = 2.0
+COST = 3.5
 CAPABILITIES = {"embed_patches"}
 # patch: side in pixels. filters: of each residual block. hidden, embedding: entries.
 # patches: triplets of each slice in a batch. foreground: share of a patch that is not background.

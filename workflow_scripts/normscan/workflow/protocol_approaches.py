@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,6 +73,7 @@ def parse_approaches(
                 problem = _model_problem(model, names, known, needs, f"{key}.{one}")
         problems += [problem] if problem else []
         problems += use_problems(uses, described["uses"], names, known, key)
+        problems += _sight_problems(known.get(model), uses, known, contrasts, key)
         title = entry.get("title", name.replace("_", " "))
         known_as = entry.get("published", "")
         found[name] = Approach(name, title, model, detector, settings, uses, known_as)
@@ -86,6 +87,27 @@ def _needs_of(value: Any, needed: str | dict[str, str]) -> set[str]:
     if isinstance(needed, str):
         return {needed}
     return {capability for word, capability in needed.items() if word == value}
+
+
+def _sight_problems(
+    model: Model | None,
+    uses: Mapping[str, str],
+    known: Mapping[str, Model],
+    contrasts: list[str],
+    where: str,
+) -> list[str]:
+    """Models that a detector uses, but that see other contrasts than its model predicts."""
+    if model is None:
+        return []
+    predicted = list(model.targets or contrasts)
+    used = {role: known[name] for role, name in uses.items() if name in known}
+    return [
+        f"{where}.uses.{role}: model '{one.name}' sees {listed(one.inputs or contrasts)}, but "
+        f"'{model.name}', whose slices it is given, predicts {listed(predicted)}; they must be "
+        "equal"
+        for role, one in used.items()
+        if list(one.inputs or contrasts) != predicted
+    ]
 
 
 def _model_problem(
