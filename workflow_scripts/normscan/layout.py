@@ -82,7 +82,7 @@ CURVES = "evaluation/{protocol}/{variant}/seed-{seed}/{cohort}.json"
 EVALUATED_SLICES = "evaluation/{protocol}/{variant}/seed-{seed}/slices/{cohort}.tsv"
 # How faithful reconstructions are: scores of slices, and what they come to per scan and subject.
 FIDELITY_SCORES = DETECTIONS + "/fidelity/{cohort}/{shard}.tsv"
-FIDELITY = "evaluation/{protocol}/{variant}/seed-{seed}/{cohort}-fidelity.tsv"
+FIDELITY = "evaluation/{protocol}/{variant}/seed-{seed}/fidelity/{cohort}.tsv"
 METRICS = "metrics.tsv"
 QUALITY_FOLDER = "quality/{protocol}/{cohort}"
 QUALITY_TABLE = QUALITY_FOLDER + ".tsv"
