@@ -33,6 +33,7 @@ rule draw_figures:
         curves=lambda w: PLAN.report.curves(w),
         slices=lambda w: PLAN.report.curves(w, layout.EVALUATED_SLICES),
         filtered=lambda w: PLAN.report.maps(w),
+        fidelity=lambda w: PLAN.fidelity.examples(w),
     output:
         PLAN.path(layout.FIGURES),
     log:

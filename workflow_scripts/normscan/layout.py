@@ -83,6 +83,7 @@ EVALUATED_SLICES = "evaluation/{protocol}/{variant}/seed-{seed}/slices/{cohort}.
 # How faithful reconstructions are: scores of slices, and what they come to per scan and subject.
 FIDELITY_SCORES = DETECTIONS + "/fidelity/{cohort}/{shard}.tsv"
 FIDELITY = "evaluation/{protocol}/{variant}/seed-{seed}/fidelity/{cohort}.tsv"
+FIDELITY_EXAMPLE = "evaluation/{protocol}/{cohort}-fidelity.npz"
 METRICS = "metrics.tsv"
 QUALITY_FOLDER = "quality/{protocol}/{cohort}"
 QUALITY_TABLE = QUALITY_FOLDER + ".tsv"
