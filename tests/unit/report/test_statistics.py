@@ -3,7 +3,7 @@
 import pandas
 import pytest
 
-from normscan.report.statistics import patient_table
+from normscan.report.statistics import class_table, patient_table
 
 NAN = float("nan")
 
@@ -43,3 +43,19 @@ def test_the_test_against_the_baseline_has_its_sign_and_corrected_p(patients, te
     turned = patient_table(patients, turned, "intensity").set_index("approach")
     assert turned.loc["VAE", column].startswith("+0.200")
     assert column not in patient_table(patients, tests)
+
+
+def test_classes_are_rows_and_oracles_are_named():
+    columns = ["cohort", "class", "approach", "metric", "threshold_rule", "mean", "std", "patients"]
+    rows = [
+        ["x", name, approach, metric, rule, 0.5, 0.25, 3.0]
+        for name in ("cavity", "tumour")
+        for approach in ("VAE", "IntroVAE")
+        for metric, rule in (("auroc", "none"), ("f1", "oracle"))
+    ]
+    table = class_table(pandas.DataFrame(rows, columns=columns))
+    assert list(table.columns) == ["class", "approach", "patients", "AUROC", "F1 (oracle)"]
+    assert list(zip(table["class"], table["approach"])) == [
+        ("cavity", "VAE"), ("cavity", "IntroVAE"), ("tumour", "VAE"), ("tumour", "IntroVAE"),
+    ]  # fmt: skip
+    assert set(table["F1 (oracle)"]) == {"0.500 ±\xa00.250"} and set(table["patients"]) == {"3"}

@@ -173,7 +173,7 @@ def shade(place: int) -> str:
     return SHADES[place % len(SHADES)]
 
 
-def _paint_classes(axes, row, limit=None, signed=False):
+def _paint_classes(axes, row, limit, signed):
     drawn = COLUMNS["image"][1](axes, row, limit, signed)
     for place, mask in enumerate(np.moveaxis(np.asarray(row["classes"]), -1, 0)):
         draw_contour(axes, mask, shade(place))

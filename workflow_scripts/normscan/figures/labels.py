@@ -12,6 +12,7 @@ METRICS = {
     "l1_normal": "L1 error, normal",
     "l1_anomalous": "L1 error, anomalous",
     "chi_square": "χ² distance",
+    "f1": "F1",
     "prevalence": "lesion share of voxels",
     "box_precision": "boxes that match a lesion's (IoU from 0.1)",
     "box_recall": "lesions' boxes that are matched (IoU from 0.1)",

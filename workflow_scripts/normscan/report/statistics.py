@@ -6,6 +6,8 @@ import math
 
 import pandas
 
+from normscan.evaluation.metrics import ORACLE, is_oracle
+from normscan.figures.labels import metric_label
 from normscan.report.numbers import number, signed
 
 MEASURES = {
@@ -41,6 +43,25 @@ def patient_table(
             row[label] = _interval(own.loc[measure]) if measure in own.index else "n/a"
         if baseline:
             row["difference of AUPRC to the baseline"] = _tested(tests, name, baseline)
+        rows.append(row)
+    return pandas.DataFrame(rows)
+
+
+def class_table(classes: pandas.DataFrame) -> pandas.DataFrame:
+    """One row per class of lesions and approach, one column per measure; oracles say so.
+
+    Parameters
+    ----------
+    classes : of ``evaluation.classes.class_table``, of one cohort.
+    """
+    rows = []
+    for (name, approach), own in classes.groupby(["class", "approach"], sort=False):
+        row = {"class": name, "approach": approach, "patients": f"{own['patients'].iloc[0]:g}"}
+        for one in own.itertuples():
+            label = metric_label(one.metric) + (
+                f" ({ORACLE})" if is_oracle(one.threshold_rule) else ""
+            )
+            row[label] = f"{number(one.mean)} ±\u00a0{number(one.std)}"
         rows.append(row)
     return pandas.DataFrame(rows)
 

@@ -160,6 +160,7 @@ class Report:
             ],
             "studies": self.studies(places.STUDY_FIGURES),
             "patients": self.studies(places.STUDY_PATIENTS),
+            "classes": self.studies(places.STUDY_CLASSES),
             "tests": self.studies(places.STUDY_TESTS),
             "ranks": self.studies(places.STUDY_RANKS),
             "beside": self.studies(places.STUDY_BESIDE),
