@@ -50,8 +50,8 @@ CHECKED_WITH = {"nu": 0.05, "samples": 2000}
 TOLERANCE = 1e-6
 # MB that the solver keeps of the kernel matrix.
 CACHE = 500
-# Pixels that are compared with the support vectors at once.
-AT_ONCE = 2048
+# Pixels that are compared with the support vectors at once: products stay in a processor's cache.
+AT_ONCE = 256
 
 
 class Model(BaseModel):
