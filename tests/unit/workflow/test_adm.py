@@ -37,7 +37,7 @@ def test_values_of_the_recipe_are_those_of_the_paper():
     assert (main.role, main.slices) == ("patients", "lesion_free")
     assert adm.models["one_class_svm"].settings["nu"] == 5e-4
     assert adm.models["prior_gmvae_scaled"].settings["clusters"] == 3
-    assert adm.approaches["gmvae"].settings["tv_weight"] == 7
+    assert adm.approaches["gmvae_restored"].settings["tv_weight"] == 7
 
 
 def test_every_approach_of_every_table_is_there():
@@ -64,6 +64,16 @@ def test_variants_differ_from_adm_in_what_they_are_named_for():
         assert model.settings == adm.models["adm"].settings | values
     assert not settings.models["adm_plain"].augmentation
     assert not settings.models["adm_unscaled"].augmentation
+
+
+def test_names_are_those_of_no_other_recipe_unless_they_are_the_same():
+    own = shipped("adm")
+    for path in sorted(FOLDER.glob("*.yaml")):
+        other = shipped(path.stem)
+        for room in ("models", "approaches"):
+            mine, theirs = getattr(own, room), getattr(other, room)
+            for name in set(mine) & set(theirs):
+                assert mine[name] == theirs[name], (path.stem, room, name)
 
 
 def test_both_tables_of_settings_are_sweeps_that_adm_is_in_the_middle_of():

@@ -11,7 +11,7 @@ from normscan.workflow.configuration import load_study
 from normscan.workflow.recipes import FOLDER
 
 ROOT = FOLDER.parent
-PAGES = ["README.md", "docs/comparative-study.md"]
+PAGES = ["README.md", "docs/comparative-study.md", "docs/papers/kim2021.md"]
 SUBJECTS = 6
 BIDS = "sub-0{}/anat/sub-0{}_{}.nii.gz"
 
