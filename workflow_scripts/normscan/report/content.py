@@ -238,8 +238,8 @@ def classes(files, protocols: dict) -> list[dict]:
     """Tables of every class of lesions, one per cohort that has classes and protocol."""
     note = (
         "Mean ± standard deviation over the test patients who have the class; a ROC curve over "
-        "1,000 thresholds each. Voxels of other classes count on neither side. Oracles: at Youden's "
-        "threshold of each patient's own labels, a bound and not a result."
+        "1,000 thresholds each. Voxels of other classes count on neither side. Oracles: at "
+        "Youden's threshold of each patient's own labels, a bound and not a result."
     )
     return [
         {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import pandas
 
@@ -55,13 +56,14 @@ def class_table(classes: pandas.DataFrame) -> pandas.DataFrame:
     classes : of ``evaluation.classes.class_table``, of one cohort.
     """
     rows = []
-    for (name, approach), own in classes.groupby(["class", "approach"], sort=False):
+    for key, own in classes.groupby(["class", "approach"], sort=False):
+        name, approach = cast("tuple[str, str]", key)
         row = {"class": name, "approach": approach, "patients": f"{own['patients'].iloc[0]:g}"}
-        for one in own.itertuples():
-            label = metric_label(one.metric) + (
-                f" ({ORACLE})" if is_oracle(one.threshold_rule) else ""
+        for _, one in own.iterrows():
+            oracle = f" ({ORACLE})" if is_oracle(one["threshold_rule"]) else ""
+            row[metric_label(one["metric"]) + oracle] = (
+                f"{number(one['mean'])} ±\u00a0{number(one['std'])}"
             )
-            row[label] = f"{number(one.mean)} ±\u00a0{number(one.std)}"
         rows.append(row)
     return pandas.DataFrame(rows)
 
