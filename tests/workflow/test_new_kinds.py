@@ -33,6 +33,7 @@ HEALTHY = {
             "family": "feature_bank", "inputs": ["FLAIR"], "targets": ["FLAIR"],
             "uses": {"features": "ae"}, "bank_size": 50,
         },
+        "adm": {"family": "adm", "width": 4, "augmentation": {"scaling": {}}, **SMALL},
         "student": {
             "family": "self_taught", "labels": {"approach": "synthesis", "rule": RULE},
             **SMALL, **NET,
@@ -43,6 +44,8 @@ HEALTHY = {
         "synthesis": {"model": "synthesis", "detector": "reconstruction"},
         "svdd": {"model": "svdd", "detector": "slice_score"},
         "bank": {"model": "bank", "detector": "pixel_energy"},
+        "adm": {"model": "adm", "detector": "pixel_energy"},
+        "adm_reduced": {"model": "adm", "detector": "pixel_energy", "features": "reduced"},
         "student": {"model": "student", "detector": "segmentation"},
     },
 }  # fmt: skip
@@ -106,6 +109,16 @@ def test_targets_are_not_the_inputs(kinds, metrics):
     maps = kinds.results / "maps"
     (manifest,) = maps.glob("*/*/healthy/synthesis/seed-0/ms/*.json")
     assert json.loads(manifest.read_text())["contrast"] == "FLAIR"
+
+
+def test_all_contrasts_are_predicted_from_each_other(kinds, metrics):
+    description = bundle(kinds, "kinds", "adm")
+    assert description["inputs"] == description["targets"] == ["FLAIR", "T1w"]
+    areas = [
+        of(metrics, f"kinds/{approach}").query("metric == 'auroc'")["value"].to_numpy()
+        for approach in ("adm", "adm_reduced")
+    ]
+    assert len(areas[0]) and (areas[0] != areas[1]).any()
 
 
 def test_a_model_comes_with_what_it_uses(kinds):

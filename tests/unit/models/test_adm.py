@@ -7,6 +7,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 from torch.nn import functional
 
+from check_family import Cohorts, Interrupted, model_facts, small_settings, trained
 from normscan.errors import ConfigError, TrainingError
 from normscan.models import registry
 from normscan.models.base import Updates
@@ -364,3 +365,29 @@ def test_features_in_fewer_dimensions_than_they_have(bound):
     losses = model.density_losses(slices)
     slopes = torch.autograd.grad(losses["loss"], [*model.reduction.parameters()])
     assert all(one.isfinite().all() for one in (losses["loss"], *slopes))
+
+
+# Resume
+
+
+def test_a_training_killed_while_the_mixture_is_learned_goes_on_to_the_same_bits(
+    tmp_path, monkeypatch
+):
+    cohorts, settings = Cohorts(tmp_path), small_settings("adm", {"max_epochs": 2})
+    facts, uses = model_facts("adm", settings, tmp_path, cohorts)
+    whole, history = trained(facts, uses, cohorts, None)
+    usual = type(whole).training_step
+
+    def dying(self, phase, batch, update):
+        if phase == "density" and update.step == 4:
+            raise Interrupted
+        return usual(self, phase, batch, update)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(whole), "training_step", dying)
+        with pytest.raises(Interrupted):
+            trained(facts, uses, cohorts, tmp_path / "checkpoints")
+    again, resumed = trained(facts, uses, cohorts, tmp_path / "checkpoints")
+    assert resumed == history
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name]), name

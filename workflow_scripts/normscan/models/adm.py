@@ -32,7 +32,7 @@ from normscan.slices.batch import Batch, SliceShape
 TITLE = "ADM network"
 CITE = {"kim2021": ""}
 LOOK = "density"
-COST = 16.0
+COST = 60.0
 CAPABILITIES = {"energy", "energy_by_feature", "reconstruct"}
 PARTS = {"contrast_to_contrast", "dimension_reduction"}
 LEAST_CONTRASTS = 2
@@ -51,7 +51,7 @@ SETTINGS = {
     "density_weight": 5e-4,
     "fit_share": 1.0,
     "learning_rate": 1e-3,
-    "batch_size": 16,
+    "batch_size": 8,
     "max_epochs": 50,
     "patience": 50,
     "precision": "auto",
