@@ -35,7 +35,7 @@ ROOMS = [
 
 
 # Packages whose name is not that of their module.
-PACKAGES = {"skimage": "scikit-image", "ants": "antspyx"}
+PACKAGES = {"skimage": "scikit-image", "sklearn": "scikit-learn", "ants": "antspyx"}
 PACKAGES |= {"cc3d": "connected-components-3d", "yaml": "pyyaml"}
 
 

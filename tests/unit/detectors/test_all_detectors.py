@@ -24,6 +24,8 @@ MODELS = {
     "bank": bank,
     "prior": prior,
     "deep_svdd": lambda: models.build("deep_svdd", (1, 1, 16), latent=4),
+    "one_class_svm": lambda: models.build("one_class_svm", (1, 1, 16)),
+    "pixel_svdd": lambda: models.build("pixel_svdd", (1, 1, 16)),
     "semi_fcn": lambda: models.build("semi_fcn", (1, 1, 16), depth=2, width=4),
 }
 SIZES = {"linear": 4, "skip_ae": 32}

@@ -44,7 +44,9 @@ def test_a_gmvae_reconstructs_and_restores_four_contrasts(network, bottleneck, d
     errors = [row["validation"] for row in history]
     assert min(errors) < errors[0]
     scan = four(count=8, seed=2, lesions=True)
-    settings = {"steps": 30, "step_size": 0.02} if detector == "restoration" else {}
+    settings = (
+        {"steps": 30, "step_size": 0.02, "tv_weight": 0.1} if detector == "restoration" else {}
+    )
     ready = detectors.prepare(
         detector, model, device=torch.device("cpu"), contrasts=CONTRASTS, **settings
     )
