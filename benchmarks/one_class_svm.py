@@ -19,6 +19,7 @@ from normscan.cohorts.simulation.contrasts import contrast_volume
 from normscan.cohorts.simulation.lesions import Lesions, place_tumour, tumour_lesions
 from normscan.models import registry
 from normscan.models.one_class_svm import CACHE, TOLERANCE
+from normscan.models.parts.pixels import pixels
 
 CONTRASTS = ("FLAIR", "T2w", "T1w", "T1ce")
 SPACING, NOISE = 2.0, 0.03
@@ -52,84 +53,97 @@ def approximate(kind: Any, nu: float, features: int, seed: int) -> Any:
     return make_pipeline(kernel, SGDOneClassSVM(nu=nu, random_state=seed))
 
 
-def tensors_of(solver: OneClassSVM, nu: float, size: int, device: torch.device) -> Any:
+def tensors_of(solver: OneClassSVM, size: int, device: torch.device) -> Any:
     """The family's model with these support vectors."""
     count = len(CONTRASTS)
-    model = registry.build("one_class_svm", (count, count, size), nu=nu)
+    model = registry.build("one_class_svm", (count, count, size))
     model.support = torch.from_numpy(solver.support_vectors_).float()
     model.coefficients = torch.from_numpy(solver.dual_coef_[0]).float()
     model.offset = torch.tensor(solver.offset_[0]).float()
     return model.to(device).eval()
 
 
-def main() -> None:
-    arguments = options(
-        __doc__.splitlines()[0], healthy=4, patients=2, most=20000, features=100, size=128, draws=2
-    )
-    device = setup(arguments)
-    train = np.concatenate([brain(seed, False)[0] for seed in range(arguments.healthy)])
-    tested = [brain(100 + seed, True) for seed in range(arguments.patients)]
-    asked, truth = (np.concatenate(parts) for parts in zip(*tested))
-    few = np.random.default_rng(0).permutation(len(asked))[:20000]
-    asked, truth = asked[few], truth[few]
-    order = np.random.default_rng(1).permutation(len(train))
-    print(f"{len(train):,} pixels to train on; {truth.mean():.1%} of those tested are tumour")
+def fitted(
+    name: str, nu: float, solver: Any, vectors: np.ndarray, tested: tuple[np.ndarray, np.ndarray]
+) -> dict[str, Any]:
+    """Time of a fit, and the area under the curve of its decisions on other brains."""
+    start = time.process_time()
+    solver.fit(vectors)
+    seconds = time.process_time() - start
+    asked, truth = tested
+    return {
+        "nu": nu,
+        "solver": name,
+        "pixels": len(vectors),
+        "support vectors": len(solver.support_) if isinstance(solver, OneClassSVM) else "",
+        "CPU s": seconds,
+        "AUROC": roc_auc_score(truth, -solver.decision_function(asked)),
+    }
 
-    def row(name: str, nu: float, solver: Any, vectors: np.ndarray) -> dict[str, Any]:
-        start = time.process_time()
-        solver.fit(vectors)
-        seconds = time.process_time() - start
-        area = roc_auc_score(truth, -solver.decision_function(asked))
-        vectors_kept = len(solver.support_) if isinstance(solver, OneClassSVM) else ""
-        return {
-            "nu": nu,
-            "solver": name,
-            "pixels": len(vectors),
-            "support vectors": vectors_kept,
-            "CPU s": seconds,
-            "AUROC": area,
-        }
 
+def fits(
+    train: np.ndarray, tested: tuple[np.ndarray, np.ndarray], sizes: tuple[int, ...], features: int
+) -> list[dict[str, Any]]:
+    """Exact solvers on disjoint samples, approximations with two seeds on one of the largest."""
     rows = []
-    kept = None
     for nu in (5e-4, 0.1):
-        for count in (5000, arguments.most):
-            for draw in range(arguments.draws):
-                vectors = train[order[draw * count : (draw + 1) * count]]
-                solver = exact(nu, count)
-                rows.append(row("exact", nu, solver, vectors))
-                kept = kept if nu == 0.1 else solver
-        vectors = train[order[: arguments.most]]
+        for count in sizes:
+            for draw in range(2):
+                vectors = train[draw * count : (draw + 1) * count]
+                rows.append(fitted("exact", nu, exact(nu, count), vectors, tested))
         for kind in (Nystroem, RBFSampler):
-            name = f"{kind.__name__}, {arguments.features}, SGD"
             for seed in range(2):
-                solver = approximate(kind, nu, arguments.features, seed)
-                rows.append(row(name, nu, solver, vectors))
-    table("exact on samples, and approximations on the largest", rows)
+                solver = approximate(kind, nu, features, seed)
+                name = f"{kind.__name__}, {features}, SGD"
+                rows.append(fitted(name, nu, solver, train[: sizes[-1]], tested))
+    return rows
 
-    model = tensors_of(kept, 5e-4, arguments.size, device)
-    shape = (4, len(CONTRASTS), arguments.size, arguments.size)
+
+def scores(solver: OneClassSVM, arguments: Any, device: torch.device) -> None:
+    """Times of maps, and how far the decisions are from scikit-learn's."""
+    side = arguments.size
+    model = tensors_of(solver, side, device)
+    shape = (4, len(CONTRASTS), side, side)
     slices = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(device)
-    flat = slices.permute(0, 2, 3, 1).flatten(0, 2).double().cpu().numpy()
+    vectors = pixels(slices)
+    asked = vectors.double().cpu().numpy()
     runs = {
-        "scikit-learn": lambda: kept.decision_function(flat),
+        "scikit-learn": lambda: solver.decision_function(asked),
         "ours": lambda: model.energy(slices),
     }
     seconds = paired(runs, arguments.repeats, device, clock=arguments.clock)
-    own = model.decision(torch.from_numpy(flat).float().to(device)).cpu().numpy()
-    difference = np.abs(own - runs["scikit-learn"]()).max() / kept.dual_coef_.sum()
+    found = model.decision(vectors).cpu().numpy()
+    difference = np.abs(found - solver.decision_function(asked)).max() / solver.dual_coef_.sum()
     table(
-        f"scores of {arguments.size} x {arguments.size} pixels, {len(kept.support_)} support "
-        f"vectors; largest difference {difference:.1e} of the coefficients' sum",
+        f"maps of {SLICES} slices of {side} x {side}, {len(solver.support_)} support vectors; "
+        f"largest difference {difference:.1e} of the coefficients' sum",
         [
             {
                 "variant": name,
-                f"s for {SLICES} slices": time * SLICES / len(slices),
-                "ratio": seconds["scikit-learn"] / time,
+                "s": one * SLICES / len(slices),
+                "ratio": seconds["scikit-learn"] / one,
             }
-            for name, time in seconds.items()
+            for name, one in seconds.items()
         ],
     )
+
+
+def main() -> None:
+    arguments = options(
+        __doc__.splitlines()[0], healthy=4, patients=2, most=20000, features=100, size=128
+    )
+    device = setup(arguments)
+    random = np.random.default_rng(1)
+    train = np.concatenate([brain(seed, False)[0] for seed in range(arguments.healthy)])
+    train = random.permutation(train)
+    patients = [brain(100 + seed, True) for seed in range(arguments.patients)]
+    asked, truth = (np.concatenate(parts) for parts in zip(*patients))
+    some = random.permutation(len(asked))[:20000]
+    tested = asked[some], truth[some]
+    print(f"{len(train):,} pixels to train on; {tested[1].mean():.1%} of those tested are tumour")
+    rows = fits(train, tested, (arguments.most // 4, arguments.most), arguments.features)
+    table("exact on samples, and approximations on the largest", rows)
+    scores(exact(5e-4, arguments.most).fit(train[: arguments.most]), arguments, device)
 
 
 if __name__ == "__main__":

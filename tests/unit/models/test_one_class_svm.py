@@ -79,6 +79,16 @@ def test_the_energy_of_one_support_vector_is_its_scaled_squared_distance():
     torch.testing.assert_close(model.energies(asked), expected, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("count", [2, 300, 3000])
+def test_a_slice_has_the_same_bits_in_any_batch(count):
+    model, random = made(), torch.Generator().manual_seed(0)
+    model.support = torch.randn(count, 2, generator=random)
+    model.coefficients = torch.rand(count, generator=random)
+    slices = torch.randn(3, 2, 32, 32, generator=random)
+    alone = torch.cat([model.energy(one[None]) for one in slices])
+    assert torch.equal(model.energy(slices), alone)
+
+
 def test_pixels_far_from_everything_keep_their_order():
     """Where the decision function itself is -offset in 32 bits."""
     model, _ = fitted(brains(count=4), nu=0.1)

@@ -35,6 +35,15 @@ def test_resizing_is_that_of_torch(size, resolution):
     torch.testing.assert_close(coarse.grow(small), expected)
 
 
+def test_slices_keep_their_precision():
+    """Whatever networks compute in."""
+    coarse, slices = Coarse(32, 16), images()
+    expected = coarse.shrink(slices)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(coarse.shrink(slices), expected)
+        assert coarse.grow(expected).dtype == torch.float32
+
+
 def test_the_residual_is_the_interpolated_coarse_one():
     coarse, slices = Coarse(32, 16), images()
     small = coarse.shrink(slices)

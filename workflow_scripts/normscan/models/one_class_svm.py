@@ -51,8 +51,8 @@ CHECKED_WITH = {"nu": 0.05, "samples": 2000}
 TOLERANCE = 1e-6
 # MB that the solver keeps of the kernel matrix.
 CACHE = 500
-# Pairs of pixels and support vectors at once: these stay in a processor's cache.
-AT_ONCE = 2**18
+# Pixels at once, and their pairs with support vectors, which stay in a processor's cache.
+PIXELS, PAIRS = 2**10, 2**18
 
 
 class Model(BaseModel):
@@ -120,8 +120,8 @@ class Model(BaseModel):
         constants = weights - self.gamma * self.support.square().sum(dim=1)
         directions = 2 * self.gamma * self.support.T
         lengths = self.gamma * vectors.square().sum(dim=1)
-        # A power of two divides a slice's pixels: its parts are the same in any batch.
-        rows = 2 ** int(math.log2(max(1, AT_ONCE // len(self.support))))
+        # Powers of two divide the usual slices: their parts are the same in any batch.
+        rows = 2 ** int(math.log2(max(1, min(PIXELS, PAIRS // len(self.support)))))
         similarity = [
             torch.addmm(constants, part, directions).logsumexp(dim=1)
             for part in vectors.split(rows)

@@ -50,11 +50,11 @@ class Coarse(nn.Module):
 
     def shrink(self, slices: Tensor) -> Tensor:
         """Slices (n, c, size, size) -> coarse ones (n, c, resolution, resolution)."""
-        return slices if self.same else self.shrinking @ slices @ self.shrinking.T
+        return slices if self.same else _product(self.shrinking, slices)
 
     def grow(self, images: Tensor) -> Tensor:
         """Coarse images (n, c, resolution, resolution) -> (n, c, size, size)."""
-        return images if self.same else self.growing @ images @ self.growing.T
+        return images if self.same else _product(self.growing, images)
 
     def expected(self, slices: Tensor, coarse: Tensor, expected: Tensor) -> Tensor:
         """What is expected of slices whose residual is the interpolated coarse one.
@@ -66,6 +66,12 @@ class Coarse(nn.Module):
             resolution).
         """
         return expected if self.same else slices - self.grow(coarse - expected)
+
+
+def _product(matrix: Tensor, images: Tensor) -> Tensor:
+    # Half precision would round the slices that errors are computed with.
+    with torch.autocast(images.device.type, enabled=False):
+        return matrix @ images @ matrix.T
 
 
 def _matrix(before: int, after: int, **how) -> Tensor:
