@@ -165,13 +165,21 @@ def test_half_precision_does_not_blur_the_similarity(slices):
 
 
 def test_the_reconstruction_error_by_hand():
-    """In [-1, 1] a difference of 0.25 is 0.5: 256 pixels of 0.25; flat slices have SSIM by hand."""
+    """In [-1, 1] a difference of 0.25 is 0.5, its square 0.25; flat slices have SSIM by hand."""
     dark, bright = torch.full((1, 1, 16, 16), 0.25), torch.full((1, 1, 16, 16), 0.5)
     plain = made(structure_weight=0.0).reconstruction_error(bright, dark)
-    assert plain.tolist() == [64.0]
+    assert plain.tolist() == [0.25 * 256**2]
     similar = (2 * 0.5 * 0.25 + 1e-4) / (0.5**2 + 0.25**2 + 1e-4)
     both = made(structure_weight=0.5).reconstruction_error(bright, dark)
-    assert both.item() == pytest.approx(64 + 0.5 * 256 * (1 - similar), rel=1e-4)
+    assert both.item() == pytest.approx((0.25 + 0.5 * (1 - similar)) * 256**2, rel=1e-4)
+
+
+def test_slices_of_the_papers_size_have_sums_over_their_pixels():
+    one, other = torch.rand(2, 3, 1, 256, 256, generator=torch.Generator().manual_seed(4))
+    settings = {"network": "marimont2021", "latent": 1, "structure_weight": 0.0}
+    model = registry.build("ssim_vae", (1, 1, 256), **settings)
+    expected = ((2 * one - 1) - (2 * other - 1)).square().sum((1, 2, 3))
+    torch.testing.assert_close(model.reconstruction_error(one, other), expected)
 
 
 def test_the_hinge_is_of_each_slice():
@@ -267,8 +275,8 @@ def test_the_plain_vae_minimises_its_bound(slices):
     losses = model.losses(Batch.of(slices))
     torch.manual_seed(2)
     mean, log_variance = model.encoder(slices)
-    squares = (2 * (slices - model.decoder(draw(mean, log_variance)))).square().sum((1, 2, 3))
-    expected = divergence(mean, log_variance).mean() + 0.04 * squares.mean()
+    squares = (2 * (slices - model.decoder(draw(mean, log_variance)))).square().mean((1, 2, 3))
+    expected = divergence(mean, log_variance).mean() + 0.04 * 256**2 * squares.mean()
     assert losses["loss"].item() == pytest.approx(expected.item(), rel=1e-4)
 
 

@@ -5,15 +5,19 @@ IntroVAE (family ``introvae``) with, the same network and loss without the intro
 beta ``reconstruction_weight``,
 
     L = KL(q(z|x) || N(0, 1)) + beta L_AE
-    L_AE = sum of squares + structure_weight N (1 - SSIM)
+    L_AE = N (mean of squares + structure_weight (1 - SSIM))
 
 Adam's rate is 1e-4 for the encoder and 5e-3 for the decoder.
 
-Not given: reductions (sums over a slice's N pixels and over the code, means over slices, as in
-Huang et al. 2018), the weight of SSIM (1, on the same sum over pixels; 0 leaves squared errors
-alone), beta of the VAE (that of IntroVAE), whether the VAE of the paper has SSIM in its loss (it is
-described with IntroVAE's). Squares are of differences in the paper's range of [-1, 1], twice those
-of slices in [0, 1]. SSIM is that of slices in [0, 1]: it is defined for intensities of at least 0.
+N is 256 * 256, the pixels of the paper's slices, so that L_AE is a sum over pixels there. Codes of
+smaller slices are as large (``networks/kobayashi2021.py``), and so are divergences; with sums over
+fewer pixels the same beta would let codes collapse to the prior.
+
+Not given: reductions (sums over pixels and over the code, means over slices, as in Huang et al.
+2018), the weight of SSIM (1; 0 leaves squared errors alone), beta of the VAE (that of IntroVAE),
+whether the VAE of the paper has SSIM in its loss (it is described with IntroVAE's). Squares are of
+differences in the paper's range of [-1, 1], twice those of slices in [0, 1]. SSIM is that of slices
+in [0, 1]: it is defined for intensities of at least 0.
 """
 
 from __future__ import annotations
@@ -65,6 +69,8 @@ ALLOWED = {
 CHECKED_WITH = {"decoder_learning_rate": 2e-3}
 # The paper's range, [-1, 1], is so much wider than that of slices, [0, 1].
 RANGE = 2.0
+# Pixels of the paper's slices.
+PIXELS = 256 * 256
 
 
 class Model(CodingModel):
@@ -129,12 +135,12 @@ class Model(CodingModel):
         }
 
     def reconstruction_error(self, targets: Tensor, expected: Tensor) -> Tensor:
-        """L_AE of each slice (n,): squares in the range [-1, 1], and 1 - SSIM, over its pixels."""
-        squares = (RANGE * (targets - expected)).square().flatten(1).sum(dim=1)
-        if not self.structure_weight:
-            return squares
-        dissimilar = 1 - structural_similarity(targets, expected)
-        return squares + self.structure_weight * targets[0].numel() * dissimilar
+        """L_AE of each slice (n,): squares in the range [-1, 1], and 1 - SSIM."""
+        error = (RANGE * (targets - expected)).square().flatten(1).mean(dim=1)
+        if self.structure_weight:
+            similarity = structural_similarity(targets, expected)
+            error = error + self.structure_weight * (1 - similarity)
+        return self.shape.targets * PIXELS * error
 
     def draw_codes(self, count: int, generator: torch.Generator) -> Tensor:
         """Codes (count, ...) from N(0, 1)."""
