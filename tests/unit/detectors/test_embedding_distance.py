@@ -12,6 +12,7 @@ from normscan.detectors.embedding_distance import patch_distances, standardised
 from normscan.errors import ConfigError
 from normscan.models import registry
 from normscan.networks.normalisation import BatchNorm
+from normscan.workflow.protocols import parse_protocol
 
 NAME = "embedding_distance"
 SMALL = {"patch": 8, "filters": [8, 16], "hidden": 32, "embedding": 16}
@@ -205,6 +206,34 @@ def test_impossible_settings_are_refused(settings, message):
     slices = images(1, 1, 16, 16).numpy()
     with pytest.raises(ConfigError, match=message):
         run(slices, np.ones((1, 16, 16), bool), **settings)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"uses": {}}, "approaches.a.uses.metric: is missing; name a model"),
+        ({"uses": {"metric": "vae"}}, "cannot embed_patches"),
+        (
+            {"search_steps": 100},
+            "approaches.a.search_steps: model 'ae' (family 'ae') cannot encode",
+        ),
+        ({"search_steps": 0}, "approaches.a.search_steps: found 0"),
+        ({"standardise": "scan"}, "approaches.a.standardise: found 'scan'"),
+        ({}, ""),
+    ],
+)
+def test_what_does_not_fit_is_refused_when_planned(changes, expected):
+    approach = {"model": "ae", "detector": NAME, "uses": {"metric": "patches"}, **changes}
+    models = {name: {"family": name} for name in ("ae", "vae")}
+    protocol = {
+        "contrasts": ["FLAIR"],
+        "preprocessing": [{"register": {}}],
+        "slices": {"size": 64},
+        "models": {**models, "patches": {"family": "patch_embedding"}},
+        "approaches": {"a": approach},
+    }
+    problems = "\n".join(parse_protocol("p", protocol)[1])
+    assert expected in problems and bool(expected) == bool(problems)
 
 
 def test_a_metric_of_other_contrasts_is_refused():

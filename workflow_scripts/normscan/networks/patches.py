@@ -97,7 +97,8 @@ class Block(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         height, width = (side - 2 * self.reach for side in features.shape[2:])
         middle = features.narrow(2, self.reach, height).narrow(3, self.reach, width)
-        return torch.relu(self.main(features) + self.shortcut(middle))
+        # In place: no layer needs its output for gradients.
+        return self.main(features).add_(self.shortcut(middle)).relu_()
 
 
 class PatchNetwork(nn.Module):
@@ -177,12 +178,9 @@ def fragments(features: Tensor) -> Tensor:
     ----------
     features : of odd height and width.
     """
-    height, width = (side - 1 for side in features.shape[2:])
-    parts = [
-        functional.max_pool2d(features.narrow(2, down, height).narrow(3, right, width), 2)
-        for down in (0, 1)
-        for right in (0, 1)
-    ]
+    # At all offsets together; then those of each grid.
+    pooled = functional.max_pool2d(features, 2, 1)
+    parts = [pooled[:, :, down::2, right::2] for down in (0, 1) for right in (0, 1)]
     return torch.cat(parts)
 
 
