@@ -50,3 +50,28 @@ rule evaluate_fidelity:
         code=code("evaluate_fidelity.py"),
     script:
         "../workflow_scripts/evaluate_fidelity.py"
+
+
+rule show_fidelity:
+    input:
+        unpack(lambda w: PLAN.fidelity.model(w)),
+        unpack(lambda w: PLAN.fidelity.compared(w)),
+        subjects=PLAN.path(layout.SUBJECTS),
+    output:
+        PLAN.path(layout.FIDELITY_EXAMPLE),
+    log:
+        log_file("show_fidelity", "{protocol}", "{cohort}"),
+    benchmark:
+        benchmark_file("show_fidelity", "{protocol}", "{cohort}")
+    conda:
+        "../envs/learning.yaml"
+    resources:
+        mem_mb=memory(3000),
+        runtime=minutes(10),
+    params:
+        classes=lambda w: PLAN.fidelity.classes(w.protocol),
+        titles=lambda w: PLAN.fidelity.titles(w.protocol),
+        device="cpu",
+        code=lambda w: fingerprint("show_fidelity.py", *PLAN.fidelity.modules(w.protocol)),
+    script:
+        "../workflow_scripts/show_fidelity.py"

@@ -32,6 +32,7 @@ rule draw_figures:
         metrics=PLAN.path(layout.METRICS),
         curves=lambda w: PLAN.report.curves(w),
         filtered=lambda w: PLAN.report.maps(w),
+        fidelity=lambda w: PLAN.fidelity.examples(w),
     output:
         PLAN.path(layout.FIGURES),
     log:

@@ -3,12 +3,14 @@
 from pathlib import Path
 
 from job import run
+from normscan.evaluation.fidelity import load_example
 from normscan.figures.classes import add_class_boxes, add_class_curves, add_class_slices
 from normscan.figures.cohort import (
     SPLIT,
     add_boxes,
     add_curves,
     add_fidelity,
+    add_fidelity_example,
     add_residuals,
     add_scores,
     add_slices,
@@ -38,6 +40,8 @@ def main(snakemake) -> None:
     add_scores(figures, w.cohort, metrics, first)
     add_residuals(figures, w.cohort, curves, metrics)
     add_fidelity(figures, w.cohort, metrics)
+    for path in files.fidelity:
+        add_fidelity_example(figures, w.cohort, load_example(path))
     for one in first.values():
         labels = params.lesion_labels
         add_slices(figures, w.cohort, w.protocol, files.filtered, one, metrics, labels)

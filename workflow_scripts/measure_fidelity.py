@@ -10,7 +10,13 @@ import torch
 from job import run
 from normscan.compute.devices import prepare_torch
 from normscan.detectors.inference import each_batch, for_inference, suitable_size
-from normscan.evaluation.fidelity import SCORES, score_table, slice_scores
+from normscan.evaluation.fidelity import (
+    EXPECTED,
+    SCORES,
+    score_table,
+    slice_scores,
+    unmeasured,
+)
 from normscan.files import write_tsv
 from normscan.progress import progress
 from normscan.slices.batch import Batch
@@ -20,7 +26,6 @@ from normscan.slices.store import SliceStore
 from normscan.training.bundle import ModelFacts, check_fit, load_bundle
 
 LOG = logging.getLogger("normscan")
-KIND = "expected"
 
 
 def main(snakemake) -> None:
@@ -48,21 +53,10 @@ def main(snakemake) -> None:
             if not len(rows):
                 continue
             given = store.scan(f"{index.cohort}/{name}").slices
-            expected = np.asarray(maps.rows(KIND, name)[rows], np.float32)[:, None]
+            expected = np.asarray(maps.rows(EXPECTED, name)[rows], np.float32)[:, None]
             scores = scan_scores(model, given, expected, params.classes, device)
             tables.append(score_table(name, np.asarray(entry.z)[rows], scores))
     write_tsv(snakemake.output[0], pandas.concat(tables, ignore_index=True))
-
-
-def unmeasured(maps: RowReader, contrast: str) -> str:
-    """Why an approach has nothing to be measured; empty when it has."""
-    if not maps.scans:
-        return "the shard has no scans with maps"
-    if not maps.has(KIND):
-        return "it makes no reconstructions"
-    if maps.content["contrast"] != contrast:
-        return f"it reconstructs {maps.content['contrast']}, and {contrast} is what is segmented"
-    return ""
 
 
 @torch.inference_mode()

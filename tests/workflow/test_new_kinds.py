@@ -274,7 +274,8 @@ def test_reconstructions_are_judged_by_a_segmentation_of_anatomy(kinds, metrics)
     assert mean == pytest.approx(subjects.mean())
     overlaps = slices[slices["metric"].str.startswith("overlap")]["value"].dropna()
     assert len(overlaps) and overlaps.between(0, 1).all()
-    assert (kinds.results / "figures/kinds/ms/fidelity.png").exists()
+    for name in ("fidelity", "fidelity_example"):
+        assert (kinds.results / f"figures/kinds/ms/{name}.png").exists()
     assert "anatomical fidelity of reconstructions" in (kinds.results / "report.html").read_text()
     # Where tissues are is known of the training scans, and of nobody else: the layer is theirs.
     for cohort, there in (("healthy", True), ("ms", False)):
@@ -292,6 +293,6 @@ def test_another_segmentation_measures_anew_and_detects_nothing(kinds):
     path.write_text(before)
     assert {w["model"] for rule, w in jobs if rule == "train"} == {"tissues"}
     assert {rule for rule, _ in jobs} == {
-        "train", "measure_fidelity", "evaluate_fidelity", "collect_metrics", "draw_figures",
-        "compare_approaches", "report",
+        "train", "measure_fidelity", "evaluate_fidelity", "show_fidelity", "collect_metrics",
+        "draw_figures", "compare_approaches", "report",
     }  # fmt: skip

@@ -6,10 +6,14 @@ import pytest
 from scipy import stats
 from sklearn.metrics import f1_score
 
+from normscan.errors import NormscanError
 from normscan.evaluation.fidelity import (
     class_overlaps,
     entropy,
     fidelity_rows,
+    load_example,
+    pixel_entropy,
+    save_example,
     score_table,
     slice_scores,
 )
@@ -88,3 +92,19 @@ def test_means_are_taken_over_slices_then_scans_then_subjects():
 def test_scans_of_other_splits_are_in_no_row():
     table = score_table("sub-1", [0], {"quality_score": np.array([1.0])})
     assert not len(fidelity_rows(table, {"sub-2": "2"}))
+
+
+def test_an_example_comes_back_as_it_was_seen(tmp_path):
+    likely, path = probabilities(count=2), tmp_path / "one.npz"
+    images = {"input": np.ones((9, 9), np.float32), "VAE, 10 %": np.zeros((9, 9), np.float32)}
+    save_example(path, "sub-1", 7, images, likely, NAMES)
+    found = load_example(path)
+    assert (found["titles"], found["classes"]) == (list(images), NAMES)
+    assert (found["scan"], found["position"]) == ("sub-1", 7)
+    np.testing.assert_allclose(found["entropy"], pixel_entropy(likely), rtol=1e-6)
+    np.testing.assert_array_equal(found["labels"], likely.argmax(axis=1))
+    save_example(path, "", 0, {}, [], NAMES)
+    assert load_example(path)["titles"] == []
+    path.write_bytes(b"none")
+    with pytest.raises(NormscanError, match="cannot be read"):
+        load_example(path)

@@ -10,7 +10,7 @@ from matplotlib.text import Text
 from normscan.figures.bars import metric_bars
 from normscan.figures.curves import pr_curves, roc_curves
 from normscan.figures.dice import dice_distributions
-from normscan.figures.fidelity import fidelity_distributions
+from normscan.figures.fidelity import fidelity_distributions, fidelity_rows
 from normscan.figures.quality import quality_overview, scan_montage
 from normscan.figures.residuals import residual_histograms
 from normscan.figures.slices import approach_rows, slice_rows
@@ -211,3 +211,16 @@ def test_fidelity_has_a_panel_for_each_score_and_a_point_for_each_patient():
     # Of each approach a cloud of points, and its mean.
     clouds = [[len(one.get_offsets()) for one in axes.collections] for axes in figure.axes]
     assert clouds == [[3, 1, 2, 1], [2, 1, 2, 1]]
+
+
+def test_fidelity_rows_show_image_entropy_and_classes_of_input_and_reconstructions():
+    random = np.random.default_rng(0)
+    images = {"input": random.random((12, 12)), "VAE": random.random((12, 12))}
+    labels = random.integers(0, 3, (2, 12, 12))
+    figure = fidelity_rows(images, random.random((2, 12, 12)), labels, ["csf", "grey"])
+    shown = texts(figure)
+    for word in ("input", "VAE", "image", "entropy (nats)", "classes", "csf", "grey"):
+        assert word in shown, word
+    drawn = [axes.get_images()[0].get_array() for axes in figure.axes if axes.get_images()][:6]
+    np.testing.assert_array_equal(drawn[2], labels[0].T)
+    np.testing.assert_allclose(drawn[3], images["VAE"].T)

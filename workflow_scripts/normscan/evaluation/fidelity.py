@@ -14,22 +14,45 @@ class; background is in the entropy, as it is one of the probabilities, and no c
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas
 from scipy.special import entr
 
+from normscan.errors import NormscanError
 from normscan.evaluation.metrics import COLUMNS, NO_THRESHOLD, over_scans, over_subjects
+from normscan.files import atomic_path
+from normscan.slices.rows import RowReader
 
 QUALITY, OVERLAP = "quality_score", "overlap_score"
+# The kind of stored values that reconstructions are.
+EXPECTED = "expected"
 SCORES = ["scan", "slice", "metric", "value"]
 # What a row of the metrics' table says besides of whom it is.
 ROW = COLUMNS[COLUMNS.index("level") :]
 
 
+def unmeasured(maps: RowReader, contrast: str) -> str:
+    """Why an approach's maps of a shard have no reconstructions of a contrast; empty: they have."""
+    if not maps.scans:
+        return "the shard has no scans with maps"
+    if not maps.has(EXPECTED):
+        return "it makes no reconstructions"
+    if maps.content["contrast"] != contrast:
+        return f"it reconstructs {maps.content['contrast']}, and {contrast} is what is segmented"
+    return ""
+
+
 def entropy(probabilities: np.ndarray) -> np.ndarray:
     """Entropy (n,), nats, of slices' class probabilities (n, classes, h, w), summed over pixels."""
-    return entr(probabilities, dtype=np.float64).sum(axis=(1, 2, 3))
+    return pixel_entropy(probabilities).sum(axis=(1, 2))
+
+
+def pixel_entropy(probabilities: np.ndarray) -> np.ndarray:
+    """Entropy (n, h, w), nats, of each pixel's class probabilities (n, classes, h, w)."""
+    return entr(probabilities, dtype=np.float64).sum(axis=1)
 
 
 def class_overlaps(given: np.ndarray, other: np.ndarray, classes: int) -> np.ndarray:
@@ -103,3 +126,54 @@ def fidelity_rows(scores: pandas.DataFrame, subject_of: Mapping[str, str]) -> pa
     levels = {"cohort": cohort, "subject": subjects, "scan": scans}
     tables = [table.assign(level=level) for level, table in levels.items()]
     return pandas.concat(tables, ignore_index=True).reindex(columns=ROW)
+
+
+def save_example(
+    path: str | Path,
+    scan: str,
+    position: int,
+    images: Mapping[str, np.ndarray],
+    probabilities: Any,
+    classes: Sequence[str],
+) -> None:
+    """Write one slice and its reconstructions as a segmentation sees them (``.npz``).
+
+    Parameters
+    ----------
+    position : axial, on the slice grid.
+    images : title -> (h, w), the input first; empty where there is nothing to be shown.
+    probabilities : (images, 1 + classes, h, w).
+    """
+    likely = np.asarray(probabilities, np.float32)
+    shown = bool(images)
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(
+            stream,
+            titles=np.array(list(images), dtype=np.str_),
+            images=np.stack(list(images.values())) if shown else np.zeros((0, 0, 0)),
+            entropy=pixel_entropy(likely).astype(np.float32) if shown else np.zeros((0, 0, 0)),
+            labels=likely.argmax(axis=1) if shown else np.zeros((0, 0, 0), np.int64),
+            classes=np.array(list(classes), dtype=np.str_),
+            scan=np.array(scan),
+            position=np.array(position),
+        )
+
+
+def load_example(path: str | Path) -> dict[str, Any]:
+    """What :func:`save_example` wrote: ``titles``, ``classes`` (lists), ``scan``, ``position``,
+    ``images``, ``entropy``, ``labels`` (images, h, w). NormscanError when missing or broken.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            found = {name: content[name] for name in content.files}
+            lists = {name: found[name].tolist() for name in ("titles", "classes")}
+            return {
+                **found,
+                **lists,
+                "scan": str(found["scan"]),
+                "position": int(found["position"]),
+            }
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise NormscanError(
+            f"{path}: cannot be read ({error}); remove it to make it again"
+        ) from None

@@ -16,7 +16,7 @@ from normscan.figures.collection import Figures
 from normscan.figures.curves import froc_curves, pr_curves, roc_curves
 from normscan.figures.dice import dice_distributions
 from normscan.figures.examples import slice_examples
-from normscan.figures.fidelity import fidelity_distributions
+from normscan.figures.fidelity import fidelity_distributions, fidelity_rows
 from normscan.figures.residuals import residual_histograms
 from normscan.figures.slices import slice_rows, spread_words
 
@@ -151,6 +151,26 @@ def add_fidelity(figures: Figures, cohort: str, metrics: pandas.DataFrame) -> No
         "slice; below 0 the reconstruction is the blurrier one. Overlap: mean Dice of the classes "
         "in both. A point is a patient: the mean over slices, scans and seeds. Mean ± standard "
         f"deviation over patients: {'; '.join(said)}.",
+    )
+
+
+def add_fidelity_example(figures: Figures, cohort: str, example: Mapping[str, Any]) -> None:
+    """A slice and its reconstructions as a segmentation sees them; nothing without any."""
+    if not example["titles"]:
+        return
+    figures.add(
+        fidelity_rows(
+            dict(zip(example["titles"], example["images"])),
+            example["entropy"],
+            example["labels"],
+            example["classes"],
+        ),
+        "fidelity_example",
+        "Fidelity",
+        f"{cohort}: {example['scan']}: a slice and its reconstructions, segmented",
+        "The first test patient's slice with most brain, first seed. Entropy: how unsure the "
+        "segmentation is of each pixel. Classes: the most probable ones, whose overlap with those "
+        "of the input is the overlap score.",
     )
 
 

@@ -30,7 +30,11 @@ from normscan.figures.style import FALSE_ALARM, HIT, IGNORED, TRUTH, styled
 # Draws a row's slice into axes, given the end of its scale and whether maps are signed.
 Painter = Callable[[Any, Mapping[str, Any], float, bool], Any]
 # Kinds with a scale of their own, and what its bar says.
-_BARS = {"map": "anomaly score", "uncertainty": "uncertainty (std)"}
+_BARS = {
+    "map": "anomaly score",
+    "uncertainty": "uncertainty (std)",
+    "entropy": "entropy (nats)",
+}
 
 
 @styled

@@ -10,6 +10,7 @@ from normscan.layout import Layout
 from normscan.workflow.configuration import Study
 from normscan.workflow.plan.cohorts import Cohorts
 from normscan.workflow.plan.detection import Detection
+from normscan.workflow.plan.jobs import titled, variant_parts
 from normscan.workflow.plan.training import Training
 from normscan.workflow.protocol_anatomy import anatomy_classes, anatomy_cohorts
 
@@ -65,6 +66,33 @@ class Fidelity:
             self.layout.fill(places.FIDELITY_SCORES, **where, cohort=w.cohort, shard=shard)
             for shard in self.cohorts.shards[w.cohort]
         ]
+
+    def compared(self, w) -> dict[str, Any]:
+        """Maps of a protocol's approaches (by their first seed, then by shard) and packs."""
+        shards, preprocessing = list(self.cohorts.shards[w.cohort]), self.training.preprocessing
+        where = {"protocol": w.protocol, "cohort": w.cohort}
+        places_of = [SimpleNamespace(**where, shard=shard) for shard in shards]
+        return {
+            "maps": [
+                self.detection.map_manifest(SimpleNamespace(**{**job.wildcards(), **vars(one)}))
+                for job in self.detection.first_jobs(w.protocol)
+                for one in places_of
+            ],
+            "indices": [preprocessing.index(one) for one in places_of],
+        }
+
+    def titles(self, protocol: str) -> list[str]:
+        """Approaches as figures call them, in the order of :meth:`compared`."""
+        jobs, spec = self.detection.first_jobs(protocol), self.study.protocols[protocol]
+        parts = [variant_parts(job.variant) for job in jobs]
+        return [titled(spec.approaches[name].title, share) for name, share in parts]
+
+    def examples(self, w) -> list[str]:
+        """What is shown of a cohort's reconstructions; nothing where they are not judged."""
+        if not self.study.protocols[w.protocol].fidelity:
+            return []
+        where = {"protocol": w.protocol, "cohort": w.cohort}
+        return [self.layout.fill(places.FIDELITY_EXAMPLE, **where)]
 
     def tables(self) -> list[str]:
         """Every evaluation of reconstructions."""

@@ -27,3 +27,8 @@ def variant_parts(variant: str) -> tuple[str, float]:
     """The approach and the share (per cent) of a variant's label."""
     approach, _, share = variant.partition("@")
     return approach, float(share.removesuffix("pct")) if share else 100
+
+
+def titled(title: str, share: float) -> str:
+    """A variant's title in figures and tables: its approach's, with the share of the subjects."""
+    return title if share == 100 else f"{title}, {share:g} % of subjects"

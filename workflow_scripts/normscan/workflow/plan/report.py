@@ -12,7 +12,7 @@ from normscan.workflow.configuration import Study
 from normscan.workflow.introductions import appearance, introductions
 from normscan.workflow.plan.cohorts import Cohorts
 from normscan.workflow.plan.detection import Detection
-from normscan.workflow.plan.jobs import Job, variant_parts
+from normscan.workflow.plan.jobs import Job, titled, variant_parts
 from normscan.workflow.plan.screening import Screening
 from normscan.workflow.protocol_approaches import NO_MODEL
 from normscan.workflow.protocol_models import Model
@@ -40,7 +40,6 @@ class Report:
     def _approach(self, protocol: str, job: Job) -> dict[str, Any]:
         name, share = variant_parts(job.variant)
         approach = self.study.protocols[protocol].approaches[name]
-        part = "" if share == 100 else f", {share:g} % of subjects"
         models = self.detection.training.models
         model = None if approach.model == NO_MODEL else models[approach.model]
         return {
@@ -48,7 +47,7 @@ class Report:
             "name": approach.title,
             "published": approach.published or approach.title,
             "share": share,
-            "title": approach.title + part,
+            "title": titled(approach.title, share),
             "model": approach.model,
             "network": model.settings.get("network", "") if model else "",
             "detector": approach.detector,
