@@ -176,7 +176,8 @@ def test_the_reconstruction_error_by_hand():
 
 def test_slices_of_the_papers_size_have_sums_over_their_pixels():
     one, other = torch.rand(2, 3, 1, 256, 256, generator=torch.Generator().manual_seed(4))
-    model = registry.build("ssim_vae", (1, 1, 256), latent=1, structure_weight=0.0)
+    settings = {"network": "marimont2021", "latent": 1, "structure_weight": 0.0}
+    model = registry.build("ssim_vae", (1, 1, 256), **settings)
     expected = ((2 * one - 1) - (2 * other - 1)).square().sum((1, 2, 3))
     torch.testing.assert_close(model.reconstruction_error(one, other), expected)
 
