@@ -10,10 +10,10 @@ mixture's loss (``joint: false``); of section 2.7: ``bound``; of supplement V: `
 
 Not given: the learning rate (that of Johnson et al. 2016, whose network it is), the batch size, how
 large the part of the training slices is that the final mixture is of (``fit_share``), and whether
-background is part of the density. Here it is not, as in what the paper measures. Squared errors
-are summed over contrasts and averaged over pixels: with sums over whole slices ``density_weight``
-would weigh nothing. The paper trains for 50 epochs (BraTS) or 200 (ISLES, with ``density_weight``
-5e-3); as many as are best on held-out slices are kept.
+background is part of losses and density. Here it is not, as in what the paper measures. Squared
+errors are summed over contrasts and averaged over pixels: with sums over whole slices
+``density_weight`` would weigh nothing. The paper trains for 50 epochs (BraTS) or 200 (ISLES, with
+``density_weight`` 5e-3); the epoch that is best on held-out slices is kept.
 """
 
 from __future__ import annotations
@@ -142,18 +142,19 @@ class Model(BaseModel):
         assert self.translation is not None
         expected = self.translation(slices)
         return {
-            "loss": squared_errors(slices, expected).mean(),
+            "loss": squared_errors(slices, expected)[inside(slices)].mean(),
             "reconstruction": (slices - expected).abs().mean(),
         }
 
     def density_losses(self, slices: Tensor) -> dict[str, Tensor]:
         """Eq. 14, with the penalty of section 2.7 where it is asked for."""
         features, restored = self._features(slices)
-        mixture, energies = self._energies_of_batch(vectors(features, inside(slices)))
+        within = inside(slices)
+        mixture, energies = self._energies_of_batch(vectors(features, within))
         losses = {"energy": energies.mean()}
         loss = self.density_weight * losses["energy"]
         if restored is not None:
-            loss = loss + squared_errors(slices, restored).mean()
+            loss = loss + squared_errors(slices, restored)[within].mean()
             losses["reconstruction"] = (slices - restored).abs().mean()
         if self.bound == "penalty":
             losses["penalty"] = density.penalty(mixture)
@@ -162,15 +163,15 @@ class Model(BaseModel):
 
     def validation_loss(self, phase: str, batch: Batch[Tensor]) -> Tensor | None:
         """The phase's loss of each slice (n,), its mixture that of the held-out batch."""
-        slices = batch.slices
+        slices, within = batch.slices, inside(batch.slices)
         if phase == "translation":
-            return squared_errors(slices, self.reconstruct(slices))
+            return means_inside(squared_errors(slices, self.reconstruct(slices)), within)
         features, restored = self._features(slices)
-        within = inside(slices)
         _, energies = self._energies_of_batch(vectors(features, within))
-        totals = spread(energies, within).flatten(1).sum(dim=1)
-        found = self.density_weight * totals / within.flatten(1).sum(dim=1).clamp_min(1)
-        return found if restored is None else found + squared_errors(slices, restored)
+        losses = self.density_weight * spread(energies, within)
+        if restored is not None:
+            losses = losses + squared_errors(slices, restored)
+        return means_inside(losses, within)
 
     def _features(self, slices: Tensor) -> tuple[Tensor, Tensor | None]:
         """Features of pixels (n, d, size, size), and the slices as they follow from the reduced."""
@@ -180,9 +181,15 @@ class Model(BaseModel):
             with torch.no_grad():
                 parts.append((slices - self.translation(slices)).abs())
         if self.reduction is not None:
-            reduced, restored = self.reduction(slices)
+            reduced, restored = self._reduced(slices)
             parts.append(reduced if self.joint else reduced.detach())
         return torch.cat(parts, dim=1), restored
+
+    def _reduced(self, slices: Tensor) -> tuple[Tensor, Tensor]:
+        """Reduced features, and the slices as they follow from them, 0 in the background."""
+        assert self.reduction is not None
+        features, restored = self.reduction(slices)
+        return features, restored * inside(slices).unsqueeze(1)
 
     def _energies_of_batch(self, found: Tensor) -> tuple[Mixture, Tensor]:
         """The mixture of feature vectors (n, d), and their energies (n,) in it."""
@@ -208,8 +215,7 @@ class Model(BaseModel):
         """Each contrast as the others predict it; without translation, as reduced features do."""
         if self.translation is not None:
             return self.translation(slices)
-        assert self.reduction is not None
-        return self.reduction(slices)[1]
+        return self._reduced(slices)[1]
 
     def energy(self, slices: Tensor) -> Tensor:
         """Energies (n, size, size) above their lower bound, 0 in the background."""
@@ -242,8 +248,14 @@ class Model(BaseModel):
 
 
 def squared_errors(slices: Tensor, expected: Tensor) -> Tensor:
-    """Squared error of each slice (n,), summed over contrasts, a mean over pixels."""
-    return (slices - expected).square().sum(dim=1).flatten(1).mean(dim=1)
+    """Squared error of each pixel (n, size, size), summed over contrasts."""
+    return (slices - expected).square().sum(dim=1)
+
+
+def means_inside(maps: Tensor, within: Tensor) -> Tensor:
+    """Means over the pixels inside (n,), of maps (n, size, size)."""
+    counts = within.flatten(1).sum(dim=1).clamp_min(1)
+    return (maps * within).flatten(1).sum(dim=1) / counts
 
 
 def vectors(features: Tensor, within: Tensor) -> Tensor:

@@ -83,11 +83,15 @@ class ContrastToContrast(nn.Module):
         quieten(last)
 
     def forward(self, slices: Tensor) -> Tensor:
-        """Predictions, like ``slices``; all contrasts of all slices go through at once."""
+        """Predictions, like ``slices``; all contrasts of all slices go through at once.
+
+        The background stays 0: what the median adds is the same everywhere, and no layer before
+        knows the median to take it away there.
+        """
         levels = brain_medians(slices) if self.median else slices.new_zeros(slices.shape[:2])
         found = self.head(self.features(hidden(slices, levels)))
         found = full_precision(found) + self.level * levels.reshape(-1, 1, 1, 1)
-        return found.view(slices.shape)
+        return found.view(slices.shape) * inside(slices).unsqueeze(1)
 
 
 class Block(nn.Module):
