@@ -26,7 +26,7 @@ from normscan.models.base import BaseModel, Batches, Updates, adam
 from normscan.models.parts import density
 from normscan.models.parts.density import DensityEstimator, Mixture, Moments
 from normscan.networks import registry as networks
-from normscan.networks.kim2021 import inside
+from normscan.networks.foreground import inside
 from normscan.slices.batch import Batch, SliceShape
 
 TITLE = "ADM network"

@@ -35,6 +35,7 @@ from normscan.models.parts.density import (
     penalty,
     smallest_eigenvalue,
 )
+from normscan.networks.foreground import inside
 from normscan.slices.batch import Batch, SliceShape
 
 TITLE = "deep autoencoding Gaussian mixture model"
@@ -191,11 +192,6 @@ def reconstruction_errors(given: Tensor, expected: Tensor) -> tuple[Tensor, Tens
     norm = torch.linalg.vector_norm(given, dim=-1).clamp_min(LEAST_NORM)
     distance = torch.linalg.vector_norm(given - expected, dim=-1) / norm
     return distance, functional.cosine_similarity(given, expected, dim=-1)
-
-
-def inside(slices: Tensor) -> Tensor:
-    """Pixels (n, size, size) that are no background, in which all contrasts are 0."""
-    return (slices != 0).any(dim=1)
 
 
 def convolutions(widths: list[int], side: int) -> nn.Sequential:

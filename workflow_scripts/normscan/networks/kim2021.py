@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from normscan.errors import ConfigError
+from normscan.networks.foreground import inside
 from normscan.networks.layers import full_precision, initialise, quieten
 from normscan.networks.padding import Mirror
 
@@ -128,11 +129,6 @@ class DimensionReduction(nn.Module):
         """Features (n, reduced, size, size), and the slices as they follow from them."""
         features = self.reduce(slices)
         return full_precision(features), full_precision(self.restore(features))
-
-
-def inside(slices: Tensor) -> Tensor:
-    """Pixels (n, size, size) that are no background, in which all contrasts are 0."""
-    return (slices != 0).any(dim=1)
 
 
 def brain_medians(slices: Tensor) -> Tensor:
