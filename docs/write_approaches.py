@@ -18,7 +18,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
-from normscan.workflow.protocols import parse_protocol
+from normscan.workflow.protocols import parse_protocol  # noqa: E402
 
 PROTOCOLS = (
     "comparative_study", "thesis", "thesis_labels", "normative_prior",
@@ -34,7 +34,7 @@ Every approach of the papers' protocols. Written by `python docs/write_approache
 
 - **Quality**: AUPRC over all voxels / mean Dice of test patients, at the threshold that is best on
   the validation patients, on the simulated cohorts `ms` and `tumour` of `make papers`. Its recipes
-  are made small, so that they run on a laptop: numbers say that an approach works, not which is best.
+  are made small, to run on a laptop: numbers say that an approach works, not which is best.
 - **Cost**: seconds per volume of 74 slices of 128 x 128, two threads, with the protocol's own
   settings (`python benchmarks/cost_per_volume.py`).
 {state}
