@@ -50,7 +50,7 @@ ALLOWED = {
     "patience": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
 }
-CHECKED_WITH = {"width": 16, "depth": 2, "learning_rate": 1e-2, "max_epochs": 20}
+CHECKED_WITH = {"width": 8, "depth": 1, "learning_rate": 5e-3, "max_epochs": 20}
 CHECKED_AT = 32
 
 
