@@ -1,4 +1,4 @@
-"""Denoising AE: gives back healthy slices to which coarse noise was added; lesions go with the noise.
+"""Denoising AE: gives back slices to which coarse noise was added; lesions go with the noise.
 
 Source: Kascenas et al. 2022, "Denoising autoencoders for unsupervised anomaly detection in brain
 MRI", and its published code (``noise: gaussian``): noise on a grid of 16 x 16 points, sigma 0.2,
@@ -99,8 +99,8 @@ class Model(ImageModel):
     def optimisers(self, phase: str) -> dict[str, torch.optim.Optimizer]:
         own, rate = self.trainable(), self.learning_rate
         if self.noise == GAUSSIAN:
-            options = {"weight_decay": WEIGHT_DECAY, "amsgrad": True}
-            return {"main": torch.optim.Adam(own, lr=rate, **options)}
+            found = torch.optim.Adam(own, lr=rate, weight_decay=WEIGHT_DECAY, amsgrad=True)
+            return {"main": found}
         return {"main": torch.optim.AdamW(own, lr=rate)}
 
     def limits(self, phase: str) -> dict[str, int]:
@@ -110,7 +110,9 @@ class Model(ImageModel):
     def training_step(self, phase: str, batch: Batch[Tensor], update: Updates) -> dict[str, Tensor]:
         for group in update.optimisers["main"].param_groups:
             # A function of the step alone, so that resumed trainings have it too.
-            group["lr"] = self.learning_rate * (1 + math.cos(math.pi * update.step / self.steps)) / 2
+            group["lr"] = (
+                self.learning_rate * (1 + math.cos(math.pi * update.step / self.steps)) / 2
+            )
         return super().training_step(phase, batch, update)
 
     def losses(self, batch: Batch[Tensor]) -> dict[str, Tensor]:
