@@ -41,6 +41,7 @@ def scans(tmp_path):
                 images=images,
                 brain_mask="",
                 lesion_mask=mask,
+                anatomy="",
             )
         )
     return found
