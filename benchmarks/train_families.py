@@ -1,9 +1,10 @@
 """Training steps of several families: the share of the convolution peak that each one reaches.
 
 By default the unified VAE, the Skip-AE, a U-Net (a ``translation``, of 32 and of 16 channels at
-full size), the self-taught U-Net, SteGANomaly's CycleGAN (of 16 channels at full size, since of
-64 a step takes minutes), IntroVAE, and the ADM network's prediction of each of four contrasts from
-the others. All as the training jobs have it: channels last, tuned allocator.
+full size), the self-taught U-Net, the denoising AE (as published, and with each of its noises at 16
+channels), SteGANomaly's CycleGAN (of 16 channels at full size, since of 64 a step takes minutes),
+IntroVAE, and the ADM network's prediction of each of four contrasts from the others. All as the
+training jobs have it: channels last, tuned allocator.
 ``--precision bfloat16`` computes in half precision; the peak stays that of float32.
 """
 
@@ -19,6 +20,9 @@ FAMILIES = {
     "unet, width 32": ("translation", {"width": 32}),
     "unet, width 16": ("translation", {"width": 16}),
     "self-taught unet": ("self_taught", {}),
+    "denoising": ("denoising_ae", {}),
+    "denoising, width 16": ("denoising_ae", {"width": 16}),
+    "denoising, blobs, width 16": ("denoising_ae", {"noise": "blobs", "width": 16}),
     "cyclegan, width 16": ("steganomaly", {"width": 16}),
     "adm, four contrasts": ("adm", {"contrasts": 4}),
     "adm, four contrasts, width 16": ("adm", {"contrasts": 4, "width": 16}),

@@ -9,6 +9,7 @@ from fake_models import Linear, detect
 from scipy.stats import foldnorm
 
 from normscan.detectors import montecarlo
+from normscan.detectors.sampling import slice_seed
 from normscan.errors import ConfigError
 from normscan.models import registry
 
@@ -54,7 +55,7 @@ def test_uncertainty_is_the_deviation_of_the_samples(contrasts, samples):
     with torch.no_grad():
         code = model.encode(torch.from_numpy(slices))
         for number, samples_of in enumerate(drawn):
-            generator = torch.Generator().manual_seed(montecarlo.slice_seed(5, number))
+            generator = torch.Generator().manual_seed(slice_seed(5, number))
             for start in range(0, samples, montecarlo.GROUP):
                 count = min(montecarlo.GROUP, samples - start)
                 own = code[number : number + 1].expand(count, -1)

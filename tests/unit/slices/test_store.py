@@ -232,7 +232,7 @@ def test_layers_and_positions_come_with_the_slices(two_contrasts):
 def test_neighbours_are_further_channels_of_the_inputs(two_contrasts):
     path, array, *_ = two_contrasts
     store = SliceStore([path], neighbours=1, targets=["FLAIR"])
-    assert store.view.shape(8) == (6, 1, 8)
+    assert store.view.shape(8) == (6, 1, 8, 1)
     batch = store.scan("a/sub-1")
     # Rows 6 to 9 lie at z = 2, 3, 5, 6; 5 at z = 1 has too little brain to be looked at itself.
     around = [(5, 6, 7), (6, 7, None), (None, 8, 9), (8, 9, None)]

@@ -28,6 +28,7 @@ PUBLISHED = [
 ]
 MODELS = [(family, {}) for family in registry.families()]
 MODELS += [(family, {"bottleneck": "spatial"}) for family in ("ae", "gmvae")]
+MODELS += [("denoising_ae", {"noise": "blobs"})]
 MODELS += [("adm", {"features": kind}) for kind in ("translated", "reduced")]
 MODELS += [(family, {"likelihood": "gaussian"}) for family in ("vae", "gmvae")]
 

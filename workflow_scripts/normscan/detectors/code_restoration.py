@@ -39,7 +39,7 @@ from normscan.detectors.inference import (
     suitable_size,
     with_sign,
 )
-from normscan.detectors.montecarlo import slice_seed
+from normscan.detectors.sampling import slice_seed
 from normscan.errors import ConfigError
 from normscan.progress import progress
 from normscan.slices.batch import Batch

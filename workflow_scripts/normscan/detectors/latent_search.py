@@ -40,7 +40,7 @@ from normscan.detectors.inference import (
     signed_score,
     suitable_size,
 )
-from normscan.detectors.montecarlo import slice_seed
+from normscan.detectors.sampling import slice_seed
 from normscan.detectors.searching import (
     DISTANCES,
     Distance,

@@ -14,7 +14,7 @@ generator of their own, so that no slice's random numbers depend on any other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ from normscan.detectors.inference import (
     suitable_size,
     with_sign,
 )
+from normscan.detectors.sampling import Sampler, sampler_of, slice_generator
 from normscan.errors import ConfigError
 from normscan.models.capabilities import Samples
 from normscan.networks.registry import check_rate
@@ -56,8 +57,6 @@ RESIDUAL = True
 GROUP = 20
 # Of one batch on a CPU: encoding is little work, and threads have a batch each.
 SLICES_AT_ONCE = 4
-
-Sampler = Callable[[int, int, torch.Generator], Tensor]
 
 
 class MonteCarlo:
@@ -95,7 +94,7 @@ class MonteCarlo:
         def compute(where: slice, batch: Batch[Tensor]) -> list[tuple[Tensor, Tensor, Tensor]]:
             # The mode is one of a thread.
             with torch.inference_mode():
-                sampler = _sampler(self.model, batch.slices, self.dropping)
+                sampler = sampler_of(self.model, batch.slices, self.dropping)
                 return [
                     _statistics(sampler, place, target, self.samples, seed, where.start + place)
                     for place, target in enumerate(batch.targets)
@@ -118,8 +117,7 @@ def _statistics(
     Squares are taken of differences from the first sample, which is as far from the mean as others:
     those of the samples themselves would lose a small spread of large values to rounding.
     """
-    generator = torch.Generator(slice_.device)
-    generator.manual_seed(slice_seed(seed, number))
+    generator = slice_generator(seed, number, slice_.device)
     absolute, signed, shift, squares = (torch.zeros_like(slice_) for _ in range(4))
     first = None
     for start in range(0, samples, GROUP):
@@ -144,29 +142,6 @@ def _dropping(rate: float | None) -> dict[str, float]:
     if not check_rate(rate):
         raise ConfigError("dropout: found 0; all samples would be equal, so it must be above 0")
     return {"dropout": rate}
-
-
-def _sampler(model: Samples, batch: Tensor, dropping: dict[str, float]) -> Sampler:
-    """A function (place in the batch, count, generator) -> reconstructions (count, c, h, w)."""
-    code = model.encode(batch)
-
-    def sampler(place: int, count: int, generator: torch.Generator) -> Tensor:
-        if isinstance(code, tuple):
-            own = tuple(_repeat(part, place, count) for part in code)
-        else:
-            own = _repeat(code, place, count)
-        return model.decode_sample(own, generator, **dropping)
-
-    return sampler
-
-
-def _repeat(tensor: Tensor, place: int, count: int) -> Tensor:
-    return tensor[place : place + 1].expand(count, *tensor.shape[1:])
-
-
-def slice_seed(seed: int, number: int) -> int:
-    """Seed of a slice's random numbers; slices and seeds that are close give unrelated ones."""
-    return int(np.random.SeedSequence((seed, number)).generate_state(1, np.uint64)[0])
 
 
 prepare = MonteCarlo

@@ -139,7 +139,7 @@ def load(family: str) -> ModuleType:
 
 def build(
     family: str,
-    shape: SliceShape | tuple[int, int, int],
+    shape: SliceShape | tuple[int, ...],
     *,
     seed: int = 0,
     uses: Mapping[str, BaseModel] | None = None,
@@ -149,7 +149,7 @@ def build(
 
     Parameters
     ----------
-    shape : channels of inputs and of targets, side of the slices.
+    shape : channels of inputs and of targets, side of the slices; neighbours, if there are any.
     uses : trained models by role, as the family's ``USES`` asks for.
     settings : over the family's defaults; those of the training loop are left aside.
 

@@ -15,11 +15,15 @@ A = TypeVar("A", np.ndarray, Tensor)
 
 
 class SliceShape(NamedTuple):
-    """Channels of a model's inputs and of its targets, and the side of its slices in pixels."""
+    """Channels of a model's inputs and of its targets, and the side of its slices in pixels.
+
+    ``neighbours`` is how many slices on either side are among the inputs, as of :class:`View`.
+    """
 
     inputs: int
     targets: int
     size: int
+    neighbours: int = 0
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,8 @@ class View:
 
     def shape(self, size: int) -> SliceShape:
         """Channels and side of a model for it."""
-        return SliceShape(len(self.inputs) * (2 * self.neighbours + 1), len(self.targets), size)
+        inputs = len(self.inputs) * (2 * self.neighbours + 1)
+        return SliceShape(inputs, len(self.targets), size, self.neighbours)
 
 
 @dataclass(frozen=True)
