@@ -1,9 +1,9 @@
 """Structural dissimilarity of slices and their reconstruction, over an ensemble of scales.
 
 Source: Behrendt et al. 2024, "Diffusion models with ensembled structure-based anomaly scoring for
-unsupervised anomaly detection" (SSIM-ens): the structural similarity of Wang et al. 2004 in Gaussian
-windows of ``kernel`` pixels and several standard deviations sigma, each pixel's scales weighted by
-exp(-SSIM), so that those which see a difference count more. The score of a pixel is
+unsupervised anomaly detection" (SSIM-ens): the structural similarity of Wang et al. 2004 in
+Gaussian windows of ``kernel`` pixels and several standard deviations sigma, each pixel's scales
+weighted by exp(-SSIM), so that those which see a difference count more. The score of a pixel is
 
     1 - sum_sigma w_sigma SSIM_sigma,    w_sigma = exp(-SSIM_sigma) / sum exp(-SSIM)
 
@@ -61,7 +61,7 @@ ALLOWED = {
     "data_range": ">0..",
     "batch_size": "whole 1..",
 }
-# Of slices of noise, nothing is similar to anything: with a wide range, scores stay below residuals.
+# Noise is similar to nothing: only with a wide range scores of noise stay below residuals.
 CHECKED_WITH = {"kernel": 5, "data_range": 100.0}
 SIGNED = True
 RESIDUAL = False
