@@ -9,7 +9,7 @@ from skimage.metrics import structural_similarity
 
 from normscan.detectors.ssim_residual import structural_dissimilarity
 from normscan.errors import ConfigError
-from normscan.models.parts.structure import mirrored
+from normscan.models.parts.structure import mirrored_with_edge
 
 SIGMAS = (0.3, 0.9, 1.7)
 
@@ -109,7 +109,7 @@ def test_structure_counts_where_brightness_is_equal():
 def test_borders_are_mirrored_as_numpy_does(reach):
     image = np.random.default_rng(0).random((4, 3), dtype=np.float32)
     expected = np.pad(image, reach, mode="symmetric")
-    np.testing.assert_array_equal(mirrored(torch.from_numpy(image), reach), expected)
+    np.testing.assert_array_equal(mirrored_with_edge(torch.from_numpy(image), reach), expected)
 
 
 def test_a_kernel_has_a_centre(scan):

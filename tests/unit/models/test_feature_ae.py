@@ -13,6 +13,7 @@ from normscan.detectors import registry as detectors
 from normscan.errors import ConfigError
 from normscan.models import registry
 from normscan.networks.feature_layers import FeatureAutoencoder, FeatureLayers
+from normscan.slices.batch import Batch
 from normscan.training.loop import train
 
 SMALL = {"feature_width": 4, "feature_steps": 5, "widths": [8, 12]}
@@ -35,6 +36,19 @@ def changed(part, before):
     return {
         name for name, value in part.state_dict().items() if not torch.equal(value, before[name])
     }
+
+
+def dissimilarity(features, others):
+    """1 - SSIM of each pair of maps (n, c, h, w), by Wang et al., Eq. 13."""
+
+    def mean(maps):
+        return gaussian_filter(maps, (0, 0, 1.5, 1.5), mode="reflect", radius=(0, 0, 2, 2))
+
+    a, b = features.double().numpy(), others.double().numpy()
+    x, y = mean(a), mean(b)
+    variances = mean(a * a) - x * x + mean(b * b) - y * y
+    similarity = (2 * (mean(a * b) - x * y) + 9e-4) / (variances + 9e-4)
+    return 1 - similarity * (2 * x * y + 1e-4) / (x**2 + y**2 + 1e-4)
 
 
 @pytest.fixture(scope="module")
@@ -105,26 +119,28 @@ def test_the_map_is_the_mean_dissimilarity_of_the_features():
     model = made(contrasts=2).eval()
     slices = torch.rand(2, 2, 32, 32)
 
-    def mean(image):
-        return gaussian_filter(image, 1.5, mode="reflect", radius=2)
-
     with torch.no_grad():
         one = model.embed(slices)
         other = model.autoencoder(one)
-        found, energy = model._dissimilarity(slices), model.energy(slices)
-    expected = np.zeros(found.shape)
-    for number, own in np.ndindex(*one.shape[:2]):
-        a, b = (features[number, own].double().numpy() for features in (one, other))
-        x, y = mean(a), mean(b)
-        similarity = (2 * x * y + 1e-4) / (x**2 + y**2 + 1e-4)
-        variances = mean(a * a) - x * x + mean(b * b) - y * y
-        similarity *= (2 * (mean(a * b) - x * y) + 9e-4) / (variances + 9e-4)
-        expected[number] += (1 - similarity) / one.shape[1]
-    np.testing.assert_allclose(found, expected, atol=1e-3)
+        energy = model.energy(slices)
+    expected = dissimilarity(one, other).mean(axis=1)
     assert energy.shape == (2, 32, 32) and energy.min() >= 0
-    # A pixel an eighth of a place from the middle of its place: between it and its neighbours.
+    # The middle of a place is that of its four innermost pixels.
+    np.testing.assert_allclose(energy[:, 0, 0], expected[:, 0, 0], atol=1e-3)
     weight = np.outer([0.875, 0.125], [0.875, 0.125])
-    np.testing.assert_allclose(energy[0, 6, 6], (weight * found[0, 1:3, 1:3].numpy()).sum(), 1e-2)
+    inside = (weight * expected[:, 1:3, 1:3]).sum(axis=(1, 2))
+    np.testing.assert_allclose(energy[:, 6, 6], inside, atol=1e-3)
+
+
+def test_the_loss_is_of_windows_inside():
+    model, slices = made().eval(), torch.rand(2, 1, 32, 32)
+    batch = tensors(Batch.of(slices.numpy()))
+    found = model.validation_loss("main", batch)
+    features = model.embed(slices)
+    expected = dissimilarity(features, model.autoencoder(features).detach())
+    inside = expected[:, :, 2:-2, 2:-2].mean(axis=(1, 2, 3))
+    np.testing.assert_allclose(found.detach(), inside, atol=1e-3)
+    assert model.validation_loss("features", batch) is None
 
 
 def test_features_that_are_given_back_have_no_energy():
@@ -150,6 +166,7 @@ def test_lesions_are_found_also_by_a_bank_of_these_features(healthy):
     ("size", "settings", "message"),
     [
         (32, {"window": 4}, "window: found 4; must be odd"),
+        (32, {"window": 9}, "window: found 9; .* 8 x 8 places"),
         (32, {"widths": [4, 4, 4]}, "widths: found 3, .* 8 x 8 places"),
         (40, {"widths": [4, 4]}, "widths: found 2, .* 10 x 10 places"),
         (36, {}, "slices.size: found 36; these features take multiples of 8"),

@@ -31,7 +31,7 @@ from normscan.detectors.base import Detection, empty_arrays
 from normscan.detectors.inference import batches, for_inference, suitable_size, with_sign
 from normscan.errors import ConfigError
 from normscan.models.capabilities import Reconstructs
-from normscan.models.parts.structure import mirrored, similarity_map
+from normscan.models.parts.structure import mirrored_with_edge, similarity_map
 from normscan.slices.batch import Batch
 
 TITLE = "the structural dissimilarity of the reconstruction over several scales"
@@ -132,7 +132,7 @@ def structural_dissimilarity(
     kernel : side of the windows in pixels, odd.
     weighted : by exp(-SSIM); otherwise all scales count alike.
     """
-    x, y = (mirrored(images, kernel // 2) for images in (slices, others))
+    x, y = (mirrored_with_edge(images, kernel // 2) for images in (slices, others))
     # Sums as they come: maps of all scales at once would be as large as a batch of features.
     total, weights = torch.zeros_like(slices), torch.zeros_like(slices)
     for sigma in sigmas:

@@ -17,7 +17,8 @@ Features trained so have any size, and the constants of the structural similarit
 1: each is divided by its root mean square over the training slices.
 
 Not given there or not known, assumed: a grid of a quarter of the slice's side; standard deviation
-of the windows 1.5 pixels; mirrored borders; dropout 0.1, batches of 16, early stopping by the loss
+of the windows 1.5 places; windows inside of the grid for the loss, mirrored borders for the map;
+dropout 0.1, batches of 16, early stopping by the loss
 of held-out slices.
 """
 
@@ -31,7 +32,7 @@ from torch.nn import functional
 
 from normscan.errors import ConfigError
 from normscan.models.base import BaseModel, Batches, Updates, adam
-from normscan.models.parts.structure import mirrored, similarity_map
+from normscan.models.parts.structure import mirrored_with_edge, similarity_map
 from normscan.networks.feature_layers import PIXELS, FeatureAutoencoder, FeatureLayers, Painter
 from normscan.networks.layers import full_precision
 from normscan.slices.batch import Batch, SliceShape
@@ -89,14 +90,12 @@ SILENT = 1e-6
 class Model(BaseModel):
     """Features, and their autoencoder.
 
-    Parameters
-    ----------
-    As ``SETTINGS``.
-
     Raises
     ------
     ConfigError : slices whose features cannot be halved so often; a window of an even side.
     """
+
+    scale: Tensor
 
     def __init__(
         self,
@@ -113,6 +112,11 @@ class Model(BaseModel):
         super().__init__(shape)
         if window % 2 == 0:
             raise ConfigError(f"window: found {window}; must be odd, so that it has a centre")
+        if window > (places := shape.size // PIXELS):
+            raise ConfigError(
+                f"window: found {window}; features of slices of {shape.size} pixels have "
+                f"{places} x {places} places"
+            )
         widths = SETTINGS["widths"] if widths is None else widths
         self.phases = ("features", "main") if feature_steps else ("main",)
         self.feature_steps, self.noise, self.window = feature_steps, noise, window
@@ -159,7 +163,7 @@ class Model(BaseModel):
             painted = full_precision(self.painter(self.layers(noisy)))
             losses = {"loss": (batch.targets - painted).square().mean()}
         else:
-            losses = {"loss": self._dissimilarity(batch.slices).mean()}
+            losses = {"loss": self._errors(batch.slices).mean()}
         update("main", losses["loss"])
         return losses
 
@@ -167,24 +171,28 @@ class Model(BaseModel):
         """Mean of 1 - SSIM of each slice (n,); None while features are trained."""
         if phase == "features":
             return None
-        return self._dissimilarity(batch.slices).flatten(1).mean(dim=1)
+        return self._errors(batch.slices)
 
     @torch.no_grad()
     def embed(self, slices: Tensor) -> Tensor:
         """Features (n, channels, size / 4, size / 4), at least 0, of about the same size each."""
         return self.layers(slices) / self.scale
 
-    def _dissimilarity(self, slices: Tensor) -> Tensor:
-        """1 - SSIM, a mean over features (n, rows, columns)."""
+    def _errors(self, slices: Tensor) -> Tensor:
+        """Mean of 1 - SSIM of each slice (n,), over windows that lie inside."""
         found = self.embed(slices)
-        reach = self.window // 2
-        pair = mirrored(found, reach), mirrored(self.autoencoder(found), reach)
-        similarity = similarity_map(*pair, window=self.window, deviation=DEVIATION)
-        return 1 - similarity.mean(dim=1)
+        return 1 - self._similarity(found, self.autoencoder(found)).flatten(1).mean(dim=1)
+
+    def _similarity(self, features: Tensor, others: Tensor) -> Tensor:
+        return similarity_map(features, others, window=self.window, deviation=DEVIATION)
 
     def energy(self, slices: Tensor) -> Tensor:
-        """Dissimilarities brought to the slice's size (n, size, size), in [0, 2]."""
+        """1 - SSIM, a mean over features, at the slice's size (n, size, size), in [0, 2]."""
+        found = self.embed(slices)
+        pair = (
+            mirrored_with_edge(one, self.window // 2) for one in (found, self.autoencoder(found))
+        )
         # Rounding may end a similarity above 1.
-        coarse = self._dissimilarity(slices)[:, None].clamp_min(0)
+        coarse = (1 - self._similarity(*pair).mean(dim=1, keepdim=True)).clamp_min(0)
         size = slices.shape[-2:]
         return functional.interpolate(coarse, size, mode="bilinear", align_corners=False).squeeze(1)

@@ -63,7 +63,7 @@ def similarity_map(
         return brightness * structure
 
 
-def mirrored(images: Tensor, reach: int) -> Tensor:
+def mirrored_with_edge(images: Tensor, reach: int) -> Tensor:
     """Images (..., height, width) that go on mirrored for ``reach`` pixels beyond each border.
 
     The outermost pixel is repeated (d c b a | a b c d), as in SciPy and scikit-image; images may be
