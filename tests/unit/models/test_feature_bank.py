@@ -14,6 +14,7 @@ from normscan.detectors import registry as detectors
 from normscan.errors import ConfigError
 from normscan.models import registry
 from normscan.models.base import load_weights
+from normscan.models.parts import bank as parts
 from normscan.models.parts.bank import cover, draw_vectors, nearest_distance, project
 from normscan.models.parts.coding import CodingModel
 from normscan.networks import registry as networks
@@ -66,11 +67,58 @@ def test_whatever_has_one_encoder_of_stages_embeds():
             assert "embed" in registry.describe(family)["capabilities"], family
 
 
-def test_distances_are_those_of_scikit_learn():
+@pytest.mark.parametrize("neighbours", [1, 4])
+def test_distances_are_those_of_scikit_learn(neighbours, monkeypatch):
     vectors, bank = random_vectors(5000, 6), random_vectors(300, 6, seed=1)
-    expected, _ = NearestNeighbors(n_neighbors=1).fit(bank).kneighbors(vectors)
-    np.testing.assert_allclose(nearest_distance(vectors, bank), expected[:, 0], rtol=1e-5)
+    expected, _ = NearestNeighbors(n_neighbors=neighbours).fit(bank).kneighbors(vectors)
+    whole = nearest_distance(vectors, bank, neighbours)
+    np.testing.assert_allclose(whole, expected.mean(axis=1), rtol=1e-5)
+    # However few are held at once; the last part of the bank is smaller than ``neighbours``.
+    monkeypatch.setattr(parts, "ENTRIES", 99)
+    monkeypatch.setattr(parts, "PRODUCTS", 7000)
+    assert torch.equal(nearest_distance(vectors, bank, neighbours), whole)
+
+
+def test_an_entry_is_at_no_distance_of_itself():
+    bank = random_vectors(300, 6)
     assert not nearest_distance(bank, bank).any()
+    assert torch.equal(
+        nearest_distance(bank[:1], bank[1:3], 5), (bank[1:3] - bank[0]).norm(dim=1).mean()[None]
+    )
+
+
+def test_nearest_is_nearest_far_from_the_origin():
+    """Products of such vectors are exact to a few units only, where distances are about 1."""
+    vectors, bank = (random_vectors(200, 4, seed) + 3000 for seed in (0, 1))
+    expected = cdist(vectors, bank).min(axis=1)
+    np.testing.assert_allclose(nearest_distance(vectors, bank), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("vectors", "entries"), [(50_000, 10), (100, 200_000)])
+def test_memory_is_bounded_however_many_there_are(vectors, entries, monkeypatch):
+    largest, addmm = [], torch.addmm
+
+    def watched(*arguments, **options):
+        found = addmm(*arguments, **options)
+        largest.append(found.numel())
+        return found
+
+    monkeypatch.setattr(torch, "addmm", watched)
+    monkeypatch.setattr(parts, "PRODUCTS", 2**16)
+    monkeypatch.setattr(parts, "ENTRIES", 2**12)
+    found = nearest_distance(random_vectors(vectors, 3), random_vectors(entries, 3, seed=1))
+    assert len(found) == vectors and max(largest) <= 2**16
+
+
+def test_more_neighbours_than_entries_are_refused():
+    with pytest.raises(ConfigError, match="neighbours: found 9; the bank has at most 8 entries"):
+        made(bank_size=8, neighbours=9)
+
+
+def test_a_mean_over_neighbours_is_farther():
+    slices = tensors(flair(count=4)).slices
+    found = [fitted(flair(count=6), neighbours=k)[0].energy(slices) for k in (1, 3)]
+    assert (found[1] >= found[0]).all() and (found[1] > found[0]).any()
 
 
 def test_centres_cover_at_most_twice_as_far_as_the_best():

@@ -8,7 +8,8 @@ features are those of another model, trained on the same kind of slices, at one 
 two scales of a network that was trained on photographs; the bank has a given size (``bank_size``)
 instead of a share of all features and is chosen from at most ``candidates`` of them, drawn at
 random, so that memory does not grow with the training set; neither is the map smoothed nor are
-scores of whole slices reweighted.
+scores of whole slices reweighted. With ``neighbours`` above 1 the distance is a mean over the
+nearest entries, as in Bergman et al. 2020, section 3.1, so that a single odd entry hides less.
 """
 
 from __future__ import annotations
@@ -26,16 +27,24 @@ from normscan.models.parts.bank import cover, draw_vectors, nearest_distance, pr
 from normscan.slices.batch import SliceShape
 
 TITLE = "feature bank"
-CITE = ["roth2022"]
+CITE = {
+    "roth2022": "",
+    "bergman2020": "Bergman L, Cohen N, Hoshen Y. Deep nearest neighbor anomaly detection. "
+    "arXiv:2002.10445, 2020. https://arxiv.org/abs/2002.10445",
+}
 LOOK = "features"
 COST = 0.1
 CAPABILITIES = {"energy"}
 USES = {"features": {"embed"}}
+# bank_size: most entries. candidates: features that they are chosen from, drawn at random.
+# projected: entries of the vectors that the choice goes by. patch: side of the neighbourhood of a
+# place, odd. neighbours: nearest entries that a distance is a mean over.
 SETTINGS = {
     "bank_size": 2000,
     "candidates": 50000,
     "projected": 128,
     "patch": 3,
+    "neighbours": 1,
     "batch_size": 64,
 }
 ALLOWED = {
@@ -43,6 +52,7 @@ ALLOWED = {
     "candidates": "1..",
     "projected": "1..",
     "patch": "1..",
+    "neighbours": "1..",
     "batch_size": "1..",
 }
 
@@ -61,12 +71,18 @@ class Model(BaseModel):
         candidates: int = 50000,
         projected: int = 128,
         patch: int = 3,
+        neighbours: int = 1,
         **settings: Any,
     ):
         super().__init__(shape, **settings)
         if patch % 2 == 0:
             raise ConfigError(f"patch: found {patch}; must be odd, so that it has a centre")
-        self.bank_size, self.candidates = bank_size, candidates
+        if neighbours > bank_size:
+            raise ConfigError(
+                f"neighbours: found {neighbours}; the bank has at most {bank_size} entries "
+                "(bank_size)"
+            )
+        self.bank_size, self.candidates, self.neighbours = bank_size, candidates, neighbours
         self.projected, self.patch = projected, patch
         self.register_buffer("bank", torch.zeros(0, 0))
 
@@ -91,9 +107,9 @@ class Model(BaseModel):
         return functional.avg_pool2d(found, self.patch, 1, reach, count_include_pad=False)
 
     def energy(self, slices: Tensor) -> Tensor:
-        """Distances to the bank (n, size, size), at least 0."""
+        """Distances to the nearest of the bank (n, size, size), at least 0."""
         found = self._features(slices)
-        distance = nearest_distance(_rows(found), self.bank)
+        distance = nearest_distance(_rows(found), self.bank, self.neighbours)
         coarse = distance.view(len(found), 1, *found.shape[2:])
         size = slices.shape[-2:]
         return functional.interpolate(coarse, size, mode="bilinear", align_corners=False).squeeze(1)

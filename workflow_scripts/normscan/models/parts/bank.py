@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-# Vectors that are compared with a bank at once.
-AT_ONCE = 4096
+# Products of vectors and entries that are held at once (64 MB), and entries among them.
+PRODUCTS, ENTRIES = 2**24, 2**14
 
 
 def draw_vectors(parts: Iterable[Tensor], count: int) -> Tensor:
@@ -51,14 +51,20 @@ def cover(vectors: Tensor, count: int) -> tuple[Tensor, float]:
     chosen, radius : numbers (at most count,), and the largest distance of a row to its centre.
     """
     chosen = [0]
-    distance = (vectors - vectors[0]).norm(dim=1)
+    distance = _distance_to(vectors, 0)
     while len(chosen) < count:
         farthest = int(distance.argmax())
         if not distance[farthest]:
             break
         chosen.append(farthest)
-        distance = torch.minimum(distance, (vectors - vectors[farthest]).norm(dim=1))
+        distance = torch.minimum(distance, _distance_to(vectors, farthest))
     return torch.tensor(chosen, device=vectors.device), float(distance.max())
+
+
+def _distance_to(vectors: Tensor, row: int) -> Tensor:
+    """Distance of each vector to one of them (n,), exactly 0 where they are equal."""
+    exact = "donot_use_mm_for_euclid_dist"
+    return torch.cdist(vectors, vectors[row : row + 1], compute_mode=exact).squeeze(1)
 
 
 def project(vectors: Tensor, dimensions: int) -> Tensor:
@@ -74,12 +80,43 @@ def project(vectors: Tensor, dimensions: int) -> Tensor:
     return vectors @ directions
 
 
-def nearest_distance(vectors: Tensor, bank: Tensor) -> Tensor:
-    """Euclidean distance of each vector (n, features) to the nearest of a bank (m, features)."""
-    return torch.cat([_nearest(part, bank) for part in vectors.split(AT_ONCE)])
+def nearest_distance(vectors: Tensor, bank: Tensor, neighbours: int = 1) -> Tensor:
+    """Mean Euclidean distance of each vector to its nearest of a bank (n,).
+
+    By matrix products it is known fast which entries are nearest, but not how near exactly: their
+    distances are computed anew. Memory is bounded, whatever the number of vectors and of entries.
+
+    Parameters
+    ----------
+    vectors : (n, features).
+    bank : (m, features), at least one.
+    neighbours : how many of the nearest, at least 1; of a smaller bank, all entries.
+    """
+    # Products of long vectors that lie close together would round their distances away.
+    centre = bank.mean(dim=0)
+    bank = bank - centre
+    halves = bank.square().sum(dim=1) / 2
+    count = min(neighbours, len(bank))
+    rows = max(PRODUCTS // min(len(bank), ENTRIES), 1)
+    return torch.cat([_nearest(part - centre, bank, halves, count) for part in vectors.split(rows)])
 
 
-def _nearest(vectors: Tensor, bank: Tensor) -> Tensor:
-    # By matrix products it is known fast which one is nearest, but not how near exactly.
-    nearest = torch.cdist(vectors, bank).argmin(dim=1)
-    return (vectors - bank[nearest]).norm(dim=1)
+def _nearest(vectors: Tensor, bank: Tensor, halves: Tensor, count: int) -> Tensor:
+    """As of :func:`nearest_distance`; ``halves``: half the squared length of each entry."""
+    found: list[tuple[Tensor, Tensor]] = []
+    for start in range(0, len(bank), ENTRIES):
+        part = slice(start, start + ENTRIES)
+        # Half the squared distance but for what is the same for all entries.
+        order = torch.addmm(halves[part], vectors, bank[part].T, alpha=-1)
+        # (For the smallest alone, argmin is several times as fast.)
+        least = (
+            order.min(dim=1, keepdim=True)
+            if count == 1
+            else order.topk(min(count, order.shape[1]), dim=1, largest=False)
+        )
+        found.append((least.values, least.indices + start))
+    values, indices = (torch.cat(one, dim=1) for one in zip(*found))
+    indices = indices.gather(1, values.topk(count, dim=1, largest=False).indices)
+    # Entry by entry: all of them at once would take ``count`` times the memory of the vectors.
+    distances = [(vectors - bank[own]).norm(dim=1) for own in indices.T]
+    return torch.stack(distances).mean(dim=0)
