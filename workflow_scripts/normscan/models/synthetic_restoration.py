@@ -4,17 +4,18 @@ Source: Naval Marimont et al. 2024 (DISYRE v2), a cold diffusion (Bansal et al. 
 slices are corrupted by a random shape with foreign texture and another intensity, to one of 100
 degrees (``levels``); the network, given the degree, predicts the healthy slice. A slice that is
 looked at is restored in a few ``steps`` from the highest degree to the lowest, and what the network
-expects is averaged over the steps. Corruptions:
+expects is averaged over the steps. How slices are corrupted:
 :mod:`normscan.models.parts.corruptions`.
 
-A corruption to degree t is x + t (y - x), with x the slice and y the corruption to degree 1. So what
-the slice would be at the next lower degree s follows from what it is and from the expectation e,
-which stands for x, without knowing the shape: e + s/t (x_t - e).
+A corruption to degree t is x + t (y - x), with x the slice and y the corruption to degree 1. So
+what the slice would be at the next lower degree s follows from what it is, x_t, and from the
+expectation e, which stands for x, without knowing the shape: e + s/t (x_t - e).
 
 Assumed: the network gives what is to be added to the slice; it sees the degree as one more channel,
-the degree in the foreground and 0 elsewhere; squared error; steps evenly spaced from 1 on; residuals are
-those of the mean expectation (the paper's score is a mean of residuals), so that they have a sign;
-``strength`` of the intensity bias, in sizes of the slice (root mean square of its foreground).
+the degree in the foreground and 0 elsewhere; squared error (with absolute ones, to change nothing
+is nearly best, and hard to leave); steps evenly spaced from degree 1 on; residuals are those of the
+mean expectation (the paper's score is a mean of residuals), so that they have a sign; ``strength``
+of the intensity bias, in sizes of the slice (root mean square of its foreground).
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ from normscan.slices.batch import Batch, SliceShape
 
 TITLE = "restoration of synthetic corruptions"
 CITE = {
-    "marimont2024": "Naval Marimont S, Siomos V, Baugh M, Tzelepis C, Kainz B, Tarroni G. Ensembled "
-    "cold-diffusion restorations for unsupervised anomaly detection. MICCAI 2024. "
+    "marimont2024": "Naval Marimont S, Siomos V, Baugh M, Tzelepis C, Kainz B, Tarroni G. "
+    "Ensembled cold-diffusion restorations for unsupervised anomaly detection. MICCAI 2024. "
     "https://arxiv.org/abs/2407.06635",
     "bansal2023": "Bansal A, Borgnia E, Chu HM, et al. Cold diffusion: inverting arbitrary image "
     "transforms without noise. Advances in Neural Information Processing Systems 36, 2023. "

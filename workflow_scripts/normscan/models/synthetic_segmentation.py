@@ -4,8 +4,8 @@ Sources, by ``anomaly``: ``fpi``, foreign patch interpolation (Tan et al. 2020, 
 Poisson image interpolation (Tan et al. 2021, section 2); ``nsa``, natural synthetic anomalies
 (Schlueter et al. 2022, section 3); ``dag``, shape, texture and intensity drawn each for itself
 (Naval Marimont et al. 2024); ``mixed``, one of them for each slice. Labels of the first two are the
-interpolation factor, of the others they rise with the change of intensity. How slices are corrupted:
-:mod:`normscan.models.parts.corruptions`.
+interpolation factor, of the others they rise with the change of intensity. How slices are
+corrupted: :mod:`normscan.models.parts.corruptions`.
 
 Assumed: cross entropy, which the papers have, and Dice for soft labels (Wang et al. 2023) count
 alike; the U-Net and its width; early stopping by the same losses on held-out healthy slices, which
@@ -36,8 +36,8 @@ CITE = {
     "schlueter2022": "Schlüter HM, Tan J, Hou B, Kainz B. Natural synthetic anomalies for "
     "self-supervised anomaly detection and localization. ECCV 2022, Lecture Notes in Computer "
     "Science 13691:474–489. https://doi.org/10.1007/978-3-031-19821-2_27",
-    "wang2023": "Wang Z, Popordanoska T, Bertels J, Lemmens R, Blaschko MB. Dice semimetric losses: "
-    "optimizing the Dice score with soft labels. MICCAI 2023. https://arxiv.org/abs/2303.16296",
+    "wang2023": "Wang Z, Popordanoska T, Bertels J, Lemmens R, Blaschko MB. Dice semimetric "
+    "losses: optimizing the Dice score with soft labels. MICCAI 2023. https://arxiv.org/abs/2303.16296",
 }
 LOOK = "synthesis"
 COST = 12.0
