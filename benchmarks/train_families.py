@@ -3,7 +3,8 @@
 By default the unified VAE, the Skip-AE, a U-Net (a ``translation``, of 32 and of 16 channels at
 full size), the self-taught U-Net, SteGANomaly's CycleGAN (of 16 channels at full size, since of
 64 a step takes minutes), IntroVAE, the ADM network's prediction of each of four contrasts from the
-others, and the families that learn from corruptions, which are made in each step. All as the training jobs have it: channels last, tuned allocator.
+others, and the families that learn from corruptions, which are made in each step.
+All as the training jobs have it: channels last, tuned allocator.
 ``--precision bfloat16`` computes in half precision; the peak stays that of float32.
 """
 
