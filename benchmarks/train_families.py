@@ -3,8 +3,9 @@
 By default the unified VAE, the Skip-AE, a U-Net (a ``translation``, of 32 and of 16 channels at
 full size), the self-taught U-Net, the denoising AE (as published, and with each of its noises at 16
 channels), SteGANomaly's CycleGAN (of 16 channels at full size, since of 64 a step takes minutes),
-IntroVAE, and the ADM network's prediction of each of four contrasts from the others. All as the
-training jobs have it: channels last, tuned allocator.
+IntroVAE, the ADM network's prediction of each of four contrasts from the others, and the families
+that learn from corruptions, which are made in each step. All as the training jobs have it: channels
+last, tuned allocator.
 ``--precision bfloat16`` computes in half precision; the peak stays that of float32.
 """
 
@@ -27,6 +28,8 @@ FAMILIES = {
     "adm, four contrasts": ("adm", {"contrasts": 4}),
     "adm, four contrasts, width 16": ("adm", {"contrasts": 4, "width": 16}),
     "introvae": ("introvae", {}),
+    "synthetic segmentation": ("synthetic_segmentation", {}),
+    "synthetic restoration": ("synthetic_restoration", {}),
 }
 
 

@@ -1,4 +1,4 @@
-"""Probability of a lesion, as a model that was trained with labels gives it.
+"""Probability of a lesion, as a model that learned from labels gives it, true or made ones.
 
 Source: Baur, Albarqouni and Navab 2017 (section 2.4.2 of the thesis, Baur 2021), for one.
 """
