@@ -1,0 +1,375 @@
+"""Normative map: mean and spread of healthy scans at every voxel of the atlas.
+
+Source: voxelwise comparison with a group of healthy people, as in statistical parametric mapping
+(Friston et al. 1994); robust estimates by Maronna 1976 and Huber 1981. What neither gives is
+assumed and marked so.
+
+In atlas space a voxel is the same place of all brains. Of the intensities x of its contrasts there
+(m in number) the map holds mean and covariance, jointly the M-estimates with Huber's weights
+
+    d(x) = sqrt((x - mean)' covariance^-1 (x - mean))     w = min(1, c / d)
+    mean = sum w x / sum w
+    covariance = sum w^2 (x - mean)(x - mean)' / (kappa (n - 1))
+
+over the n scans in whose brain the voxel lies, so that lesions that "healthy" people have count
+little. ``c`` leaves as large a share of normal data alone as ``clip`` standard deviations do for
+one contrast, and ``kappa`` makes the covariance that of the data where these are normal. Solved by
+passes over the slices, from mean and covariance of all alike; what is held does not grow with the
+number of scans.
+
+Then, for few scans and imperfect registration (assumed): sums are smoothed along all three axes by
+Gaussians before they are divided by the equally smoothed numbers of scans; the square of ``floor``
+times the covariance of all healthy brain voxels is added to that of each, so that no spread is
+below that share; where fewer than ``least_scans`` scans have brain, the spread is that of all
+healthy brain voxels, and where none has, the mean as well.
+
+    z = (x - mean) / spread, of each contrast      distance = d(x)
+    surprise = d^2 / 2 + log det(covariance) / 2   -log p, but for a constant: it starts at 0
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.ndimage import gaussian_filter
+from scipy.stats import chi2
+from torch import Tensor
+
+from normscan.errors import NormscanError, TrainingError
+from normscan.models.base import BaseModel, Batches
+from normscan.models.parts.covariances import cholesky, diagonal, outer, size_of, whitened
+from normscan.models.parts.pixels import in_brain
+from normscan.models.parts.places import grid_depth, levels
+from normscan.networks.foreground import inside
+from normscan.slices.batch import Batch, SliceShape
+
+TITLE = "normative map"
+CITE = {
+    "friston1994": "Friston KJ, Holmes AP, Worsley KJ, Poline JB, Frith CD, Frackowiak RSJ. "
+    "Statistical parametric maps in functional imaging: a general linear approach. Human Brain "
+    "Mapping 2(4):189–210, 1994. https://doi.org/10.1002/hbm.460020402",
+    "maronna1976": "Maronna RA. Robust M-estimators of multivariate location and scatter. Annals "
+    "of Statistics 4(1):51–67, 1976. https://doi.org/10.1214/aos/1176343347",
+}
+LOOK = "density"
+COST = 0.2
+CAPABILITIES = {"deviate"}
+LAYERS = {"brain"}
+# clip: standard deviations beyond which a value counts less; None: all count alike.
+# passes: most of them over the slices that weigh values.
+# mean_smoothing, spread_smoothing: standard deviations of Gaussians, in pixels and slices.
+# floor: share of the spread of all brain voxels that no voxel's spread is below.
+# least_scans: fewer are refused; where fewer have brain, the spread is that of all voxels.
+SETTINGS = {
+    "clip": 1.5,
+    "passes": 10,
+    "mean_smoothing": 0.5,
+    "spread_smoothing": 1.5,
+    "floor": 0.2,
+    "least_scans": 5,
+    "batch_size": 64,
+}
+ALLOWED = {
+    "clip": "1..10",
+    "passes": "1..",
+    "mean_smoothing": "0..",
+    "spread_smoothing": "0..",
+    "floor": "0..1",
+    "least_scans": "2..",
+    "batch_size": "1..",
+}
+CHECKED_WITH = {"least_scans": 4}
+# Passes end when variances change by less than this share, on average.
+SETTLED = 0.01
+# Least spread, in units of intensity: slices may be equal in all scans.
+LEAST_SPREAD = 1e-4
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Sums over scans at every voxel, in double precision.
+
+    Attributes
+    ----------
+    scans : (depth, 1, size, size), in whose brain the voxel lies.
+    weights, values : (depth, 1 or contrasts, size, size), sums of w and of w x.
+    products : (depth, channels, size, size), sum of w^2 (x - mean)(x - mean)'.
+    """
+
+    scans: Tensor
+    weights: Tensor
+    values: Tensor
+    products: Tensor
+
+
+@dataclass(frozen=True)
+class Norm:
+    """Mean (depth, contrasts, size, size), and covariance (depth, channels, size, size)."""
+
+    mean: Tensor
+    covariance: Tensor
+
+
+class Model(BaseModel):
+    """Mean, covariance (lower triangles) and the least half log determinant of the latter.
+
+    Before it is fitted: mean 0 and spread 1 in a grid of two slices.
+    """
+
+    phases = ("fit",)
+    FITTED = frozenset({"mean", "covariance"})
+    mean: Tensor
+    covariance: Tensor
+    least: Tensor
+
+    def __init__(
+        self,
+        shape: SliceShape,
+        *,
+        clip: float | None = 1.5,
+        passes: int = 10,
+        mean_smoothing: float = 0.5,
+        spread_smoothing: float = 1.5,
+        floor: float = 0.2,
+        least_scans: int = 5,
+        **settings: Any,
+    ):
+        super().__init__(shape, **settings)
+        self.passes, self.least_scans = passes, least_scans
+        self.mean_smoothing, self.spread_smoothing = mean_smoothing, spread_smoothing
+        self.floor = floor
+        self.radius, self.consistency = huber_constants(clip, shape.inputs)
+        count, size = shape.inputs, shape.size
+        unit = torch.zeros(2, size_of(count), size, size)
+        unit[:, diagonal(count)] = 1
+        self.register_buffer("mean", torch.zeros(2, count, size, size))
+        self.register_buffer("covariance", unit)
+        self.register_buffer("least", torch.zeros(()))
+
+    def limits(self, phase: str) -> dict[str, int]:
+        return {"max_epochs": 0}
+
+    def finish_phase(self, phase: str, batches: Batches) -> dict[str, float] | None:
+        """Fit.
+
+        Returns
+        -------
+        ``scans`` it was fitted on; ``voxels`` in whose place any has brain, and the share ``rare``
+        where fewer than ``least_scans`` have; ``spread``: root mean square over voxels and
+        contrasts; ``passes`` that weighed values, and ``change`` of variances in the last one.
+
+        Raises
+        ------
+        TrainingError : fewer than ``least_scans`` scans.
+        """
+        depth, scans = _grid(batches)
+        if scans < self.least_scans:
+            raise TrainingError(
+                f"a normative map of {scans} scan(s): it needs at least {self.least_scans}, since "
+                "the spread is estimated at every voxel; train on more scans, or set the model's "
+                "least_scans"
+            )
+        norm, sums, passes, change = self._solve(batches, depth)
+        self.mean, self.covariance = norm.mean.float(), norm.covariance.float()
+        self.least = _half_log_determinant(self._factors(norm.covariance)).min().float()
+        seen = sums.scans > 0
+        variances = self._variances(norm.covariance)
+        return {
+            "scans": float(scans),
+            "voxels": float(seen.sum()),
+            "rare": float((seen & (sums.scans < self.least_scans)).sum() / seen.sum()),
+            "spread": float(_mean_over(variances, seen).mean().sqrt()),
+            "passes": float(passes),
+            "change": change,
+        }
+
+    def expected_at(self, slices: Tensor, positions: Tensor) -> Tensor:
+        """The mean at the slices' places; background stays 0."""
+        return self.mean[self._levels(positions)] * inside(slices)[:, None]
+
+    def deviations_at(self, slices: Tensor, positions: Tensor) -> Tensor:
+        """z-scores of each contrast (n, contrasts, size, size)."""
+        chosen = self._levels(positions)
+        spread = self._variances(self.covariance[chosen]).sqrt()
+        return (slices - self.mean[chosen]) / spread
+
+    def distances_at(self, slices: Tensor, positions: Tensor) -> Tensor:
+        """Mahalanobis distances (n, size, size)."""
+        return self._judged(slices, positions)[0].sqrt()
+
+    def surprise_at(self, slices: Tensor, positions: Tensor) -> Tensor:
+        """-log p (n, size, size), above the least that it can be at any voxel."""
+        squares, factors = self._judged(slices, positions)
+        # Below 0 by rounding only.
+        return (squares / 2 + _half_log_determinant(factors) - self.least).clamp(min=0)
+
+    def _judged(self, slices: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Squared distances (n, size, size) and Cholesky factors at the slices' places."""
+        chosen = self._levels(positions)
+        factors = self._factors(self.covariance[chosen])
+        return whitened(slices - self.mean[chosen], factors).square().sum(dim=1), factors
+
+    def _levels(self, positions: Tensor) -> Tensor:
+        return levels(positions, len(self.mean))
+
+    def _factors(self, covariances: Tensor) -> Tensor:
+        return cholesky(covariances, self.shape.inputs)
+
+    def _variances(self, covariances: Tensor) -> Tensor:
+        return covariances[:, diagonal(self.shape.inputs)]
+
+    def _solve(self, batches: Batches, depth: int) -> tuple[Norm, Sums, int, float]:
+        """Mean and covariance, the sums they were made of, passes and the last change."""
+        sums = self._sums(batches, depth)
+        # Of the mean alone: about it the covariance is summed.
+        norm = self._norm(sums, 1.0)
+        sums = self._sums(batches, depth, norm.mean)
+        norm = self._norm(sums, 1.0)
+        passes, change = 0, 0.0
+        while self.radius is not None and passes < self.passes:
+            before = self._variances(norm.covariance)
+            factors = self._factors(norm.covariance)
+            sums = self._sums(batches, depth, norm.mean, factors)
+            norm = self._norm(sums, self.consistency)
+            passes += 1
+            ratio = (self._variances(norm.covariance) / before).log().abs()
+            change = float(_mean_over(ratio, sums.scans > 0).mean())
+            if change < SETTLED:
+                break
+        return norm, sums, passes, change
+
+    def _sums(
+        self,
+        batches: Batches,
+        depth: int,
+        mean: Tensor | None = None,
+        factors: Tensor | None = None,
+    ) -> Sums:
+        """One pass; without a mean products are about 0, without factors all values count alike."""
+        size = self.shape.size
+        found: Sums | None = None
+        for chosen, values, brain in _voxels(batches, depth):
+            if found is None:
+                found = Sums(
+                    *(
+                        values.new_zeros(depth, channels, size, size)
+                        for channels in (1, 1, self.shape.inputs, size_of(self.shape.inputs))
+                    )
+                )
+            residuals = values if mean is None else values - mean[chosen]
+            weights = brain
+            if factors is not None and self.radius is not None:
+                distances = whitened(residuals, factors[chosen]).square().sum(dim=1, keepdim=True)
+                weights = brain * (self.radius / distances.sqrt()).clamp(max=1)
+            # Slice after slice, so that how they are cut into batches changes nothing.
+            found.scans.index_add_(0, chosen, brain)
+            found.weights.index_add_(0, chosen, weights)
+            found.values.index_add_(0, chosen, weights * values)
+            found.products.index_add_(0, chosen, weights.square() * outer(residuals))
+        assert found is not None  # A training set has slices.
+        return found
+
+    def _norm(self, sums: Sums, consistency: float) -> Norm:
+        """Smoothed, filled and floored; products must be about the mean."""
+        mean = _ratio(sums.values, sums.weights, self.mean_smoothing)
+        degrees = (sums.scans - 1).clamp(min=0)
+        covariance = _ratio(sums.products, degrees, self.spread_smoothing) / consistency
+        middle, whole = _of_all_voxels(mean, covariance, sums.scans)
+        mean = torch.where(_spread_out(sums.weights, self.mean_smoothing) > 0, mean, middle)
+        covariance = torch.where(sums.scans < self.least_scans, whole, covariance)
+        covariance = covariance + self.floor**2 * whole
+        covariance[:, diagonal(self.shape.inputs)] += LEAST_SPREAD**2
+        return Norm(mean, covariance)
+
+
+def huber_constants(clip: float | None, contrasts: int) -> tuple[float | None, float]:
+    """Distance from which values count less, and by what their covariance is too small.
+
+    Parameters
+    ----------
+    clip : standard deviations of one contrast; None: there is no such distance.
+
+    Returns
+    -------
+    radius, consistency : the distance that the same share of normal data exceeds in ``contrasts``
+        dimensions; the mean of w^2 d^2 over ``contrasts`` for normal data.
+    """
+    if clip is None:
+        return None, 1.0
+    square = float(chi2.isf(chi2.sf(clip**2, 1), contrasts))
+    left_alone = contrasts * chi2.cdf(square, contrasts + 2)
+    clipped = square * chi2.sf(square, contrasts)
+    return square**0.5, float(left_alone + clipped) / contrasts
+
+
+def _positions(batch: Batch[Tensor]) -> Tensor:
+    if batch.position is None:
+        raise NormscanError(
+            "slices without positions: a normative map needs to know where in the grid they lie"
+        )
+    return batch.position
+
+
+def _grid(batches: Batches) -> tuple[int, int]:
+    """Slices of the grid, and scans: the most slices that there are of one place."""
+    places: Tensor | None = None
+    counts: Tensor | None = None
+    for batch in batches():
+        own = _positions(batch)
+        ones = torch.ones_like(own, dtype=torch.int64)
+        places = own if places is None else torch.cat([places, own])
+        counts = ones if counts is None else torch.cat([counts, ones])
+        places, where = places.unique(return_inverse=True)
+        counts = torch.zeros(len(places), dtype=torch.int64, device=own.device).index_add_(
+            0, where, counts
+        )
+    assert places is not None and counts is not None  # A training set has slices.
+    return grid_depth(places), int(counts.max())
+
+
+def _voxels(batches: Batches, depth: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Numbers of slices (n,), values (n, contrasts, ...) and brain (n, 1, ...) as double."""
+    for batch in batches():
+        brain = in_brain(batch)[:, None].double()
+        yield levels(_positions(batch), depth), batch.slices.double() * brain, brain
+
+
+def _spread_out(volumes: Tensor, sigma: float) -> Tensor:
+    """Volumes (depth, channels, size, size) smoothed; outside of the grid is 0."""
+    if not sigma:
+        return volumes
+    smooth = gaussian_filter(volumes.cpu().numpy(), (sigma, 0, sigma, sigma), mode="constant")
+    return torch.from_numpy(np.ascontiguousarray(smooth)).to(volumes)
+
+
+def _ratio(sums: Tensor, counts: Tensor, sigma: float) -> Tensor:
+    """Smoothed sums over smoothed counts; 0 where there are none."""
+    below = _spread_out(counts, sigma)
+    return torch.where(below > 0, _spread_out(sums, sigma) / below, 0.0)
+
+
+def _of_all_voxels(mean: Tensor, covariance: Tensor, scans: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (1, contrasts, 1, 1) and covariance (1, channels, 1, 1) of all brain voxels of all scans.
+
+    What voxels vary by, and what their means do.
+    """
+    middle = _mean_over(mean, scans)
+    within = _mean_over(covariance, (scans - 1).clamp(min=0))
+    return middle, within + _mean_over(outer(mean - middle), scans)
+
+
+def _mean_over(volumes: Tensor, weights: Tensor) -> Tensor:
+    """Weighted means (1, channels, 1, 1) over the voxels of each channel."""
+    weights = weights.to(volumes)
+    total = (volumes * weights).sum(dim=(0, 2, 3), keepdim=True)
+    return total / weights.sum().clamp(min=1)
+
+
+def _half_log_determinant(factors: Tensor) -> Tensor:
+    """Half the log determinant (n, size, size) of the covariances with these Cholesky factors."""
+    contrasts = int((2 * factors.shape[1]) ** 0.5)
+    return factors[:, diagonal(contrasts)].log().sum(dim=1)
