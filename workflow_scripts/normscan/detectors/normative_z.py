@@ -21,7 +21,7 @@ from normscan.models.capabilities import DeviatesByPlace
 from normscan.slices.batch import Batch
 
 TITLE = "the deviation from what is normal at each voxel"
-CITE = ["friston1994"]
+CITE = {"friston1994": ""}
 LINE = "dashed"
 EXPECTED = "normal mean"
 NEEDS = {"deviate"}

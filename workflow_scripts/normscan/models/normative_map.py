@@ -14,7 +14,7 @@ In atlas space a voxel is the same place of all brains. Of the intensities x of 
 over the n scans in whose brain the voxel lies, so that lesions that "healthy" people have count
 little. ``c`` leaves as large a share of normal data alone as ``clip`` standard deviations do for
 one contrast, and ``kappa`` makes the covariance that of the data where these are normal. Solved by
-passes over the slices, from mean and covariance of all alike; what is held does not grow with the
+passes over the slices, from the plain mean and covariance; what is held does not grow with the
 number of scans.
 
 Then, for few scans and imperfect registration (assumed): sums are smoothed along all three axes by
@@ -33,7 +33,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 from scipy.stats import chi2
@@ -59,8 +58,8 @@ LOOK = "density"
 COST = 0.2
 CAPABILITIES = {"deviate"}
 LAYERS = {"brain"}
-# clip: standard deviations beyond which a value counts less; None: all count alike.
-# passes: most of them over the slices that weigh values.
+# clip: standard deviations beyond which a value counts less.
+# passes: most of them over the slices that weigh values; 0: all count alike.
 # mean_smoothing, spread_smoothing: standard deviations of Gaussians, in pixels and slices.
 # floor: share of the spread of all brain voxels that no voxel's spread is below.
 # least_scans: fewer are refused; where fewer have brain, the spread is that of all voxels.
@@ -75,7 +74,7 @@ SETTINGS = {
 }
 ALLOWED = {
     "clip": "1..10",
-    "passes": "1..",
+    "passes": "0..",
     "mean_smoothing": "0..",
     "spread_smoothing": "0..",
     "floor": "0..1",
@@ -86,7 +85,7 @@ CHECKED_WITH = {"least_scans": 4}
 # Passes end when variances change by less than this share, on average.
 SETTLED = 0.01
 # Least spread, in units of intensity: slices may be equal in all scans.
-LEAST_SPREAD = 1e-4
+LEAST_SPREAD = 1e-3
 
 
 @dataclass(frozen=True)
@@ -106,14 +105,6 @@ class Sums:
     products: Tensor
 
 
-@dataclass(frozen=True)
-class Norm:
-    """Mean (depth, contrasts, size, size), and covariance (depth, channels, size, size)."""
-
-    mean: Tensor
-    covariance: Tensor
-
-
 class Model(BaseModel):
     """Mean, covariance (lower triangles) and the least half log determinant of the latter.
 
@@ -130,7 +121,7 @@ class Model(BaseModel):
         self,
         shape: SliceShape,
         *,
-        clip: float | None = 1.5,
+        clip: float = 1.5,
         passes: int = 10,
         mean_smoothing: float = 0.5,
         spread_smoothing: float = 1.5,
@@ -173,15 +164,15 @@ class Model(BaseModel):
                 "the spread is estimated at every voxel; train on more scans, or set the model's "
                 "least_scans"
             )
-        norm, sums, passes, change = self._solve(batches, depth)
-        self.mean, self.covariance = norm.mean.float(), norm.covariance.float()
-        self.least = _half_log_determinant(self._factors(norm.covariance)).min().float()
-        seen = sums.scans > 0
-        variances = self._variances(norm.covariance)
+        mean, covariance, counts, passes, change = self._solve(batches, depth)
+        self.mean, self.covariance = mean.float(), covariance.float()
+        self.least = _half_log_determinant(self._factors(self.covariance)).min()
+        seen = counts > 0
+        variances = self._variances(covariance)
         return {
             "scans": float(scans),
             "voxels": float(seen.sum()),
-            "rare": float((seen & (sums.scans < self.least_scans)).sum() / seen.sum()),
+            "rare": float((seen & (counts < self.least_scans)).sum() / seen.sum()),
             "spread": float(_mean_over(variances, seen).mean().sqrt()),
             "passes": float(passes),
             "change": change,
@@ -222,25 +213,25 @@ class Model(BaseModel):
     def _variances(self, covariances: Tensor) -> Tensor:
         return covariances[:, diagonal(self.shape.inputs)]
 
-    def _solve(self, batches: Batches, depth: int) -> tuple[Norm, Sums, int, float]:
-        """Mean and covariance, the sums they were made of, passes and the last change."""
+    def _solve(self, batches: Batches, depth: int) -> tuple[Tensor, Tensor, Tensor, int, float]:
+        """Mean, covariance, scans at every voxel, passes that weighed values, last change."""
         sums = self._sums(batches, depth)
-        # Of the mean alone: about it the covariance is summed.
-        norm = self._norm(sums, 1.0)
-        sums = self._sums(batches, depth, norm.mean)
-        norm = self._norm(sums, 1.0)
+        mean = self._mean(sums)
+        # Covariances are summed about a mean, so that two passes are the least.
+        sums = self._sums(batches, depth, mean)
+        covariance = self._covariance(sums, mean, 1.0)
         passes, change = 0, 0.0
-        while self.radius is not None and passes < self.passes:
-            before = self._variances(norm.covariance)
-            factors = self._factors(norm.covariance)
-            sums = self._sums(batches, depth, norm.mean, factors)
-            norm = self._norm(sums, self.consistency)
+        while passes < self.passes:
+            before = self._variances(covariance)
+            sums = self._sums(batches, depth, mean, self._factors(covariance))
+            mean = self._mean(sums)
+            covariance = self._covariance(sums, mean, self.consistency)
             passes += 1
-            ratio = (self._variances(norm.covariance) / before).log().abs()
+            ratio = (self._variances(covariance) / before).log().abs()
             change = float(_mean_over(ratio, sums.scans > 0).mean())
             if change < SETTLED:
                 break
-        return norm, sums, passes, change
+        return mean, covariance, sums.scans, passes, change
 
     def _sums(
         self,
@@ -262,7 +253,7 @@ class Model(BaseModel):
                 )
             residuals = values if mean is None else values - mean[chosen]
             weights = brain
-            if factors is not None and self.radius is not None:
+            if factors is not None:
                 distances = whitened(residuals, factors[chosen]).square().sum(dim=1, keepdim=True)
                 weights = brain * (self.radius / distances.sqrt()).clamp(max=1)
             # Slice after slice, so that how they are cut into batches changes nothing.
@@ -273,33 +264,38 @@ class Model(BaseModel):
         assert found is not None  # A training set has slices.
         return found
 
-    def _norm(self, sums: Sums, consistency: float) -> Norm:
-        """Smoothed, filled and floored; products must be about the mean."""
-        mean = _ratio(sums.values, sums.weights, self.mean_smoothing)
+    def _mean(self, sums: Sums) -> Tensor:
+        """Smoothed; that of all voxels where nothing is near."""
+        counts = _smooth(sums.weights, self.mean_smoothing)
+        mean = _ratio(_smooth(sums.values, self.mean_smoothing), counts)
+        return torch.where(counts > 0, mean, _mean_over(mean, sums.scans))
+
+    def _covariance(self, sums: Sums, mean: Tensor, consistency: float) -> Tensor:
+        """Smoothed, wide where few scans are, and floored."""
         degrees = (sums.scans - 1).clamp(min=0)
-        covariance = _ratio(sums.products, degrees, self.spread_smoothing) / consistency
-        middle, whole = _of_all_voxels(mean, covariance, sums.scans)
-        mean = torch.where(_spread_out(sums.weights, self.mean_smoothing) > 0, mean, middle)
+        counts = _smooth(degrees, self.spread_smoothing) * consistency
+        covariance = _ratio(_smooth(sums.products, self.spread_smoothing), counts)
+        # Of all voxels: what each varies by, and what their means do.
+        means = outer(mean - _mean_over(mean, sums.scans))
+        whole = _mean_over(covariance, degrees) + _mean_over(means, sums.scans)
         covariance = torch.where(sums.scans < self.least_scans, whole, covariance)
         covariance = covariance + self.floor**2 * whole
         covariance[:, diagonal(self.shape.inputs)] += LEAST_SPREAD**2
-        return Norm(mean, covariance)
+        return covariance
 
 
-def huber_constants(clip: float | None, contrasts: int) -> tuple[float | None, float]:
+def huber_constants(clip: float, contrasts: int) -> tuple[float, float]:
     """Distance from which values count less, and by what their covariance is too small.
 
     Parameters
     ----------
-    clip : standard deviations of one contrast; None: there is no such distance.
+    clip : standard deviations of one contrast.
 
     Returns
     -------
     radius, consistency : the distance that the same share of normal data exceeds in ``contrasts``
         dimensions; the mean of w^2 d^2 over ``contrasts`` for normal data.
     """
-    if clip is None:
-        return None, 1.0
     square = float(chi2.isf(chi2.sf(clip**2, 1), contrasts))
     left_alone = contrasts * chi2.cdf(square, contrasts + 2)
     clipped = square * chi2.sf(square, contrasts)
@@ -338,28 +334,17 @@ def _voxels(batches: Batches, depth: int) -> Iterator[tuple[Tensor, Tensor, Tens
         yield levels(_positions(batch), depth), batch.slices.double() * brain, brain
 
 
-def _spread_out(volumes: Tensor, sigma: float) -> Tensor:
+def _smooth(volumes: Tensor, sigma: float) -> Tensor:
     """Volumes (depth, channels, size, size) smoothed; outside of the grid is 0."""
     if not sigma:
         return volumes
-    smooth = gaussian_filter(volumes.cpu().numpy(), (sigma, 0, sigma, sigma), mode="constant")
-    return torch.from_numpy(np.ascontiguousarray(smooth)).to(volumes)
+    found = gaussian_filter(volumes.cpu().numpy(), (sigma, 0, sigma, sigma), mode="constant")
+    return torch.from_numpy(found).to(volumes)
 
 
-def _ratio(sums: Tensor, counts: Tensor, sigma: float) -> Tensor:
-    """Smoothed sums over smoothed counts; 0 where there are none."""
-    below = _spread_out(counts, sigma)
-    return torch.where(below > 0, _spread_out(sums, sigma) / below, 0.0)
-
-
-def _of_all_voxels(mean: Tensor, covariance: Tensor, scans: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (1, contrasts, 1, 1) and covariance (1, channels, 1, 1) of all brain voxels of all scans.
-
-    What voxels vary by, and what their means do.
-    """
-    middle = _mean_over(mean, scans)
-    within = _mean_over(covariance, (scans - 1).clamp(min=0))
-    return middle, within + _mean_over(outer(mean - middle), scans)
+def _ratio(sums: Tensor, counts: Tensor) -> Tensor:
+    """0 where the count is."""
+    return torch.where(counts > 0, sums / counts, 0.0)
 
 
 def _mean_over(volumes: Tensor, weights: Tensor) -> Tensor:
