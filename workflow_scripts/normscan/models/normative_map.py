@@ -14,8 +14,8 @@ In atlas space a voxel is the same place of all brains. Of the intensities x of 
 over the n scans in whose brain the voxel lies, so that lesions that "healthy" people have count
 little. ``c`` leaves as large a share of normal data alone as ``clip`` standard deviations do for
 one contrast, and ``kappa`` makes the covariance that of the data where these are normal. Solved by
-passes over the slices, from the plain mean and covariance; what is held does not grow with the
-number of scans.
+passes over the slices, from the plain mean and the mean of all voxels' plain covariances, which
+outliers at one voxel have not widened; what is held does not grow with the number of scans.
 
 Then, for few scans and imperfect registration (assumed): sums are smoothed along all three axes by
 Gaussians before they are divided by the equally smoothed numbers of scans; the square of ``floor``
@@ -82,8 +82,8 @@ ALLOWED = {
     "batch_size": "1..",
 }
 CHECKED_WITH = {"least_scans": 4}
-# Passes end when variances change by less than this share, on average.
-SETTLED = 0.01
+# Passes end when no variance changes by more than this share.
+SETTLED = 0.05
 # Least spread, in units of intensity: slices may be equal in all scans.
 LEAST_SPREAD = 1e-3
 
@@ -151,7 +151,8 @@ class Model(BaseModel):
         -------
         ``scans`` it was fitted on; ``voxels`` in whose place any has brain, and the share ``rare``
         where fewer than ``least_scans`` have; ``spread``: root mean square over voxels and
-        contrasts; ``passes`` that weighed values, and ``change`` of variances in the last one.
+        contrasts; ``passes`` that weighed values, and the largest ``change`` of a variance in the
+        last one (1: by a factor of e).
 
         Raises
         ------
@@ -220,15 +221,15 @@ class Model(BaseModel):
         # Covariances are summed about a mean, so that two passes are the least.
         sums = self._sums(batches, depth, mean)
         covariance = self._covariance(sums, mean, 1.0)
+        weigh_by = _mean_over(covariance, sums.scans > 0).expand_as(covariance)
         passes, change = 0, 0.0
         while passes < self.passes:
-            before = self._variances(covariance)
-            sums = self._sums(batches, depth, mean, self._factors(covariance))
+            sums = self._sums(batches, depth, mean, self._factors(weigh_by))
             mean = self._mean(sums)
             covariance = self._covariance(sums, mean, self.consistency)
-            passes += 1
-            ratio = (self._variances(covariance) / before).log().abs()
-            change = float(_mean_over(ratio, sums.scans > 0).mean())
+            ratio = (self._variances(covariance) / self._variances(weigh_by)).log().abs()
+            change = float((ratio * (sums.scans > 0)).max())
+            passes, weigh_by = passes + 1, covariance
             if change < SETTLED:
                 break
         return mean, covariance, sums.scans, passes, change
