@@ -1,4 +1,4 @@
-"""Normative map: fitting, and maps against one solver of small matrices per pixel, equal results."""
+"""Normative map: fitting, and maps against a solver of one small matrix per pixel."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from torch import Tensor
 
 from normscan.models import registry
 from normscan.slices.batch import Batch
+from normscan.slices.batches import to_device
 from normscan.training.loop import train
 
 SLICES, GRID = 90, 91
 
 
 class MadeScans:
-    """A store of scans that are made when they are asked for: round brains of smooth intensities."""
+    """A store of scans that are made when they are asked for: round brains of noise."""
 
     nbytes = 0
 
@@ -55,39 +56,36 @@ def by_matrices(model: Any, slices: Tensor, positions: Tensor) -> Tensor:
     return solved[..., 0].norm(dim=-1)
 
 
+def measured(contrasts: int, arguments: Any, device: torch.device) -> dict[str, Any]:
+    """Times with so many contrasts."""
+    store = MadeScans(arguments.scans, contrasts, arguments.size)
+    model: Any = registry.build("normative_map", (contrasts, contrasts, arguments.size))
+    start = time.process_time()
+    (row,) = train(model, store, store, seed=0, device=device, batch_size=16)  # ty: ignore[invalid-argument-type]
+    seconds = time.process_time() - start
+    scan = to_device(store.batch(np.arange(16)), device)
+    asked = scan.slices, scan.position
+    runs = {
+        "matrices": lambda: by_matrices(model, *asked),
+        "ours": lambda: model.distances_at(*asked),
+    }
+    difference = (runs["ours"]() - runs["matrices"]()).abs().max()
+    times = paired(runs, arguments.repeats, device, clock=arguments.clock)
+    return {
+        "contrasts": contrasts,
+        "fit, CPU s": seconds,
+        "passes": row["passes"] + 3,
+        "peak, MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "map of a scan, s": times["ours"] * SLICES / 16,
+        "by matrices": times["matrices"] / times["ours"],
+        "difference": f"{difference:.0e}",
+    }
+
+
 def main() -> None:
     arguments = options(__doc__.splitlines()[0], scans=20, size=128)
     device = setup(arguments)
-    rows = []
-    for contrasts in (1, 4):
-        store = MadeScans(arguments.scans, contrasts, arguments.size)
-        shape = contrasts, contrasts, arguments.size
-        model: Any = registry.build("normative_map", shape)
-        start = time.process_time()
-        (row,) = train(model, store, store, seed=0, device=device, batch_size=16)  # ty: ignore[invalid-argument-type]
-        seconds = time.process_time() - start
-        scan = store.batch(np.arange(16))
-        slices = torch.from_numpy(scan.slices).to(device)
-        position = scan.position
-        assert position is not None
-        positions = torch.from_numpy(position).to(device)
-        runs = {
-            "matrices": lambda: by_matrices(model, slices, positions),
-            "ours": lambda: model.distances_at(slices, positions),
-        }
-        found, expected = runs["ours"](), runs["matrices"]()
-        times = paired(runs, arguments.repeats, device, clock=arguments.clock)
-        rows.append(
-            {
-                "contrasts": contrasts,
-                "fit, CPU s": seconds,
-                "passes": row["passes"] + 3,
-                "peak, MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-                "map of a scan, s": times["ours"] * SLICES / 16,
-                "by matrices": times["matrices"] / times["ours"],
-                "difference": f"{(found - expected).abs().max():.0e}",
-            }
-        )
+    rows = [measured(contrasts, arguments, device) for contrasts in (1, 4)]
     table(f"{arguments.scans} scans of {SLICES} slices, {arguments.size} pixels", rows)
 
 
