@@ -43,7 +43,7 @@ class MadeScans:
 
 def by_matrices(model: Any, slices: Tensor, positions: Tensor) -> Tensor:
     """Distances with a solver for each pixel's matrix."""
-    chosen = (positions * (GRID - 2)).round().long()
+    chosen = (positions * (GRID - 1)).round().long()
     count = slices.shape[1]
     rows, columns = torch.tril_indices(count, count)
     packed = model.covariance[chosen].movedim(1, -1)
