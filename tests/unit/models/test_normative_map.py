@@ -13,8 +13,9 @@ from scipy.stats import multivariate_normal, norm
 
 from normscan.detectors import registry as detectors
 from normscan.errors import ConfigError, NormscanError, TrainingError
-from normscan.models import normative_map, registry
-from normscan.models.normative_map import huber_constants
+from normscan.models import registry
+from normscan.models.parts import voxelwise
+from normscan.models.parts.voxelwise import huber_constants
 from normscan.slices.batch import Batch
 from normscan.training.loop import train
 
@@ -107,7 +108,7 @@ def test_several_contrasts_as_scipy_has_them():
 
 @pytest.mark.parametrize("clip", [1.5, 2.5])
 def test_estimates_solve_hubers_equations(clip, monkeypatch):
-    monkeypatch.setattr(normative_map, "SETTLED", 1e-9)
+    monkeypatch.setattr(voxelwise, "SETTLED", 1e-9)
     values = volumes(scans=15)
     values[:2] += 1
     model, row = fitted(batch_of(values), **{**PLAIN, "clip": clip, "passes": 300})
