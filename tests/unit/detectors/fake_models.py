@@ -19,7 +19,10 @@ def detect(name, model, slices, brain, *, seed=0, contrasts=("FLAIR",), **settin
     ready = registry.prepare(
         name, model, device=CPU, contrasts=contrasts, **{"uses": uses, **settings}
     )
-    return ready.detect(Batch.of(slices, layers={"brain": brain.astype(np.int16)}), seed)
+    # Of a grid of eight slices, the lowest first.
+    positions = np.minimum(np.arange(len(slices)) / 7, 1).astype(np.float32)
+    layers = {"brain": brain.astype(np.int16)}
+    return ready.detect(Batch.of(slices, layers=layers, position=positions), seed)
 
 
 def used(needs):
@@ -150,3 +153,12 @@ def prior():
     entries = torch.randn(16, 4, generator=torch.Generator().manual_seed(0))
     coder.codebook.entries.copy_(entries)
     return models.build("code_prior", (1, 1, 16), width=4, depth=2, uses={"coder": coder})
+
+
+def norm():
+    """Means and spreads of eight slices, the spreads above 1."""
+    model = models.build("normative_map", (1, 1, 16))
+    generator = torch.Generator().manual_seed(0)
+    model.mean = torch.rand(8, 1, 16, 16, generator=generator)
+    model.covariance = 4 + torch.rand(8, 1, 16, 16, generator=generator)
+    return model

@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from fake_models import Convolutional, Linear, Scores, bank, detect, prior
+from fake_models import Convolutional, Linear, Scores, bank, detect, norm, prior
 
 from normscan.detectors import registry
 from normscan.models import registry as models
@@ -23,6 +23,7 @@ MODELS = {
     "scores": Scores,
     "bank": bank,
     "prior": prior,
+    "norm": norm,
     "deep_svdd": lambda: models.build("deep_svdd", (1, 1, 16), latent=4),
     "one_class_svm": lambda: models.build("one_class_svm", (1, 1, 16)),
     "pixel_svdd": lambda: models.build("pixel_svdd", (1, 1, 16)),

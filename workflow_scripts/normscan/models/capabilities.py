@@ -100,6 +100,38 @@ class ScoresPixelsByFeature(Protocol):
 
 
 @runtime_checkable
+class DeviatesByPlace(Protocol):
+    """``deviate``: how far pixels are from what is normal at their place in the grid.
+
+    ``positions`` are those of the slices (n,), from 0, the lowest slice of the grid, to 1, as of
+    :class:`~normscan.slices.batch.Batch`.
+    """
+
+    def expected_at(self, slices: Tensor, positions: Tensor) -> Tensor:
+        """What is normal there (n, targets, height, width), 0 in the slices' background."""
+        ...
+
+    def deviations_at(self, slices: Tensor, positions: Tensor) -> Tensor:
+        """Signed deviations (n, targets, height, width), in standard deviations of what is normal.
+
+        Background is not treated otherwise, here and below.
+        """
+        ...
+
+    def distances_at(self, slices: Tensor, positions: Tensor) -> Tensor:
+        """Distances (n, height, width) by all contrasts together, at least 0 and, as deviations,
+        relative to what is normal variation; of one contrast their absolute value.
+        """
+        ...
+
+    def surprise_at(self, slices: Tensor, positions: Tensor) -> Tensor:
+        """Negative log densities (n, height, width) by all contrasts together, at least 0, up to a
+        constant that is the same for all slices and pixels.
+        """
+        ...
+
+
+@runtime_checkable
 class ScoresSlices(Protocol):
     """``score_slices``: how anomalous a slice is as a whole."""
 
@@ -240,6 +272,7 @@ PROTOCOLS: dict[str, type] = {
     "elbo": Bounds,
     "energy": ScoresPixels,
     "energy_by_feature": ScoresPixelsByFeature,
+    "deviate": DeviatesByPlace,
     "score_slices": ScoresSlices,
     "segment": Segments,
     "classify_anatomy": ClassifiesAnatomy,
