@@ -2,14 +2,14 @@
 
 Source: Nyul, Udupa, Zhang 2000. There the landmarks are the deciles and two ends of the histogram,
 and a bright lesion pulls the upper ones up and with them healthy tissue down. Assumed here: no
-landmark above the median, or white matter's peak where that is brighter (T1w); bright voxels are set
-aside before percentiles are taken; beyond the last landmark the line from the first one to it goes
-on, since pieces between are too short to say how bright a lesion is.
+landmark above the median, or white matter's peak where that is brighter (T1w); bright voxels are
+set aside before percentiles are taken; beyond the last landmark the line from the first one to it
+goes on, since pieces between are too short to say how bright a lesion is.
 
 The standard scale is fixed (:data:`STANDARD`) instead of learnt from healthy scans, as in the
 paper: a scan's result then depends on that scan alone, no scan has to be ready before the others,
-and a bundle needs to keep nothing. Its values are near those of real T1w and FLAIR brains; they are
-the same for every contrast, so a contrast gets a shape that is not quite its own, alike in all scans.
+and a bundle needs to keep nothing. Its values are near those of real T1w and FLAIR brains, and the
+same for every contrast: one of another shape is bent a little, alike in all scans.
 """
 
 from __future__ import annotations

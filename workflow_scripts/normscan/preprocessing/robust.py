@@ -1,7 +1,8 @@
 """Values of a brain that a lesion does not move: its median and the peaks of its histogram.
 
-A glioma takes up to a fifth of a brain and is bright on FLAIR: it moves the 98th percentile by half,
-the plain median by 5 %. Without the voxels that lie far above the others the median moves by 1 %.
+A glioma takes up to a fifth of a brain and is bright on FLAIR: it moves the 98th percentile by
+half, the plain median by 5 %. Without the voxels that lie far above the others the median moves by
+1 % (docs/intensities.md).
 """
 
 from __future__ import annotations
