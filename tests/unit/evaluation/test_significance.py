@@ -8,10 +8,10 @@ from scipy import stats
 
 from normscan.errors import NormscanError
 from normscan.evaluation.significance import (
+    against,
     bootstrap_interval,
     compare,
     fewest_patients,
-    against,
     holm,
     paired_intervals,
     paired_test,

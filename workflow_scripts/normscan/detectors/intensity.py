@@ -3,9 +3,9 @@
 Two forms, of one contrast or of the difference of several:
 
 ``rank``: the share of the scan's brain voxels that are at most as bright. Source: Meissen et al.
-2021, "Challenging Current Semi-Supervised Anomaly Segmentation Methods for Brain MRI": the histogram
-of the scan is equalised, the result thresholded. Here the equalisation is exact, without bins, and
-over brain voxels only, so that neither the background nor the number of bins counts.
+2021, "Challenging Current Semi-Supervised Anomaly Segmentation Methods for Brain MRI": the
+histogram of the scan is equalised, the result thresholded. Here the equalisation is exact, without
+bins, and over brain voxels only, so that neither the background nor the number of bins counts.
 
 ``scaled``: divided by the brain's median, how far above or below it. Source: none of the papers; on
 real FLAIR it does better than the rank, which a large lesion moves in all healthy tissue
@@ -139,9 +139,9 @@ def _by_median(values: np.ndarray, contrast: str) -> np.ndarray:
     """Values (n,) in medians of the brain, which bright lesions do not move."""
     if (values < 0).mean() > USUAL_NEGATIVE:
         raise NormscanError(
-            f"the intensities of {contrast} are negative in the brain, as z-scores are; form 'scaled' "
-            "and 'minus' need some that start at 0: normalise by another method than 'zscore', or "
-            "take form 'rank' without 'minus'"
+            f"the intensities of {contrast} are negative in the brain, as z-scores are; form "
+            "'scaled' and 'minus' need some that start at 0: normalise by another method than "
+            "'zscore', or take form 'rank' without 'minus'"
         )
     try:
         return values / brain_median(values)

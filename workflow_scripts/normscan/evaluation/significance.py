@@ -69,7 +69,7 @@ def paired_intervals(
     """
     differences = np.asarray(differences, float)
     patients, pairs = differences.shape
-    if patients < 2:
+    if patients < 2 or not pairs:
         return np.full(pairs, np.nan), np.full(pairs, np.nan)
     known = np.isfinite(differences)
     filled, counted = np.where(known, differences, 0.0), known.astype(float)
@@ -233,12 +233,13 @@ def against(tests: pandas.DataFrame, name: str, other: str) -> dict[str, float] 
         found = tests[(tests["first"] == first) & (tests["second"] == second)]
         if len(found):
             one = found.iloc[0]
-            ends = sorted(sign * one.get(end, np.nan) for end in ("low", "high"))
+            low, high = (float(one.get(end, np.nan)) for end in ("low", "high"))
+            low, high = (low, high) if sign > 0 else (0.0 - high, 0.0 - low)
             return {
                 "patients": int(one["patients"]),
                 "difference": float(sign * one["difference"]),
-                "low": float(ends[0]),
-                "high": float(ends[1]),
+                "low": low,
+                "high": high,
                 "p_holm": float(one["p_holm"]),
             }
     return None

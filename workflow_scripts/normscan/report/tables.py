@@ -93,8 +93,8 @@ def board_table(board: Board) -> dict:
             note = (
                 "difference in AUPRC to the strongest training-free approach of the same protocol; "
                 "below it the mean difference over patients, of AUPRC and of Dice at the first "
-                "threshold rule, with 95 % intervals of a paired bootstrap over patients, and p of a "
-                "paired Wilcoxon test after Holm's correction over all pairs of approaches"
+                "threshold rule, with 95 % intervals of a paired bootstrap, and p of a paired "
+                "Wilcoxon test after Holm's correction over all pairs of approaches"
             )
             columns.append({"label": "against baseline", "note": note, "numeric": True})
     rows = []

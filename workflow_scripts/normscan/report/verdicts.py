@@ -2,9 +2,9 @@
 
 "Beats" is said only when the AUPRC is higher and two things agree over patients: a paired test,
 corrected for multiple comparison with all pairs of approaches of the protocol
-(``evaluation.study.comparisons``), and the 95 % interval of the mean difference, which must lie above
-0 (paired bootstrap; values of seeds are averaged first).
-Otherwise the reason is said: no significant difference, too few patients to decide, or no test.
+(``evaluation.study.comparisons``), and the 95 % interval of the mean difference, which must lie
+above 0 (paired bootstrap; values of seeds are averaged first). Otherwise the reason is said: no
+significant difference, too few patients to decide, or no test.
 """
 
 from __future__ import annotations
