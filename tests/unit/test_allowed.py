@@ -33,6 +33,7 @@ ELSEWHERE = {"network", "bottleneck", "atlas"}
         (["bright", "dark"], ["dark"], ["darker", "", 1, None]),
         (["auto", "0.."], ["auto", 0, 2.4], ["0..", "automatic", -1]),
         ("each 0..", [[0], [0.0, 3.6]], [[], [1, -1], 1, "1", [None]]),
+        ({"T1w": ">0..", "PD": "0.."}, [{}, {"T1w": 1, "PD": 0}], [{"T1w": 0}, {"X": 1}, 1, []]),
     ],
 )
 def test_what_is_allowed(allowed, inside, outside):
@@ -55,6 +56,7 @@ def test_a_range_that_is_none_is_an_error_of_its_plugin(text):
         ("birght", ["bright", "dark"], " (did you mean 'bright'?); allowed: bright, dark"),
         (-1, ["auto", "0.."], "; must be 'auto' or a number of at least 0"),
         ([], "each 0..", "; must be a list of at least one, each a number of at least 0"),
+        (1, {"T1w": ">0.."}, "; must be a mapping of any of {T1w: a number above 0}"),
     ],
 )
 def test_what_is_said(value, allowed, expected):

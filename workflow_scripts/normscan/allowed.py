@@ -7,10 +7,11 @@
 ``"whole 1.."``        an integer, where the default (None) does not say so
 ``["auto", "0.."]``    one of these words, or in one of these ranges
 ``"each 0.."``         a list of at least one, each in the range
+``{"T1w": "0.."}``     a mapping of any of these keys, each value in its range
 =====================  ============================================================
 
 Numbers are finite. A setting whose default is None may be None, no other. A protocol puts its
-contrasts in the place of the entry ``"a contrast"``.
+contrasts in the place of the entry, or the key, ``"a contrast"``.
 """
 
 from __future__ import annotations
@@ -69,8 +70,12 @@ def parse_range(text: str) -> Range:
     return Range(*bounds, bool(above), bool(below), whole)
 
 
-def is_allowed(value: Any, allowed: str | list) -> bool:
+def is_allowed(value: Any, allowed: str | list | dict) -> bool:
     """Whether a value is what an entry of ``ALLOWED`` says."""
+    if isinstance(allowed, dict):
+        return isinstance(value, dict) and all(
+            key in allowed and is_allowed(one, allowed[key]) for key, one in value.items()
+        )
     if isinstance(allowed, str) and allowed.startswith(EACH):
         inner = allowed.removeprefix(EACH)
         return isinstance(value, list) and bool(value) and all(is_allowed(v, inner) for v in value)
@@ -82,8 +87,11 @@ def is_allowed(value: Any, allowed: str | list) -> bool:
     return any(parse_range(one).holds(value) for one in ranges)
 
 
-def in_words(value: Any, allowed: str | list) -> str:
+def in_words(value: Any, allowed: str | list | dict) -> str:
     """How a refused value goes on: ``; allowed: bright, dark``, ``; must be a number above 0``."""
+    if isinstance(allowed, dict):
+        pairs = [f"{key}: {parse_range(one).words()}" for key, one in allowed.items()]
+        return f"; must be a mapping of any of {{{', '.join(pairs)}}}"
     if isinstance(allowed, str) and allowed.startswith(EACH):
         inner = parse_range(allowed.removeprefix(EACH)).words()
         return f"; must be a list of at least one, each {inner}"

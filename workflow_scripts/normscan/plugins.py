@@ -79,7 +79,7 @@ def complete_settings(
     return settings, problems
 
 
-def _problem(value: Any, default: Any, allowed: str | list | None) -> str:
+def _problem(value: Any, default: Any, allowed: str | list | dict | None) -> str:
     """What is wrong with a value of a setting, to go after "found"; empty when nothing is."""
     if value is None and default is None:
         return ""

@@ -8,10 +8,12 @@ from scipy import stats
 
 from normscan.errors import NormscanError
 from normscan.evaluation.significance import (
+    against,
     bootstrap_interval,
     compare,
     fewest_patients,
     holm,
+    paired_intervals,
     paired_test,
     smallest_p,
 )
@@ -32,6 +34,53 @@ def test_intervals_are_repeatable_and_leave_missing_patients_out():
     assert bootstrap_interval(values) == bootstrap_interval(with_missing)
     assert bootstrap_interval(values) != bootstrap_interval(values, seed=1)
     assert np.isnan(bootstrap_interval(values[:1])).all()
+
+
+def test_paired_intervals_equal_scipy_for_every_pair():
+    differences = np.random.default_rng(0).normal([0.1, -0.3, 0], [0.2, 0.1, 0.5], (30, 3))
+    low, high = paired_intervals(differences)
+    expected = stats.bootstrap(
+        (differences,), np.mean, axis=0, n_resamples=20_000, method="percentile",
+        rng=np.random.default_rng(1),
+    ).confidence_interval  # fmt: skip
+    np.testing.assert_allclose(low, expected.low, atol=0.01)
+    np.testing.assert_allclose(high, expected.high, atol=0.01)
+    again = paired_intervals(differences)
+    np.testing.assert_array_equal(again, (low, high))
+
+
+def test_patients_are_resampled_not_values_of_either_approach():
+    """An approach that is always a little better: its lead is certain, its level is not."""
+    level = np.random.default_rng(0).random(20)
+    values = {"a": pandas.Series(level + 0.01), "b": pandas.Series(level)}
+    table = compare(values)
+    assert table.loc[0, ["low", "high"]].tolist() == pytest.approx([0.01, 0.01])
+    low, high = bootstrap_interval(level)
+    assert high - low > 0.1
+
+
+def test_missing_patients_are_left_out_of_their_own_pair_only():
+    differences = np.random.default_rng(0).normal(0.2, 0.1, (25, 3))
+    with_gaps = differences.copy()
+    with_gaps[10:, 1] = np.nan
+    with_gaps[1:, 2] = np.nan
+    low, high = paired_intervals(with_gaps)
+    whole = paired_intervals(differences)
+    assert (low[0], high[0]) == pytest.approx((whole[0][0], whole[1][0]))
+    alone = paired_intervals(differences[:10, 1:2])
+    assert (low[1], high[1]) == pytest.approx((alone[0][0], alone[1][0]), abs=0.02)
+    assert np.isnan([low[2], high[2]]).all()
+    assert np.isnan(paired_intervals(differences[:1])).all()
+
+
+def test_either_order_of_a_pair_has_its_sign():
+    values = {"a": pandas.Series([0.5, 0.6, 0.9]), "b": pandas.Series([0.4, 0.4, 0.8])}
+    table = compare(values)
+    one, other = against(table, "a", "b"), against(table, "b", "a")
+    assert one["difference"] == pytest.approx(0.4 / 3) and one["low"] == pytest.approx(0.1)
+    assert (other["low"], other["high"]) == (-one["high"], -one["low"])
+    assert other["difference"] == -one["difference"] and other["patients"] == 3
+    assert against(table, "a", "c") is None
 
 
 def test_paired_test_equals_scipy():

@@ -47,6 +47,7 @@ def test_every_step_is_found_without_importing_it():
         (label("denoise"), "denoise-curvature"),
         (label("normalise"), "normalise-p98"),
         (label("normalise", method="zscore"), "normalise-zscore"),
+        (label("normalise", method="median"), "normalise-median"),
         (label("match_histogram"), "match_histogram"),
         (label("segment_tissue"), "segment_tissue-image"),
     ],
@@ -85,6 +86,9 @@ VALUES = {
         "zscore",
         "minmax",
         "white_matter_peak",
+        "median",
+        "tissue_peak",
+        "nyul",
     ],
     "shrink": [4, 2],
     "closing": [6.0, 0],
@@ -95,6 +99,7 @@ VALUES = {
     "time_step": [0.0625, 0.05],
     "percentile": [98, 99, 99.5],
     "ceiling": [None, 1.0, 1.5],
+    "level": [1.0, 0.5],
 }
 
 

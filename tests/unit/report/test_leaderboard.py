@@ -1,5 +1,7 @@
 """From metric rows to the leaderboard and what it says."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,8 @@ from normscan.errors import NormscanError
 from normscan.evaluation.metrics import COLUMNS
 from normscan.evaluation.study import comparisons
 from normscan.report.leaderboard import leaderboard, postprocessing_text, prior_text
-from normscan.report.report import leaderboard_sections
+from normscan.report.preprocessing import scale_of
+from normscan.report.report import build_report, leaderboard_sections
 from normscan.report.tables import board_table
 
 
@@ -191,7 +194,42 @@ def test_models_are_compared_with_the_strongest_training_free_approach():
 def test_the_table_shows_the_test_beside_the_verdict():
     shown = board_table(board_of(("intensity", 0, 0.3), ("vae", 0, 0.4)))
     cells = [cell for row in shown["rows"] for cell in row if "beats it" in cell["small"]]
-    assert [cell["small"] for cell in cells] == ["beats it\n(+0.106, p\xa0=\xa00.00049)"]
+    (text,) = [cell["small"] for cell in cells]
+    assert re.fullmatch(
+        r"beats it\npatients \+0\.106 \[\+0\.10\d, \+0\.10\d\], p\xa0=\xa00\.00049", text
+    )
+
+
+def made_tests(**changes) -> pd.DataFrame:
+    """One comparison of AUPRC and one of Dice as ``tests.tsv`` has them."""
+    one = {"first": "intensity", "second": "vae", "patients": 12, "p_holm": 0.01} | changes
+    area = {"metric": "auprc", "difference": -0.1, "low": -0.15, "high": -0.02}
+    return pd.DataFrame(
+        [area | one, {"metric": "dice", "difference": 0.05, "low": 0, "high": 0.1} | one]
+    )
+
+
+def test_intervals_have_the_sign_of_model_less_baseline_and_dice_stands_beside():
+    table = rows(("intensity", 0, 0.3), ("vae", 0, 0.4))
+    board = leaderboard(table, baseline="intensity", tests={"p": made_tests()})
+    test = board.rows[0].test
+    assert (test.difference, test.low, test.high, test.tests) == (0.1, 0.02, 0.15, 1)
+    assert test.dice == (-0.05, -0.1, 0) and board.rows[0].verdict == "beats the baseline"
+    assert board.sentences[2] == (
+        "Over 12 patients, vae less the baseline: AUPRC +0.100 [+0.020, +0.150], Dice −0.050 "
+        "[−0.100, +0.000] (mean difference with its 95 % interval)."
+    )
+    small = board_table(board)["rows"][0][2]["small"]
+    assert small.endswith("Dice −0.050 [−0.100, +0.000]")
+
+
+def test_an_interval_that_holds_zero_is_no_claim():
+    table = rows(("intensity", 0, 0.3), ("vae", 0, 0.4))
+    tests = made_tests(high=0.01)
+    board = leaderboard(table, baseline="intensity", tests={"p": tests})
+    assert board.rows[0].test.p < 0.05 and board.rows[0].verdict == "no significant difference"
+    board = leaderboard(table, baseline="intensity", tests={"p": made_tests(high=np.nan)})
+    assert board.rows[0].verdict == "no significant difference"
 
 
 def test_an_l1_error_is_shown_only_of_residuals_and_a_dash_says_why():
@@ -245,6 +283,32 @@ def test_metrics_are_cut_by_cohort_and_protocol_with_a_combined_board():
     sections = leaderboard_sections(pd.concat([one, other, third]), priors={"gb": "none"})
     named = [(entry["cohort"], entry["protocol"], len(entry["rows"])) for entry in sections]
     assert named == [("ms", "", 2), ("ms", "p", 1), ("ms", "q", 1), ("gb", "p", 1)]
+
+
+def test_every_board_says_which_scale_was_used():
+    one = rows(("vae", 0, 0.4))
+    table = pd.concat([one, one.assign(approach="q/vae")])
+    scales = {
+        "p": scale_of([{"step": "register"}, {"step": "normalise", "percentile": 98}]),
+        "q": scale_of([{"step": "normalise", "method": "median"}]),
+    }
+    boards = leaderboard_sections(table, scales=scales)
+    assert [entry["scale"] for entry in boards] == [
+        "divided by the 98th percentile of the brain in p; divided by the brain's median, bright "
+        "lesions set aside in q",
+        "divided by the 98th percentile of the brain",
+        "divided by the brain's median, bright lesions set aside",
+    ]
+    page = build_report({"leaderboards": boards})
+    assert page.count("Intensities: divided by the 98th percentile") == 1
+    assert "intensities: divided by the brain&#39;s median" in page
+    assert leaderboard_sections(one)[0]["scale"] == "not stated"
+
+
+def test_a_matched_histogram_is_a_scale_and_so_is_none():
+    steps = [{"step": "normalise", "method": "zscore"}, {"step": "match_histogram"}]
+    assert scale_of(steps) == "z-scores of the brain, then histograms matched to a reference"
+    assert scale_of([{"step": "register"}]) == "as the scans came"
 
 
 def test_prior_and_postprocessing_in_words():

@@ -22,8 +22,12 @@ def patients():
 
 @pytest.fixture
 def tests():
-    columns = ["first", "second", "patients", "difference", "p", "p_holm"]
-    return pandas.DataFrame([["VAE", "intensity", 5, -0.2, 0.01, 0.03]], columns=columns)
+    columns = ["metric", "first", "second", "patients", "difference", "low", "high", "p", "p_holm"]
+    rows = [
+        ["auprc", "VAE", "intensity", 5, -0.2, -0.3, -0.1, 0.01, 0.03],
+        ["dice", "VAE", "intensity", 5, -0.1, -0.25, 0.05, 0.2, 0.4],
+    ]
+    return pandas.DataFrame(rows, columns=columns)
 
 
 def test_best_first_with_interval_and_spread(patients, tests):
@@ -38,10 +42,12 @@ def test_the_test_against_the_baseline_has_its_sign_and_corrected_p(patients, te
     column = "difference of AUPRC to the baseline"
     table = patient_table(patients, tests, "intensity").set_index("approach")
     assert table.loc["intensity", column] == "baseline"
-    assert table.loc["VAE", column] == "−0.200 (p\xa0=\xa00.03)"
+    assert table.loc["VAE", column] == "−0.200 [−0.300, −0.100] (p\xa0=\xa00.03)"
+    dice = table.loc["VAE", "difference of Dice to the baseline"]
+    assert dice == "−0.100 [−0.250, +0.050] (p\xa0=\xa00.4)"
     turned = tests.rename(columns={"first": "second", "second": "first"})
     turned = patient_table(patients, turned, "intensity").set_index("approach")
-    assert turned.loc["VAE", column].startswith("+0.200")
+    assert turned.loc["VAE", column].startswith("+0.200 [+0.100, +0.300]")
     assert column not in patient_table(patients, tests)
 
 

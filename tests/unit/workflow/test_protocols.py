@@ -130,6 +130,12 @@ def test_parts_of_the_study_share_its_models_and_preprocessing(name):
         (("models", "vae", "learning_rate"), 0, ["models.vae.learning_rate: found 0", "above 0"]),
         (("models", "vae", "precision"), "half", ["models.vae.precision: found 'half'"]),
         (("approaches", "intensity", "direction"), "birght", ["did you mean 'bright'"]),
+        (("approaches", "intensity", "form"), "rnk", ["did you mean 'rank'"]),
+        (
+            ("approaches", "intensity", "minus"),
+            {"T1w": 0.25},
+            ["approaches.intensity.minus: found {'T1w': 0.25}; must be", "{FLAIR: a number above"],
+        ),
         (("contrasts",), ["T1w"], ["approaches.intensity.contrast: found 'FLAIR' (the default)"]),
         (("approaches", "vae_restoration", "steps"), -1, ["vae_restoration.steps: found -1"]),
         (("slices", "size"), 4, ["slices.size: found 4; must be a number of at least 8"]),

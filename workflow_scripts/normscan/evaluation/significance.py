@@ -17,11 +17,14 @@ from normscan.errors import NormscanError
 
 # Patients up to which tests are exact; as in SciPy, which is exact there without ties.
 EXACT = 50
-COLUMNS = ["first", "second", "patients", "difference", "p", "p_holm", "p_t"]
+COLUMNS = ["first", "second", "patients", "difference", "low", "high", "p", "p_holm", "p_t"]
+LEVEL, SAMPLES = 0.95, 10_000
+# Resampled values that are held at once.
+MOST = 2_000_000
 
 
 def bootstrap_interval(
-    values: np.ndarray, *, level: float = 0.95, samples: int = 10_000, seed: int = 0
+    values: np.ndarray, *, level: float = LEVEL, samples: int = SAMPLES, seed: int = 0
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of the mean over patients.
 
@@ -41,11 +44,50 @@ def bootstrap_interval(
         return float("nan"), float("nan")
     generator = np.random.default_rng(seed)
     # In blocks: resampled values need memory for patients times samples.
-    block = max(1, 2_000_000 // len(values))
+    block = max(1, MOST // len(values))
     sizes = [min(block, samples - start) for start in range(0, samples, block)]
     means = [generator.choice(values, (size, len(values))).mean(axis=1) for size in sizes]
     low, high = np.quantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def paired_intervals(
+    differences: np.ndarray, *, level: float = LEVEL, samples: int = SAMPLES, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Percentile bootstrap intervals of mean differences, patients resampled with both values.
+
+    Parameters
+    ----------
+    differences : (patients, comparisons); missing ones are left out of their own comparison. All
+        comparisons see the same resampled patients.
+    level : share of resampled means inside.
+    samples : resamplings.
+
+    Returns
+    -------
+    low, high : (comparisons,); NaN for fewer than two differences.
+    """
+    differences = np.asarray(differences, float)
+    patients, pairs = differences.shape
+    if patients < 2 or not pairs:
+        return np.full(pairs, np.nan), np.full(pairs, np.nan)
+    known = np.isfinite(differences)
+    filled, counted = np.where(known, differences, 0.0), known.astype(float)
+    generator = np.random.default_rng(seed)
+    block = max(1, MOST // patients)
+    means = np.empty((samples, pairs))
+    for start in range(0, samples, block):
+        part = means[start : start + block]
+        # How often each patient is drawn: all means are then a product of matrices.
+        drawn = generator.multinomial(patients, np.full(patients, 1 / patients), len(part))
+        drawn = drawn.astype(float)
+        # NaN where nobody who has both values was drawn.
+        with np.errstate(invalid="ignore"):
+            part[:] = (drawn @ filled) / (drawn @ counted)
+    few = known.sum(axis=0) < 2
+    means[:, few] = 0.0
+    low, high = np.nanquantile(means, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return np.where(few, np.nan, low), np.where(few, np.nan, high)
 
 
 def paired_test(first: np.ndarray, second: np.ndarray) -> float:
@@ -153,19 +195,51 @@ def compare(values: Mapping[str, pandas.Series]) -> pandas.DataFrame:
 
     Returns
     -------
-    table : first, second, patients (common ones), difference (mean of first - second), p, p_holm;
-        p_t : of :func:`paired_t_test` over the same patients, not corrected.
+    table : first, second, patients (common ones), difference (mean of first - second), low, high
+        (its 95 % interval, :func:`paired_intervals`), p, p_holm; p_t: of :func:`paired_t_test` over
+        the same patients, not corrected.
     """
     # Patients by approaches; NaN where an approach has no value.
-    measured = {name: column.to_numpy(float) for name, column in pandas.DataFrame(values).items()}
+    frame = pandas.DataFrame(values)
+    measured = {name: column.to_numpy(float) for name, column in frame.items()}
+    pairs = list(combinations(values, 2))
+    differences = np.empty((len(frame), len(pairs)))
+    for place, (first, second) in enumerate(pairs):
+        differences[:, place] = measured[first] - measured[second]
+    low, high = paired_intervals(differences)
     rows = []
-    for first, second in combinations(values, 2):
-        difference = measured[first] - measured[second]
+    for place, (first, second) in enumerate(pairs):
+        difference = differences[:, place]
         difference = difference[np.isfinite(difference)]
         mean = float(difference.mean()) if len(difference) else float("nan")
         p = paired_test(difference, np.zeros_like(difference))
         t = float(paired_t_test(difference))
-        rows.append([first, second, len(difference), mean, p, np.nan, t])
+        found = [len(difference), mean, low[place], high[place], p, np.nan, t]
+        rows.append([first, second, *found])
     table = pandas.DataFrame(rows, columns=COLUMNS)
     table["p_holm"] = holm(table["p"].to_numpy(float))
     return table
+
+
+def against(tests: pandas.DataFrame, name: str, other: str) -> dict[str, float] | None:
+    """One approach against another, whichever stands first in the table of :func:`compare`.
+
+    Returns
+    -------
+    entry : ``patients``, ``difference`` (name minus other), its ``low`` and ``high`` (NaN in tables
+        without them) and ``p_holm``; None when the two were not compared.
+    """
+    for first, second, sign in ((name, other, 1), (other, name, -1)):
+        found = tests[(tests["first"] == first) & (tests["second"] == second)]
+        if len(found):
+            one = found.iloc[0]
+            low, high = (float(one.get(end, np.nan)) for end in ("low", "high"))
+            low, high = (low, high) if sign > 0 else (0.0 - high, 0.0 - low)
+            return {
+                "patients": int(one["patients"]),
+                "difference": float(sign * one["difference"]),
+                "low": low,
+                "high": high,
+                "p_holm": float(one["p_holm"]),
+            }
+    return None

@@ -17,6 +17,7 @@ from normscan.housekeeping import stage_sizes
 from normscan.layout import SYNTHETIC_PAIRS, parse
 from normscan.postprocessing.thresholds import ONLY_SLICES
 from normscan.report.citations import after, citation
+from normscan.report.preprocessing import scale_of
 from normscan.report.report import leaderboard_sections
 from normscan.report.sections import lost_lesions, undetermined_weights
 from normscan.report.statistics import class_table, patient_table
@@ -81,6 +82,7 @@ def content(files: Any, record: Mapping[str, Any], *, results: str, code: str) -
                 if not one.get("signed", True)
             },
             postprocessing={name: one["postprocessing"] for name, one in protocols.items()},
+            scales={name: scale_of(one["recipe"]["steps"]) for name, one in protocols.items()},
         ),
         "statistics": statistics(files, protocols, metrics),
         "published": published(files, protocols),
@@ -226,7 +228,7 @@ def statistics(files, protocols: dict, metrics: pd.DataFrame) -> list[dict]:
             values = dict(zip(here["approach"], here["mean"]))
             table = patient_table(
                 patients[patients["cohort"] == cohort],
-                tests[(tests["cohort"] == cohort) & (tests["metric"] == "auprc")],
+                tests[tests["cohort"] == cohort],
                 free.get(study.strongest(values, free), ""),
             )
             note = f"Detections at the threshold rule {protocols[protocol]['rules'][0]}."

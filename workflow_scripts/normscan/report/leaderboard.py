@@ -103,8 +103,9 @@ def leaderboard(
     titles : ``protocol/approach`` or ``approach`` -> title.
     baseline : the baseline, or protocol -> one or several; every approach is
         compared with the strongest of its own protocol.
-    tests : protocol -> paired tests of AUPRC over patients between its approaches, by title
-        (``evaluation.study.comparisons``, of this cohort). Without them no model "beats" anything.
+    tests : protocol -> paired tests of AUPRC and Dice over patients between its approaches, by
+        title (``evaluation.study.comparisons``, of this cohort). Without them no model "beats"
+        anything.
     split : rows of this split count.
 
     Raises

@@ -21,6 +21,12 @@ def signed(value: float) -> str:
     return f"{value:+.3f}".replace("-", "−")
 
 
+def difference(value: float, low: float, high: float) -> str:
+    """``+0.106 [+0.090, +0.122]``; without an interval where it is not known."""
+    known = math.isfinite(low) and math.isfinite(high)
+    return signed(value) + (f" [{signed(low)}, {signed(high)}]" if known else "")
+
+
 def size(count: float) -> str:
     """Bytes with a decimal unit."""
     for unit in ("B", "kB", "MB", "GB"):

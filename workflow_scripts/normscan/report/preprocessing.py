@@ -80,16 +80,42 @@ def _denoise(settings: Values) -> str:
 
 
 def _normalise(settings: Values) -> str:
+    return literal(f"normalisation of intensities: {scale_text(settings)}") + _cites(settings)
+
+
+def _cites(settings: Values) -> str:
+    return " {nyul2000}" if settings.get("method") == "nyul" else ""
+
+
+def scale_text(settings: Values) -> str:
+    """The scale of intensities that settings of ``normalise`` give, in words."""
     method = str(settings.get("method", "percentile"))
+    level = settings.get("level", 1.0)
+    at = "" if level == 1 else f", which becomes {level:g}"
     if method == "percentile":
-        how = f"division by the {settings.get('percentile', 98):g}th intensity percentile"
-        return f"{how} of the scan's brain" + _more(_without(settings, "method", "percentile"))
-    names = {
-        "zscore": "z-scores",
-        "minmax": "range",
-        "white_matter_peak": "their minimum, the peak of white matter and their maximum",
-    }
-    return f"normalisation of intensities by {names.get(method, literal(method))}"
+        ceiling = settings.get("ceiling")
+        cut = f", at most {ceiling:g}" if ceiling is not None else ""
+        return f"divided by the {settings.get('percentile', 98):g}th percentile of the brain" + cut
+    return {
+        "zscore": "z-scores of the brain",
+        "minmax": "the brain's minimum to 0 and its maximum to 1",
+        "white_matter_peak": "the brain's minimum, peak of white matter and maximum to 0, 0.5 "
+        "and 1",
+        "median": f"divided by the brain's median{at}, bright lesions set aside",
+        "tissue_peak": f"divided by the intensity of white matter{at}",
+        "nyul": f"piecewise linear to fixed landmarks up to the median{at}",
+    }.get(method, method)
+
+
+def scale_of(steps: Sequence[Values]) -> str:
+    """The scale that all approaches of a protocol see, from its steps; in words."""
+    said = []
+    for step in steps:
+        if step["step"] == "normalise":
+            said = [scale_text(step)]
+        elif step["step"] == "match_histogram":
+            said.append("histograms matched to a reference")
+    return ", then ".join(said) or "as the scans came"
 
 
 def _segment_tissue(settings: Values) -> str:

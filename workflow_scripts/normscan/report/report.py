@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -30,7 +30,7 @@ def build_report(content: Mapping[str, Any]) -> str:
         ``quality`` : [{cohort, table (pandas, column ``scan``), flagged [scan or {scan, reason}],
         overview (PNG), pictures [{scan, png}]}].
         ``leaderboards`` : [{cohort, protocol ("" = combined), rows (metrics.tsv rows of this
-        cohort), titles, baseline, tests, prior, unsigned, postprocessing, split}].
+        cohort), titles, baseline, tests, prior, scale, unsigned, postprocessing, split}].
         ``statistics``, ``published``, ``pairs`` : [{title, table (pandas), note}].
         ``figures`` : [{section, title, caption, png, svg, cohort}], PNG as bytes or path.
         ``storage`` : pandas table stage, files, bytes.
@@ -72,6 +72,7 @@ def leaderboard_sections(
     priors: Mapping[str, str] | None = None,
     unsigned: Mapping[str, str] | None = None,
     postprocessing: Mapping[str, Any] | None = None,
+    scales: Mapping[str, str] | None = None,
     split: str = "test",
 ) -> list[dict[str, Any]]:
     """Cut the whole of ``metrics.tsv`` into the ``leaderboards`` of a report.
@@ -84,6 +85,7 @@ def leaderboard_sections(
     titles : ``protocol/approach`` -> title. baselines : protocol -> those that others are to beat.
     tests : protocol -> paired tests over patients (``evaluation.study.comparisons``), all cohorts.
     priors : cohort -> sign prior. postprocessing : protocol -> settings.
+    scales : protocol -> scale of the intensities in words (``preprocessing.scale_of``).
     unsigned : ``protocol/approach`` -> title, of approaches whose maps have no sign.
     """
     protocol_of = metrics["approach"].astype(str).str.rpartition("/")[0]
@@ -106,6 +108,7 @@ def leaderboard_sections(
                         {one: (postprocessing or {}).get(one) for one in protocols},
                         protocol,
                     ),
+                    "scale": _scale(scales or {}, [protocol] if protocol else protocols),
                     "unsigned": unsigned or {},
                     "postprocessing": (postprocessing or {}).get(protocol, ""),
                     "split": split,
@@ -127,12 +130,17 @@ def _prior(cohorts: str, postprocessing: Mapping[str, Any], protocol: str) -> st
     return f"{cohorts or 'not stated'} (the cohort's), but {said}"
 
 
+def _scale(scales: Mapping[str, str], protocols: Sequence[str]) -> str:
+    """The scale of intensities of a board, with its protocols where they differ."""
+    known = {name: scales[name] for name in protocols if name in scales}
+    if len(set(known.values())) <= 1:
+        return next(iter(known.values()), "not stated")
+    return "; ".join(f"{scale} in {name}" for name, scale in known.items())
+
+
 def _tests_of(cohort: str, tests: Mapping[str, Any]) -> dict[str, Any]:
-    """The tests of AUPRC on one cohort."""
-    return {
-        protocol: table[(table["cohort"] == cohort) & (table["metric"] == "auprc")]
-        for protocol, table in tests.items()
-    }
+    """The tests on one cohort."""
+    return {protocol: table[table["cohort"] == cohort] for protocol, table in tests.items()}
 
 
 def _board(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -158,6 +166,7 @@ def _board(entry: Mapping[str, Any]) -> dict[str, Any]:
         "best": board.best,
         "verdicts": [row.verdict for row in board.rows],
         "prior": prior_text(entry.get("prior") or "", unsigned),
+        "scale": entry.get("scale") or "not stated",
         "postprocessing": (
             "as each protocol says"
             if combined

@@ -44,8 +44,10 @@ def setting(key: str, value: Any) -> str:
 
 
 def settings(values: Mapping[str, Any]) -> str:
-    """Several settings; those that are not set are left out."""
-    return ", ".join(setting(key, value) for key, value in values.items() if value is not None)
+    """Several settings; those that are not set, and empty mappings, are left out."""
+    return ", ".join(
+        setting(key, value) for key, value in values.items() if value is not None and value != {}
+    )
 
 
 def label(key: str) -> str:
@@ -62,8 +64,10 @@ def shown(key: str, value: Any) -> str:
     if isinstance(value, (int, float)):
         unit = UNITS.get(key, "")
         return f"{value:g} {unit}{'s' * (unit == 'voxel' and value != 1)}".rstrip()
-    if isinstance(value, Mapping) and all(isinstance(one, Mapping) for one in value.values()):
+    if isinstance(value, Mapping) and value and all(isinstance(v, Mapping) for v in value.values()):
         return ", ".join(f"{label(name)} ({settings(one)})" for name, one in value.items())
+    if isinstance(value, Mapping):
+        return ", ".join(f"{shown(name, one)} {name}" for name, one in value.items()) or "none"
     if isinstance(value, (list, tuple)):
         return "/".join(shown(key, one) for one in value) or "none"
     return str(value)

@@ -8,8 +8,10 @@ from typing import cast
 import pandas
 
 from normscan.evaluation.metrics import ORACLE, is_oracle
+from normscan.evaluation.significance import against
 from normscan.figures.labels import metric_label
-from normscan.report.numbers import number, signed
+from normscan.report.numbers import difference, number
+from normscan.report.verdicts import of_measure
 
 MEASURES = {
     "auprc": "AUPRC per patient",
@@ -21,17 +23,21 @@ MEASURES = {
     "box_recall": "lesions' boxes matched",
     "box_iou": "overlap of matched boxes",
 }
+DIFFERENCES = {
+    "auprc": "difference of AUPRC to the baseline",
+    "dice": "difference of Dice to the baseline",
+}
 
 
 def patient_table(
     patients: pandas.DataFrame, tests: pandas.DataFrame, baseline: str = ""
 ) -> pandas.DataFrame:
-    """One row per approach: mean over patients, 95 % interval, spread over seeds; test.
+    """One row per approach: mean over patients, 95 % interval, spread over seeds; tests.
 
     Parameters
     ----------
     patients : of ``evaluation.study.patient_statistics``, of one cohort.
-    tests : paired tests of one measure (``evaluation.study.comparisons``).
+    tests : paired tests on this cohort (``evaluation.study.comparisons``).
     baseline : the approach that all others are tested against; "": none.
     """
     order = patients[patients["metric"] == "auprc"].sort_values("mean", ascending=False)
@@ -43,7 +49,8 @@ def patient_table(
         for measure, label in MEASURES.items():
             row[label] = _interval(own.loc[measure]) if measure in own.index else "n/a"
         if baseline:
-            row["difference of AUPRC to the baseline"] = _tested(tests, name, baseline)
+            for measure, label in DIFFERENCES.items():
+                row[label] = _tested(of_measure(tests, measure), name, baseline)
         rows.append(row)
     return pandas.DataFrame(rows)
 
@@ -81,14 +88,11 @@ def _interval(entry) -> str:
 
 
 def _tested(tests: pandas.DataFrame, name: str, baseline: str) -> str:
-    """Mean difference to the baseline with its corrected p value."""
+    """Mean difference to the baseline with its interval and its corrected p value."""
     if name == baseline:
         return "baseline"
-    for first, second, sign in ((name, baseline, 1), (baseline, name, -1)):
-        found = tests[(tests["first"] == first) & (tests["second"] == second)]
-        if len(found):
-            entry = found.iloc[0]
-            if not math.isfinite(entry["difference"]):
-                return "n/a"
-            return f"{signed(sign * entry['difference'])} (p\u00a0=\u00a0{entry['p_holm']:.2g})"
-    return "n/a"
+    entry = against(tests, name, baseline)
+    if entry is None or not math.isfinite(entry["difference"]):
+        return "n/a"
+    found = difference(entry["difference"], entry["low"], entry["high"])
+    return f"{found} (p\u00a0=\u00a0{entry['p_holm']:.2g})"

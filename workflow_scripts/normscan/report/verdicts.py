@@ -1,8 +1,10 @@
 """Models against the training-free baseline: what may be said, and in which words.
 
-"Beats" is said only when the AUPRC is higher and a paired test over patients agrees, corrected for
-multiple comparison with all pairs of approaches of the protocol (``evaluation.study.comparisons``).
-Otherwise the reason is said: no significant difference, too few patients to decide, or no test.
+"Beats" is said only when the AUPRC is higher and two things agree over patients: a paired test,
+corrected for multiple comparison with all pairs of approaches of the protocol
+(``evaluation.study.comparisons``), and the 95 % interval of the mean difference, which must lie
+above 0 (paired bootstrap; values of seeds are averaged first). Otherwise the reason is said: no
+significant difference, too few patients to decide, or no test.
 """
 
 from __future__ import annotations
@@ -13,9 +15,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from normscan.evaluation.significance import fewest_patients, smallest_p
+from normscan.evaluation.significance import against, fewest_patients, smallest_p
 from normscan.evaluation.study import strongest
-from normscan.report.numbers import count, listing, number
+from normscan.report.numbers import count, difference, listing, number
 
 if TYPE_CHECKING:
     import pandas
@@ -44,12 +46,18 @@ class Tested:
     difference : mean over patients of the difference in AUPRC, model minus baseline.
     p : after correction over ``tests`` pairs of approaches.
     patients : how many both were scored on.
+    low, high : 95 % interval of the difference.
+    dice : the same difference of Dice at the first threshold rule, with its interval: (difference,
+        low, high); None: not known.
     """
 
     difference: float
     p: float
     patients: int
     tests: int
+    low: float = float("nan")
+    high: float = float("nan")
+    dice: tuple[float, float, float] | None = None
 
 
 def judge(
@@ -63,7 +71,8 @@ def judge(
     ----------
     baselines : protocol -> its baselines (``protocol/approach`` or ``approach``).
         All others of the protocol are compared with the strongest of them on the scans scored here.
-    tests : protocol -> paired tests of AUPRC between its approaches, by title, on this cohort.
+    tests : protocol -> paired tests of AUPRC (and Dice) between its approaches, by title, on this
+        cohort; told apart by the column ``metric``, without it all of AUPRC.
     """
     for protocol in dict.fromkeys(row.protocol for row in rows):
         own = [row for row in rows if row.protocol == protocol]
@@ -86,13 +95,26 @@ def judge(
 def _tested(tests: pandas.DataFrame | None, name: str, baseline: str) -> Tested | None:
     if tests is None:
         return None
-    for first, second, sign in ((name, baseline, 1), (baseline, name, -1)):
-        found = tests[(tests["first"] == first) & (tests["second"] == second)]
-        if len(found) and np.isfinite(found["p_holm"].iloc[0]):
-            one = found.iloc[0]
-            pairs = int(tests["p_holm"].notna().sum())
-            return Tested(sign * one["difference"], one["p_holm"], int(one["patients"]), pairs)
-    return None
+    areas = of_measure(tests, "auprc")
+    one = against(areas, name, baseline)
+    if one is None or not np.isfinite(one["p_holm"]):
+        return None
+    dice = against(of_measure(tests, "dice"), name, baseline) if "metric" in tests else None
+    known = dice is not None and np.isfinite(dice["difference"])
+    return Tested(
+        one["difference"],
+        one["p_holm"],
+        int(one["patients"]),
+        int(areas["p_holm"].notna().sum()),
+        one["low"],
+        one["high"],
+        (dice["difference"], dice["low"], dice["high"]) if dice is not None and known else None,
+    )
+
+
+def of_measure(tests: pandas.DataFrame, measure: str) -> pandas.DataFrame:
+    """The rows of one measure; all where the table does not tell them apart."""
+    return tests[tests["metric"] == measure] if "metric" in tests else tests
 
 
 def _verdict(row: Row, reference: Row) -> str:
@@ -107,6 +129,8 @@ def _verdict(row: Row, reference: Row) -> str:
         return UNTESTED
     if test.p >= LEVEL:
         return FEW if smallest_p(test.patients, test.tests) >= LEVEL else UNSURE
+    if not test.low > 0:
+        return UNSURE
     spread = np.hypot(*np.nan_to_num([row.cells[0].seeds_std, reference.cells[0].seeds_std]))
     return CLOSE if row.delta <= spread else BEATS
 
@@ -129,7 +153,22 @@ def sentences(rows: Sequence[Row]) -> list[str]:
         own = [row for row in scored if row.protocol == reference.protocol]
         others = [row for row in own if row.verdict not in (BASELINE, ANOTHER)]
         said.append(_against(reference, others, several))
+        tested = next((row for row in others if row.test is not None), None)
+        said += [_over_patients(tested, several)] if tested is not None else []
     return said
+
+
+def _over_patients(row: Row, several: bool) -> str:
+    """How far the first of the models is from the baseline, patient by patient."""
+    test = row.test
+    assert test is not None
+    text = f"AUPRC {difference(test.difference, test.low, test.high)}"
+    if test.dice is not None:
+        text += f", Dice {difference(*test.dice)}"
+    return (
+        f"Over {count(test.patients, 'patient')}, {_name(row, several)} less the baseline: {text} "
+        "(mean difference with its 95 % interval)."
+    )
 
 
 def _against(reference: Row, others: list[Row], several: bool) -> str:
