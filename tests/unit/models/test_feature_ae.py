@@ -149,11 +149,12 @@ def test_features_that_are_given_back_have_no_energy():
     assert model.energy(torch.rand(2, 1, 32, 32)).abs().max() < 1e-5
 
 
-def test_lesions_are_found_also_by_a_bank_of_these_features(healthy):
-    model, _ = trained(healthy, epochs=20, learning_rate=2e-3, feature_steps=40)
-    bank = registry.build("feature_bank", (1, 1, 32), uses={"features": model}, bank_size=200)
-    train(bank, HeldBatch(healthy), HeldBatch(healthy), seed=1)
-    scan = flair(count=12, size=32, seed=2, lesions=True)
+def test_lesions_are_found_also_by_a_bank_of_these_features():
+    model, store = made(64, feature_steps=20, learning_rate=2e-3), HeldBatch(flair(size=64))
+    train(model, store, store, seed=1, batch_size=8, max_epochs=20)
+    bank = registry.build("feature_bank", (1, 1, 64), uses={"features": model}, bank_size=200)
+    train(bank, store, store, seed=1)
+    scan = flair(count=12, size=64, seed=2, lesions=True)
     brain, lesion = scan.layers["brain"] > 0, scan.layers["lesion"] > 0
     for one in (model, bank):
         device = torch.device("cpu")
