@@ -33,7 +33,7 @@ from normscan.progress import progress
 from normscan.slices.batch import Batch
 
 TITLE = "the residual of the mean of several reconstructions"
-CITE: list[str] = []
+CITE = ["kascenas2022"]
 LINE = "dashed"
 EXPECTED = "reconstruction"
 COST = 16.0

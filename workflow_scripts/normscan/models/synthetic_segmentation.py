@@ -27,7 +27,7 @@ from normscan.slices.batch import Batch, SliceShape
 
 TITLE = "segmentation of synthetic anomalies"
 CITE = {
-    "tan2020": "Tan J, Hou B, Batten J, Qiu H, Kainz B. Detecting outliers with foreign patch "
+    "tan2022": "Tan J, Hou B, Batten J, Qiu H, Kainz B. Detecting outliers with foreign patch "
     "interpolation. Machine Learning for Biomedical Imaging 1, 2022. "
     "https://arxiv.org/abs/2011.04197",
     "tan2021": "Tan J, Hou B, Day T, Simpson J, Rueckert D, Kainz B. Detecting outliers with "

@@ -1,6 +1,6 @@
 """Made anomalies: corruptions of healthy slices, of a whole batch at once.
 
-Sources: foreign patch interpolation (FPI), Tan et al. 2020, section 3; Poisson image interpolation
+Sources: foreign patch interpolation (FPI), Tan et al. 2022, section 3; Poisson image interpolation
 (PII), Tan et al. 2021, section 2; natural synthetic anomalies (NSA), Schlueter et al. 2022, section
 3; shape, texture and intensity drawn each for itself (DAG), Naval Marimont et al. 2024. Ranges that
 the papers leave open, or give for other images, are assumed, see the pages of the families.
