@@ -47,7 +47,7 @@ FEW = {"steps": 30, "step_size": 0.02, "samples": 4, "tv_weight": 0.0}
 # Layers that say where lesions are, or may be.
 LABELS = {"lesion", PSEUDO}
 # Better than chance, by so much: of made lesions nobody knows how well they should be found.
-FOUND = 0.6
+FOUND = 0.55
 
 
 class Interrupted(Exception):
@@ -299,7 +299,10 @@ def scores(
         assert isinstance(detector, Detector)
         layers = described["layers"] | {"brain", "lesion"}
         store = cohorts.store("tested", inputs=facts.inputs, targets=facts.targets, layers=layers)
-        found |= {f"{name}{level}": value for level, value in areas(name, detector, store).items()}
+        own = {f"{name}{level}": value for level, value in areas(name, detector, store).items()}
+        # Made lesions are flat: a detector of structure runs, but need not find them.
+        if getattr(detectors.load(name), "FINDS_FLAT", True):
+            found |= own
     if "classify_anatomy" in able:
         view = {"inputs": facts.inputs, "targets": facts.targets}
         found["anatomy"] = overlap(model, cohorts.store("tested", layers=["anatomy"], **view))

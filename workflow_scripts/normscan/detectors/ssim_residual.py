@@ -63,6 +63,8 @@ ALLOWED = {
 }
 # Noise is similar to nothing: only with a wide range scores of noise stay below residuals.
 CHECKED_WITH = {"kernel": 5, "data_range": 100.0}
+# For the check of all families, whose lesions have no structure of their own.
+FINDS_FLAT = False
 SIGNED = True
 RESIDUAL = False
 
