@@ -28,7 +28,7 @@ from normscan.slices.batch import Batch, SliceShape
 TITLE = "segmentation of synthetic anomalies"
 CITE = {
     "tan2020": "Tan J, Hou B, Batten J, Qiu H, Kainz B. Detecting outliers with foreign patch "
-    "interpolation. Machine Learning for Biomedical Imaging 1, 2022. "
+    "interpolation. arXiv:2011.04197, 2020; Machine Learning for Biomedical Imaging 1, 2022. "
     "https://arxiv.org/abs/2011.04197",
     "tan2021": "Tan J, Hou B, Day T, Simpson J, Rueckert D, Kainz B. Detecting outliers with "
     "Poisson image interpolation. MICCAI 2021, Lecture Notes in Computer Science 12905:581–591. "
