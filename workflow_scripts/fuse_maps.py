@@ -24,7 +24,11 @@ def main(snakemake) -> None:
         for manifest, healthy in zip(files.filtered, files.healthy, strict=True)
     ]
     index, weights = load_index(files.index), [one["weight"] for one in params.parts]
-    scans = [index.scan(name) for name in parts[0].reader.scans]
+    # An approach without a model has maps of scans that the others' models were trained on.
+    named = [
+        name for name in parts[0].reader.scans if all(name in one.reader.scans for one in parts)
+    ]
+    scans = [index.scan(name) for name in named]
     counted = Counted(files.index, params.lesion_labels, params.lesion_classes)
     with RowWriter(out.manifest, scans, index.size) as writer:
         for scan in progress(scans, "fusing"):
@@ -48,7 +52,6 @@ def main(snakemake) -> None:
             # Nothing is expected of a fused map; it stands for itself.
             "maps": str(out.manifest),
             "index": str(files.index),
-            "contrast": params.contrast,
             "parts": [{**said, **_facts(part)} for said, part in zip(params.parts, parts)],
             "compared_with_itself": alone,
             **writer.facts(),

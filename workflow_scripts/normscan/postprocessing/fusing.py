@@ -1,15 +1,15 @@
 """Maps of several approaches fused into one: how rarely healthy tissue scores as high.
 
-Scores of different approaches have no common unit. So each is turned into ``-log p``, where p is the
-share of held-out healthy voxels that score at least as high in the same approach, and these are
+Scores of different approaches have no common unit. So each is turned into ``-log p``, where p is
+the share of held-out healthy voxels that score at least as high in the same approach, and these are
 summed with weights: Fisher's combination of tests (Fisher 1925), without its chi-squared law, which
 would need independent tests. What is fused are filtered maps: their sign prior, mask and median are
 applied, so a voxel on the wrong side of a prior has a score of 0, p = 1, and adds nothing.
 
-p is never 0: the voxel itself is counted among the healthy ones (Phipson and Smyth 2010, "Permutation
-P-values Should Never Be Zero"). Beyond the highest healthy scores all would be alike; there the
-largest scores are continued by an exponential tail (peaks over threshold: Davison and Smith 1990,
-shape 0, assumed), so that a brighter lesion still scores higher.
+p is never 0: the voxel itself is counted among the healthy ones (Phipson and Smyth 2010). Beyond
+the highest healthy scores all would be alike; there the largest scores are continued by an
+exponential tail (peaks over threshold: Davison and Smith 1990, shape 0, assumed), so that a
+brighter lesion still scores higher.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def load_healthy(path: str | Path) -> HealthyScores:
 
 
 def rarity(counts: np.ndarray, tail: float) -> np.ndarray:
-    """``-log p`` (natural logarithm) of every bin, float32 of the same shape, rising along the bins.
+    """``-log p`` (natural logarithm) of every bin, float32 of the same shape, never falling.
 
     p = (1 + voxels that score at least as high) / (1 + voxels), so that a score of 0 has 0. From
     the bin on above which a share ``tail`` of the voxels lies (at least :data:`FEWEST_IN_TAIL`), p
@@ -197,8 +197,13 @@ def rarity_by_slice(
 
 
 def rarity_map(score: np.ndarray, tables: np.ndarray) -> np.ndarray:
-    """A filtered map (x, y, z) as ``-log p``, float32, >= 0; ``tables`` of :func:`rarity_by_slice`."""
-    return tables[np.arange(score.shape[2]), score_bins(score).reshape(score.shape)]
+    """A filtered map (x, y, z) as ``-log p``, float32, >= 0.
+
+    Parameters
+    ----------
+    tables : (slices, bins) of :func:`rarity_by_slice`.
+    """
+    return tables[np.arange(score.shape[2]), score_bins(score)]
 
 
 def weighted_sum(maps: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
