@@ -93,7 +93,7 @@ def filter_and_segment(
     applied = params | {"prior": prior if signed else "none"}
     run("filter_maps.py", input=inputs, params=applied, output=outputs, wildcards=wildcards)
     suffixes = {"manifest": ".json", "scores": ".tsv", "froc": "-froc.tsv"}
-    suffixes["components"] = "-components.tsv"
+    suffixes |= {"components": "-components.tsv", "slices": "-slices.tsv"}
     outputs = {name: folder / f"detected{suffix}" for name, suffix in suffixes.items()}
     run("segment.py", input=inputs, params=params, output=outputs, wildcards=WILDCARDS)
 
@@ -109,7 +109,7 @@ def evaluate(folder: Path, splits: dict[str, str], *, prior: str = "none", resid
     rows = [[scan, scan.removeprefix("sub-"), split] for scan, split in splits.items()]
     table = pandas.DataFrame(rows, columns=["scan", "subject", "split"])
     write_tsv(folder / "subjects.tsv", table)
-    ends = {"scores": ".tsv", "froc": "-froc.tsv"}
+    ends = {"scores": ".tsv", "froc": "-froc.tsv", "slices": "-slices.tsv"}
     inputs: dict[str, Any] = {name: [folder / f"detected{end}"] for name, end in ends.items()}
     inputs |= {"histograms": [folder / "filtered.npz"], "thresholds": folder / "thresholds.json"}
     inputs |= {"residuals": [folder / "filtered-residuals.json"]}
@@ -119,6 +119,7 @@ def evaluate(folder: Path, splits: dict[str, str], *, prior: str = "none", resid
         one.setdefault("cohorts", ["healthy"])
     write_json(folder / "thresholds.json", content)
     outputs = {"rows": folder / "metrics.tsv", "curves": folder / "curves.json"}
+    outputs |= {"slices": folder / "slices.tsv"}
     params = {"prior": prior, "residual": residual}
     run("evaluate.py", input=inputs, params=params, output=outputs, wildcards=WILDCARDS)
     metrics = read_tsv(folder / "metrics.tsv", dtype={"subject": str, "scan": str})

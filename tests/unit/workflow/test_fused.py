@@ -9,7 +9,7 @@ from made_studies import load, plan, protocol
 
 from normscan import layout
 from normscan.errors import ConfigError, NormscanError
-from normscan.workflow.protocol_fused import weights_of
+from normscan.workflow.protocol_fused import FUSION, weights_of
 from normscan.workflow.protocols import parse_protocol
 
 SVDD = {"svdd": {"family": "deep_svdd"}}
@@ -149,7 +149,7 @@ def test_it_is_evaluated_and_shown_but_neither_bundled_nor_screened_with(tmp_pat
     (record,) = [one for one in made.report.approaches("p0") if one["variant"] == "both"]
     assert not record["training_free"] and not record["baseline"] and not record["signed"]
     run = made.report.run_record({})
-    assert run["plugins"]["detectors"]["fusion"]["title"].startswith("fused from")
+    assert run["plugins"]["detectors"][FUSION]["title"].startswith("fused from")
     made = plan(tmp_path, fused(), screening={"approaches": ["p0/both"]})
     with pytest.raises(NormscanError, match="'p0/both' is fused of other approaches"):
         made.screening.jobs()

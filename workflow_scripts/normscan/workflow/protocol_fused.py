@@ -17,7 +17,7 @@ from normscan.workflow.protocol_approaches import NO_MODEL, Approach
 from normscan.workflow.schema import unknown_key, wrong_value
 
 # Stands where other approaches have the name of a detector.
-FUSION = "fusion"
+FUSION = "fuse"
 FILE = Path(__file__)
 TITLE = "fused from the maps of other approaches, each as -log of its tail probability"
 CITE = {
