@@ -208,6 +208,21 @@ def test_a_healthy_scan_is_not_compared_with_itself(made):
     assert fused[highest] > table_of_all[bins]
 
 
+def test_a_slice_on_its_own_stays_so_without_the_scan_itself(made):
+    root, packs = made
+    folder, scans = root / "healthy", len(HEALTHY)
+    # 12 slices of about 200 voxels: windows are too small, whatever scans they have.
+    content = fuse(folder, packs["healthy"], cohort="healthy", least_scans=scans, name="own")
+    assert [one["slices_of_their_own"] for one in content["parts"]] == [0, 0]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("normscan.postprocessing.fusing.FEWEST_VOXELS", 100)
+        content = fuse(folder, packs["healthy"], cohort="healthy", least_scans=scans, name="own")
+        fuse(folder, packs["healthy"], cohort="healthy", name="pooled")
+    assert all(one["slices_of_their_own"] > 3 for one in content["parts"])
+    own, pooled = (volume(made, one, "sub-h2", "healthy") for one in ("own", "pooled"))
+    assert (own != pooled).any() and ((own > 0) == (pooled > 0)).all()
+
+
 def test_two_scans_of_one_subject_are_left_out_together(made):
     root, packs = made
     folder, index = root / "healthy", packs["healthy"]

@@ -15,6 +15,7 @@ from normscan.postprocessing.fusing import (
     rarity_map,
     save_healthy,
     slice_counts,
+    slices_of_their_own,
     weighted_sum,
 )
 from normscan.postprocessing.histograms import BINS, bin_edges, score_bins
@@ -85,7 +86,8 @@ def test_scores_with_no_tail_to_fit_are_finite(values):
 def test_slices_with_enough_scans_have_their_own():
     scale = np.where(np.arange(12) < 6, 1.0, 10.0)
     healthy = made(2, scale)
-    tables, own = rarity_by_slice(healthy, least_scans=2, tail=0)
+    own = slices_of_their_own(healthy, 2)
+    tables = rarity_by_slice(healthy, own, tail=0)
     # Windows of five slices hold enough voxels here, those of four and three do not.
     assert 2 * 40 * 30 * 5 > FEWEST_VOXELS > 2 * 40 * 30 * 4
     assert np.flatnonzero(own).tolist() == list(range(2, 10))
@@ -96,8 +98,9 @@ def test_slices_with_enough_scans_have_their_own():
     scores = np.concatenate([drawn(n, scale)[:, :, 1:6].ravel() for n in range(2)])
     np.testing.assert_array_equal(tables[3], rarity(counts(scores), 0))
     for few in (3, 0):
-        tables, own = rarity_by_slice(healthy, least_scans=few, tail=0)
+        own = slices_of_their_own(healthy, few)
         assert not own.any()
+        tables = rarity_by_slice(healthy, own, tail=0)
         np.testing.assert_array_equal(tables, np.repeat(pooled[None], 12, axis=0))
 
 
@@ -106,7 +109,7 @@ def test_slices_that_few_scans_have_are_pooled():
     region[:, :, 8:] = False
     whole = np.ones(SHAPE, bool)
     scans = [(f"h/{n}", drawn(n), whole if n < 3 else region) for n in range(12)]
-    _, own = rarity_by_slice(healthy_scores(scans), least_scans=10, tail=0)
+    own = slices_of_their_own(healthy_scores(scans), 10)
     assert own[2:8].all() and not own[8:].any()
 
 
@@ -144,7 +147,7 @@ def test_the_sum_of_independent_maps_has_fishers_law():
         healthy = [law(*arguments, shape).astype(np.float32) for _ in range(4)]
         everywhere = np.ones(shape, bool)
         known = healthy_scores((f"h/{n}", one, everywhere) for n, one in enumerate(healthy))
-        tables, _ = rarity_by_slice(known, least_scans=0, tail=0.001)
+        tables = rarity_by_slice(known, np.zeros(shape[2], bool), tail=0.001)
         parts.append(rarity_map(law(*arguments, shape).astype(np.float32), tables))
     total = weighted_sum(parts, [1, 1, 1])
     distance = stats.kstest(2 * total.ravel(), stats.chi2(6).cdf).statistic

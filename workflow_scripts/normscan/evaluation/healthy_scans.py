@@ -13,6 +13,7 @@ from normscan.postprocessing.fusing import (
     load_healthy,
     rarity_by_slice,
     slice_counts,
+    slices_of_their_own,
 )
 from normscan.slices.index import PackIndex, ScanEntry, load_index
 from normscan.slices.rows import RowReader
@@ -59,7 +60,7 @@ class Part:
     ----------
     manifest : of its filtered maps.
     healthy : file of ``fusing.save_healthy``.
-    least_scans, tail : as of ``fusing.rarity_by_slice``.
+    least_scans, tail : as of ``fusing.slices_of_their_own`` and ``fusing.rarity``.
     erosion : of the brain mask in the filtering.
 
     Attributes
@@ -79,12 +80,12 @@ class Part:
         erosion: int,
     ):
         self.reader, self.healthy = RowReader(manifest), load_healthy(healthy)
-        self.settings = {"least_scans": least_scans, "tail": tail}
-        self.erosion = erosion
+        self.tail, self.erosion = tail, erosion
         self.pack = self.reader.content["index"]
         self.index = load_index(self.pack)
         self.scans = len(self.healthy.scans)
-        self.tables, self.own = rarity_by_slice(self.healthy, **self.settings)
+        self.own = slices_of_their_own(self.healthy, least_scans)
+        self.tables = rarity_by_slice(self.healthy, self.own, tail)
         self.compared_with_itself: list[str] = []
 
     def filtered(self, scan: ScanEntry) -> np.ndarray:
@@ -104,7 +105,7 @@ class Part:
         if not others.voxels:
             self.compared_with_itself.append(scan.scan)
             return self.tables
-        return rarity_by_slice(others, **self.settings)[0]
+        return rarity_by_slice(others, self.own, self.tail)
 
     def _known(self, scan: ScanEntry) -> str:
         return f"{self.index.cohort}/{scan.scan}"

@@ -166,34 +166,42 @@ def _with_tail(
     return np.where(beyond & (inside > 0), rising, found)
 
 
-def rarity_by_slice(
-    healthy: HealthyScores, *, least_scans: int, tail: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """:func:`rarity` in every axial slice, from this slice and :data:`WINDOW` on either side.
-
-    Atlas space: the slice is the position in the head. A slice in which fewer than ``least_scans``
-    healthy scans have scores, or whose window holds fewer than :data:`FEWEST_VOXELS` voxels, has
-    the rarity among the voxels of all slices.
+def slices_of_their_own(healthy: HealthyScores, least_scans: int) -> np.ndarray:
+    """Which axial slices have healthy scores enough of their own, bool (slices,).
 
     Parameters
     ----------
-    least_scans : healthy scans that a slice must have for a rarity of its own; 0: none has one.
-
-    Returns
-    -------
-    tables, own : float32 (slices, bins), and bool (slices,), which slices have their own.
+    least_scans : scans that must have scores in the slice; 0: no slice is on its own. Its window of
+        :data:`WINDOW` slices on either side must also hold :data:`FEWEST_VOXELS` voxels.
     """
-    depth = len(healthy.counts)
-    pooled = rarity(healthy.counts.sum(axis=0), tail)
-    tables = np.repeat(pooled[None], depth, axis=0)
-    near = np.abs(np.subtract.outer(np.arange(depth), np.arange(depth))) <= WINDOW
-    voxels = near @ healthy.counts.sum(axis=1)
-    own = (healthy.present.sum(axis=0) >= least_scans) & (voxels >= FEWEST_VOXELS)
-    own &= least_scans > 0
-    for z in np.flatnonzero(own):
-        # One slice at a time: tables of all at once would be held four times over.
-        tables[z] = rarity(healthy.counts[near[z]].sum(axis=0), tail)
-    return tables, own
+    voxels = _near(healthy) @ healthy.counts.sum(axis=1)
+    seen = healthy.present.sum(axis=0) >= least_scans
+    return seen & (voxels >= FEWEST_VOXELS) & (least_scans > 0)
+
+
+def rarity_by_slice(healthy: HealthyScores, own: np.ndarray, tail: float) -> np.ndarray:
+    """:func:`rarity` for every axial slice, float32 (slices, bins).
+
+    In atlas space a slice is a position in the head.
+
+    Parameters
+    ----------
+    own : bool (slices,), those compared with their window of slices (:func:`slices_of_their_own`);
+        the others are compared with the voxels of all slices.
+    tail : as of :func:`rarity`.
+    """
+    tables = np.repeat(rarity(healthy.counts.sum(axis=0), tail)[None], len(own), axis=0)
+    # One slice at a time: tables of all at once would be held four times over.
+    for z, near in zip(np.flatnonzero(own), _near(healthy)[own], strict=True):
+        if (counts := healthy.counts[near].sum(axis=0)).any():
+            tables[z] = rarity(counts, tail)
+    return tables
+
+
+def _near(healthy: HealthyScores) -> np.ndarray:
+    """Which slices are in the window of which, bool (slices, slices)."""
+    numbers = np.arange(len(healthy.counts))
+    return np.abs(np.subtract.outer(numbers, numbers)) <= WINDOW
 
 
 def rarity_map(score: np.ndarray, tables: np.ndarray) -> np.ndarray:
