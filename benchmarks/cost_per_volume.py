@@ -157,7 +157,7 @@ def main() -> None:
             }
             rows = []
             for approach in protocol.approaches.values():
-                if (only and approach.name not in only) or approach.name in skip:
+                if (only and approach.name not in only) or approach.name in skip or approach.parts:
                     continue
                 torch.manual_seed(0)
                 detector, store, count = ready(approach, protocol, packs, arguments.size, device)

@@ -29,6 +29,8 @@ rule filter_maps:
             "{cohort}",
             "{shard}",
         )
+    wildcard_constraints:
+        variant=PLAN.fusing.other_variants(),
     conda:
         "../envs/imaging.yaml"
     resources:

@@ -55,6 +55,7 @@ HEALTHY = {
         "adm": {"model": "adm", "detector": "pixel_energy"},
         "adm_reduced": {"model": "adm", "detector": "pixel_energy", "features": "reduced"},
         "student": {"model": "student", "detector": "segmentation"},
+        "both": {"fuse": ["intensity", "synthesis"]},
     },
 }  # fmt: skip
 PATIENTS = {
@@ -245,6 +246,36 @@ def test_maps_without_a_sign_are_not_emptied_by_a_prior(metrics):
     fcn = of(metrics, "labels/fcn")
     areas = fcn[(fcn["metric"] == "auroc") & (fcn["level"] == "cohort")]
     assert len(areas) and (areas["value"] != 0.5).all()
+
+
+def test_a_fused_approach_is_scored_like_any_other(kinds, metrics):
+    areas = of(metrics, "kinds/both").query("metric == 'auroc' and level == 'cohort'")
+    assert len(areas) and areas["value"].between(0, 1).all()
+    folder = kinds.results / "detections/kinds/both/seed-0/filtered-hyperintense/ms"
+    (path,) = (one.with_suffix(".json") for one in folder.glob("*.npz"))
+    content = json.loads(path.read_text())
+    assert [one["variant"] for one in content["parts"]] == ["intensity", "synthesis"]
+    assert [one["healthy_scans"] for one in content["parts"]] == [1, 1]
+    assert np.load(path.with_suffix(".npy")).max() > 0
+    assert not (kinds.results / "bundles/kinds/both").exists()
+    assert not (kinds.results / "screening/new/kinds/both").exists()
+    assert not list(kinds.results.glob("maps/*/*/*/both"))
+    assert "fused from the maps" in (kinds.results / "report.html").read_text()
+
+
+def test_other_weights_fuse_anew_and_filter_nothing(kinds):
+    path = kinds.folder / "protocols/kinds.yaml"
+    before = path.read_text()
+    content = yaml.safe_load(before)
+    content["approaches"]["both"]["weights"] = {"intensity": 1, "synthesis": 2}
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    jobs = kinds.planned("all")
+    path.write_text(before)
+    assert {w["variant"] for rule, w in jobs if "variant" in w} == {"both"}
+    assert {rule for rule, _ in jobs} == {
+        "fuse_maps", "find_thresholds", "segment", "evaluate", "collect_metrics", "draw_figures",
+        "compare_approaches", "report",
+    }  # fmt: skip
 
 
 def test_nothing_is_left_to_be_done(kinds):

@@ -65,6 +65,8 @@ FILTERED = FILTERED_FOLDER + "/{shard}.json"
 FILTERED_ARRAY = FILTERED_FOLDER + "/{shard}.npy"
 HISTOGRAMS = FILTERED_FOLDER + "/{shard}.npz"
 RESIDUALS = FILTERED_FOLDER + "/{shard}-residuals.json"
+# Scores on held-out healthy scans, which maps are compared with when they are fused.
+HEALTHY_SCORES = DETECTIONS + "/healthy-{prior}.npz"
 DETECTED_FOLDER = DETECTIONS + "/detected/{cohort}"
 DETECTED = DETECTED_FOLDER + "/{shard}.json"
 SCORES = DETECTED_FOLDER + "/{shard}.tsv"

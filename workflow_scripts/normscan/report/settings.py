@@ -25,6 +25,9 @@ LABELS = {
     "tv_weight": "weight of the total variation",
     "tv_candidates": "candidate weights",
     "tv_slices": "slices to choose it on",
+    "fuse": "of",
+    "least_scans": "healthy scans of a slice at least",
+    "tail": "share of voxels in the tail",
 }
 UNITS = {
     "size": "px",

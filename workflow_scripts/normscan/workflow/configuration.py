@@ -286,6 +286,12 @@ def _role_problems(study: Study) -> list[str]:
                 f"{where}.models.{taught[0]}.labels.rule: there is no cohort of role 'healthy' to "
                 "find the threshold on"
             )
+        fused = [name for name, one in protocol.approaches.items() if one.parts]
+        if fused and not protocol.healthy_cohorts(roles):
+            problems.append(
+                f"{where}.approaches.{fused[0]}.fuse: there is no cohort of role 'healthy' to "
+                "compare maps with"
+            )
         problems += _shown_twice(study, protocol, roles)
         for name in protocol.evaluation_cohorts:
             if roles[name] != "patients":

@@ -13,6 +13,7 @@ from normscan.detectors import registry as detectors
 from normscan.models import registry as models
 from normscan.networks import registry as networks
 from normscan.plugins import literals
+from normscan.workflow import protocol_fused
 
 REGISTRIES = {"models": models, "networks": networks, "detectors": detectors}
 
@@ -29,7 +30,7 @@ def introduction(kind: str, name: str) -> dict[str, Any]:
     words : ``title`` ("" when it has none), ``cite`` (keys of references, in order) and
         ``references`` (key -> ``text``, ``url``) of those that the plug-in brings along.
     """
-    said = literals(REGISTRIES[kind].FOLDER / f"{name}.py")
+    said = _said_of_detector(name) if kind == "detectors" else _said(kind, name)
     cite = said.get("CITE", [])
     brought = {key: text for key, text in cite.items() if text} if isinstance(cite, dict) else {}
     return {
@@ -37,6 +38,18 @@ def introduction(kind: str, name: str) -> dict[str, Any]:
         "cite": list(cite),
         "references": {key: _reference(text) for key, text in brought.items()},
     }
+
+
+def _said(kind: str, name: str) -> dict[str, Any]:
+    """Literals of a plug-in."""
+    return literals(REGISTRIES[kind].FOLDER / f"{name}.py")
+
+
+def _said_of_detector(name: str) -> dict[str, Any]:
+    """Literals of a detector, or of what fused approaches have in its place."""
+    if name == protocol_fused.FUSION:
+        return literals(protocol_fused.FILE)
+    return _said("detectors", name)
 
 
 def _reference(text: str) -> dict[str, str]:
@@ -83,8 +96,8 @@ def appearance(family: str, detector: str) -> dict[str, Any]:
         ``training_free`` (whether it goes without any model); ``baseline`` (whether all others are
         to beat it: what verdicts go by).
     """
-    model = literals(models.FOLDER / f"{family}.py") if family else {}
-    said = literals(detectors.FOLDER / f"{detector}.py")
+    model = _said("models", family) if family else {}
+    said = _said_of_detector(detector)
     baseline = bool(said.get("BASELINE", False))
     own = family or ("baseline" if baseline else detector)
     return {

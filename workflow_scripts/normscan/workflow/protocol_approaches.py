@@ -21,7 +21,8 @@ class Approach:
     """A row of a results table: a model (or none) and a detector with its settings.
 
     ``uses``: role -> name of a further model that the detector uses. ``published``: what the cited
-    paper calls it; "": its title.
+    paper calls it; "": its title. ``parts``: the approaches that are fused into this one, which has
+    neither a model nor a detector of its own; empty for all others.
     """
 
     name: str
@@ -31,12 +32,14 @@ class Approach:
     settings: dict[str, Any]
     uses: dict[str, str] = field(default_factory=dict)
     published: str = field(default="", compare=False)
+    parts: tuple[Approach, ...] = ()
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Names of all models that it needs: its own, and those that its detector uses."""
+        """Names of all models that it needs: its own, those that its detector uses, its parts'."""
         own = () if self.model == NO_MODEL else (self.model,)
-        return (*own, *self.uses.values())
+        fused = [name for part in self.parts for name in part.models]
+        return tuple(dict.fromkeys([*own, *self.uses.values(), *fused]))
 
 
 def parse_approaches(
@@ -52,9 +55,13 @@ def parse_approaches(
     Parameters
     ----------
     names, known : the protocol's models, also those with problems of their own, and the others.
+
+    Fused approaches (``protocol_fused``) are left to :func:`protocol_fused.with_fused`.
     """
     found = {}
     for name, entry in entries.items():
+        if "fuse" in entry:
+            continue
         key = f"{where}.approaches.{name}"
         detector = entry["detector"].replace("-", "_")
         if detector not in detectors.names():

@@ -84,8 +84,12 @@ def _problems(
     if approach not in names:
         problems.append(wrong_value(f"{key}.approach", approach, names))
     elif approach in approaches:
-        levels = detectors.describe(approaches[approach].detector)["levels"]
-        if "voxel" not in levels:
+        if approaches[approach].parts:
+            problems.append(
+                f"{key}.approach: '{approach}' is fused of others, which labels are not made of; "
+                f"name one of these: {listed(one.name for one in approaches[approach].parts)}"
+            )
+        elif "voxel" not in detectors.describe(approaches[approach].detector)["levels"]:
             problems.append(
                 f"{key}.approach: '{approach}' scores whole slices; labels need one with maps"
             )

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from normscan.detectors.registry import describe as detector
 from normscan.models.registry import describe as family
 from normscan.plugins import complete_settings, literals, plugin_names
 from normscan.preprocessing.labels import step_label
@@ -15,6 +14,8 @@ from normscan.streams import ALL, MAIN
 from normscan.workflow.declared import LIBRARY
 from normscan.workflow.protocol_anatomy import fidelity_problems
 from normscan.workflow.protocol_approaches import Approach, parse_approaches
+from normscan.workflow.protocol_fused import describe as detector
+from normscan.workflow.protocol_fused import with_fused
 from normscan.workflow.protocol_labels import with_labels
 from normscan.workflow.protocol_models import Model, parse_models
 from normscan.workflow.schema import schema_problems, unknown_key, wrong_value
@@ -169,6 +170,7 @@ def parse_protocol(name: str, content: dict[str, Any]) -> tuple[Protocol | None,
     approaches = parse_approaches(
         content["approaches"], list(entries), models, contrasts, where, problems
     )
+    approaches = with_fused(content["approaches"], approaches, where, problems)
     problems += _layer_problems(models, approaches, steps, where)
     rules = _rules(content.get("threshold_rules") or DEFAULT_RULES, where, problems)
     names = list(content["approaches"])

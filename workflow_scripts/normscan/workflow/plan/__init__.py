@@ -12,6 +12,7 @@ from normscan.workflow.configuration import Study
 from normscan.workflow.plan.cohorts import Cohorts
 from normscan.workflow.plan.detection import Detection
 from normscan.workflow.plan.fidelity import Fidelity
+from normscan.workflow.plan.fusing import Fusing
 from normscan.workflow.plan.jobs import Job, variant_label, variant_parts
 from normscan.workflow.plan.preprocessing import Preprocessing
 from normscan.workflow.plan.report import Report
@@ -26,8 +27,8 @@ class Plan:
 
     Attributes
     ----------
-    cohorts, preprocessing, training, detection, scoring, fidelity, teaching, screening, report :
-        each for the rules of its stage; a part knows the ones before it.
+    cohorts, preprocessing, training, detection, scoring, fusing, fidelity, teaching, screening,
+    report : each for the rules of its stage; a part knows the ones before it.
     """
 
     def __init__(self, study: Study):
@@ -38,6 +39,7 @@ class Plan:
         self.training = Training(study, layout, self.cohorts, self.preprocessing)
         self.detection = Detection(study, layout, self.preprocessing, self.training)
         self.scoring = Scoring(study, layout, self.cohorts, self.detection)
+        self.fusing = Fusing(study, layout, self.cohorts, self.detection, self.scoring)
         self.fidelity = Fidelity(study, layout, self.cohorts, self.training, self.detection)
         self.teaching = Teaching(study, self.cohorts, self.training, self.detection, self.scoring)
         self.screening = Screening(study, layout, self.cohorts, self.preprocessing, self.detection)

@@ -7,13 +7,13 @@ from types import SimpleNamespace
 from typing import Any
 
 from normscan import layout as places
-from normscan.detectors.registry import describe
 from normscan.layout import Layout
 from normscan.workflow.configuration import Study
 from normscan.workflow.plan.jobs import Job, variant_label, variant_parts
 from normscan.workflow.plan.preprocessing import Preprocessing
 from normscan.workflow.plan.training import Training
 from normscan.workflow.protocol_approaches import NO_MODEL, Approach
+from normscan.workflow.protocol_fused import describe
 
 AUTO = "auto"
 
@@ -39,15 +39,23 @@ class Detection:
         self._described = cache(describe)
 
     def jobs(self, protocol: str) -> list[Job]:
-        """Every (variant, seed) of a protocol; what needs no model has one seed and one share."""
+        """Every (variant, seed) of a protocol; what needs no model has one seed and one share.
+
+        So has what is fused of all seeds one seed.
+        """
         spec = self.study.protocols[protocol]
         found = []
         for approach in spec.approaches.values():
             free = not approach.models
+            once = free or (bool(approach.parts) and approach.settings["seeds"] == "all")
             for share in [100] if free else spec.shares:
-                for seed in self.study.seeds[:1] if free else self.study.seeds:
+                for seed in self.study.seeds[:1] if once else self.study.seeds:
                     found.append(Job(protocol, variant_label(approach.name, share), seed))
         return found
+
+    def detected_jobs(self, protocol: str) -> list[Job]:
+        """Those that a detector makes maps for: all but fused ones."""
+        return [job for job in self.jobs(protocol) if not self.approach_of(job.variant).parts]
 
     def first_jobs(self, protocol: str) -> list[Job]:
         """Every variant of a protocol by its first seed."""

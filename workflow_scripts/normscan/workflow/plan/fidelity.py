@@ -10,7 +10,7 @@ from normscan.layout import Layout
 from normscan.workflow.configuration import Study
 from normscan.workflow.plan.cohorts import Cohorts
 from normscan.workflow.plan.detection import Detection
-from normscan.workflow.plan.jobs import titled, variant_parts
+from normscan.workflow.plan.jobs import Job, titled, variant_parts
 from normscan.workflow.plan.training import Training
 from normscan.workflow.protocol_anatomy import anatomy_classes, anatomy_cohorts
 
@@ -75,15 +75,20 @@ class Fidelity:
         return {
             "maps": [
                 self.detection.map_manifest(SimpleNamespace(**{**job.wildcards(), **vars(one)}))
-                for job in self.detection.first_jobs(w.protocol)
+                for job in self._first_jobs(w.protocol)
                 for one in places_of
             ],
             "indices": [preprocessing.index(one) for one in places_of],
         }
 
+    def _first_jobs(self, protocol: str) -> list[Job]:
+        """Every variant that a detector makes maps for, by its first seed."""
+        jobs = self.detection.detected_jobs(protocol)
+        return [job for job in jobs if job.seed == self.study.seeds[0]]
+
     def titles(self, protocol: str) -> list[str]:
         """Approaches as figures call them, in the order of :meth:`compared`."""
-        jobs, spec = self.detection.first_jobs(protocol), self.study.protocols[protocol]
+        jobs, spec = self._first_jobs(protocol), self.study.protocols[protocol]
         parts = [variant_parts(job.variant) for job in jobs]
         return [titled(spec.approaches[name].title, share) for name, share in parts]
 
@@ -100,5 +105,5 @@ class Fidelity:
             self.layout.fill(places.FIDELITY, **job.wildcards(), cohort=cohort)
             for protocol in self.protocols()
             for cohort in self.cohorts.evaluated(protocol)
-            for job in self.detection.jobs(protocol)
+            for job in self.detection.detected_jobs(protocol)
         ]

@@ -48,7 +48,8 @@ class Report:
             "published": approach.published or approach.title,
             "share": share,
             "title": titled(approach.title, share),
-            "model": approach.model,
+            # Fused approaches share no model; each has a colour of its own.
+            "model": approach.name if approach.parts else approach.model,
             "network": model.settings.get("network", "") if model else "",
             "detector": approach.detector,
             "settings": {
@@ -58,6 +59,7 @@ class Report:
                 **{f"model.{key}": value for key, value in self._of_model(model).items()},
             },
             **appearance(model.family if model else "", approach.detector),
+            "training_free": not approach.models,
             "signed": self.detection.described(job.variant)["signed"],
             "seed": job.seed,
             "folder": places.JOB.format(**job.wildcards()),

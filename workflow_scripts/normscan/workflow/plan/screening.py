@@ -66,32 +66,47 @@ class Screening:
         }
 
     def bundles(self) -> list[str]:
-        """Bundles of every approach of every protocol."""
+        """Bundles of every approach of every protocol; fused ones have none."""
         return [
             self.layout.fill(places.EXPORTED, **job.wildcards())
             for protocol in self.study.protocols
-            for job in self.detection.jobs(protocol)
+            for job in self.detection.detected_jobs(protocol)
         ]
 
     # Screening
 
     def jobs(self) -> list[Job]:
-        """Approaches that unlabelled cohorts are screened with: those with maps, by first seed."""
+        """Approaches that unlabelled cohorts are screened with: those with maps, by first seed.
+
+        Fused ones have no bundle: what they are fused of is screened with one by one.
+        """
         jobs = [
             job
             for name in self.study.protocols
             for job in self.detection.first_jobs(name)
             if "voxel" in self.detection.described(job.variant)["levels"]
+            and not self.detection.approach_of(job.variant).parts
         ]
         wanted = self.study.screening["approaches"]
         known = {f"{job.protocol}/{job.variant}": job for job in jobs}
         for name in wanted:
+            if self._is_fused(name):
+                raise NormscanError(
+                    f"config.screening.approaches: '{name}' is fused of other approaches, which "
+                    "screening cannot do yet; name approaches that are not fused: "
+                    + ", ".join(known)
+                )
             if name not in known:
                 raise NormscanError(
                     f"config.screening.approaches: no approach '{name}' with maps; there are: "
                     + ", ".join(known)
                 )
         return [known[name] for name in wanted] if wanted else jobs
+
+    def _is_fused(self, name: str) -> bool:
+        """Whether a name as of ``config.screening.approaches`` is that of a fused approach."""
+        approach = self.detection.approaches.get(variant_parts(name.rpartition("/")[2])[0])
+        return bool(approach and approach.parts)
 
     def bundle(self, w) -> str:
         """Folder of the bundle to screen with; NormscanError when it was never made."""
