@@ -87,7 +87,7 @@ def _problems(
         if approaches[approach].parts:
             problems.append(
                 f"{key}.approach: '{approach}' is fused of others, which labels are not made of; "
-                f"name one of these: {listed(one.name for one in approaches[approach].parts)}"
+                f"name one of these: {listed([one.name for one in approaches[approach].parts])}"
             )
         elif "voxel" not in detectors.describe(approaches[approach].detector)["levels"]:
             problems.append(
