@@ -63,7 +63,7 @@ rule fuse_maps:
         mem_mb=lambda w, attempt: memory(1500 + 150 * len(PLAN.fusing.jobs(w)))(w, attempt),
         runtime=minutes(20, per_scan=0.5),
     params:
-        parts=lambda w: PLAN.fusing.parts(w),
+        fused=lambda w: PLAN.fusing.parts(w),
         settings=lambda w: PLAN.fusing.settings(w),
         erosion=lambda w: PLAN.scoring.postprocessing(w)["erosion"],
         lesion_labels=lambda w: PLAN.cohorts.lesion_labels(w.cohort),

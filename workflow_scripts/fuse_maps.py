@@ -23,7 +23,7 @@ def main(snakemake) -> None:
         Part(manifest, healthy, **params.settings, erosion=params.erosion)
         for manifest, healthy in zip(files.filtered, files.healthy, strict=True)
     ]
-    index, weights = load_index(files.index), [one["weight"] for one in params.parts]
+    index, weights = load_index(files.index), [one["weight"] for one in params.fused]
     # An approach without a model has maps of scans that the others' models were trained on.
     named = [
         name for name in parts[0].reader.scans if all(name in one.reader.scans for one in parts)
@@ -52,7 +52,7 @@ def main(snakemake) -> None:
             # Nothing is expected of a fused map; it stands for itself.
             "maps": str(out.manifest),
             "index": str(files.index),
-            "parts": [{**said, **_facts(part)} for said, part in zip(params.parts, parts)],
+            "parts": [{**said, **_facts(part)} for said, part in zip(params.fused, parts)],
             "compared_with_itself": alone,
             **writer.facts(),
         },

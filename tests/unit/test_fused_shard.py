@@ -64,7 +64,7 @@ def fuse(folder, pack, *, weights=(0.5, 0.5), name="filtered", cohort="wmh", **c
             "index": pack,
         },
         params={
-            "parts": [
+            "fused": [
                 {"variant": one, "seed": 0, "weight": weight}
                 for one, weight in zip("ab", weights)
             ],
