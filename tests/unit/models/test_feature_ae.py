@@ -151,16 +151,17 @@ def test_features_that_are_given_back_have_no_energy():
 
 def test_lesions_are_found_also_by_a_bank_of_these_features():
     model, store = made(64, feature_steps=20, learning_rate=2e-3), HeldBatch(flair(size=64))
-    train(model, store, store, seed=1, batch_size=8, max_epochs=20)
+    train(model, store, store, seed=1, batch_size=8, max_epochs=20, patience=20)
     bank = registry.build("feature_bank", (1, 1, 64), uses={"features": model}, bank_size=200)
     train(bank, store, store, seed=1)
     scan = flair(count=12, size=64, seed=2, lesions=True)
     brain, lesion = scan.layers["brain"] > 0, scan.layers["lesion"] > 0
-    for one in (model, bank):
+    # A bank of features that were trained for so few steps tells less than their autoencoder.
+    for one, least in ((model, 0.8), (bank, 0.65)):
         device = torch.device("cpu")
         detector = detectors.prepare("pixel_energy", one, device=device, contrasts=["FLAIR"])
         found = detector.detect(scan, 0)
-        assert roc_auc_score(lesion[brain], found.map[brain]) > 0.65
+        assert roc_auc_score(lesion[brain], found.map[brain]) > least
 
 
 @pytest.mark.parametrize(

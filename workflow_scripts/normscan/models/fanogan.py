@@ -34,6 +34,7 @@ from normscan.slices.batch import Batch, SliceShape
 TITLE = "f-AnoGAN"
 CITE = ["schlegl2019", "gulrajani2017"]
 LOOK = "adversarial"
+CHECKED_WITH = {"gan_steps": 150}
 CAPABILITIES = {"reconstruct", "embed", "generate", "encode", "discriminate"}
 PARTS = {"encoder", "decoder", "critic"}
 NEEDS_DENSE = True

@@ -80,7 +80,13 @@ ALLOWED = {
     "patience": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
 }
-CHECKED_WITH = {"feature_width": 8, "feature_steps": 30, "widths": [16, 24], "max_epochs": 25}
+CHECKED_WITH = {
+    "feature_width": 8,
+    "feature_steps": 30,
+    "widths": [16, 24],
+    "max_epochs": 25,
+    "patience": 25,
+}
 CHECKED_AT = 32
 DEVIATION = 1.5
 # Of a feature that is (nearly) always 0: it is left as it is.
