@@ -24,8 +24,7 @@ AFTER_FILTER = {"find_thresholds": 3, **AFTER_THRESHOLDS}
 AFTER_MAPS = {"filter_maps": 12, **AFTER_FILTER}
 AFTER_PACK = {"train": 2, "tune_detector": 1, "detect": 12, **AFTER_MAPS}
 ONE_APPROACH = {
-    "detect": 4,
-    "filter_maps": 4,
+    **dict.fromkeys(("detect", "filter_maps"), 4),
     "find_thresholds": 1,
     "segment": 2,
     "export_bundle": 1,

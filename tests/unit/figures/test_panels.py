@@ -5,6 +5,7 @@ import pandas
 import pytest
 from made_figures import slice_row
 
+from normscan.evaluation import found
 from normscan.evaluation.metrics import COLUMNS
 from normscan.figures import panels
 from normscan.figures.columns import patient_columns
@@ -88,7 +89,7 @@ class Made:
 
 @pytest.mark.parametrize(("variant", "figures"), [("gmvae", 1), ("vae", 0)])
 def test_the_optimistic_threshold_is_a_row_and_marked_as_such(monkeypatch, variant, figures):
-    monkeypatch.setattr(panels, "Found", Made)
+    monkeypatch.setattr(found, "Found", Made)
     done, drawn = [], []
     monkeypatch.setattr(
         panels, "patient_columns", lambda columns, rules, **_: drawn.append((columns, rules))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -146,3 +146,15 @@ class Found:
 
     def _volume(self, rows: RowReader, kind: str, scan: str) -> np.ndarray | None:
         return rows.volume(kind, self._entry(scan)) if rows.has(kind) else None
+
+
+def scans_with_maps(
+    manifests: Iterable[str | Path], approach: Mapping[str, Any]
+) -> dict[str, Found]:
+    """Scan -> where it was found, of all that an approach (``variant``, ``seed``) has maps of."""
+    scans: dict[str, Found] = {}
+    for path in manifests:
+        found = Found(path)
+        if found.is_of(approach) and found.scores_voxels:
+            scans |= dict.fromkeys(found.scans, found)
+    return scans

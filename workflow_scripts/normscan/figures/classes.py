@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 
 from normscan.evaluation.classes import PATIENTS, class_metric
 from normscan.evaluation.examples import typical_scans
-from normscan.evaluation.found import Found
+from normscan.evaluation.found import Found, scans_with_maps
 from normscan.evaluation.metrics import NO_THRESHOLD
 from normscan.evaluation.truth import fullest_slice
 from normscan.figures.class_curves import class_roc
@@ -101,11 +101,7 @@ def add_class_slices(
     ----------
     metrics : of the cohort's test patients, with the approaches' ``title``.
     """
-    scans: dict[str, Found] = {}
-    for path in manifests:
-        found = Found(path)
-        if found.is_of(one) and found.scores_voxels:
-            scans |= dict.fromkeys(found.scans, found)
+    scans = scans_with_maps(manifests, one)
     own = metrics[
         (metrics["title"] == one["title"])
         & (metrics["seed"] == one["seed"])

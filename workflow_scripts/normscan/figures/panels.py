@@ -13,7 +13,7 @@ import numpy as np
 import pandas
 
 from normscan.evaluation.examples import typical_scans
-from normscan.evaluation.found import Found
+from normscan.evaluation.found import Found, scans_with_maps
 from normscan.evaluation.metrics import ORACLE
 from normscan.evaluation.truth import fullest_slice
 from normscan.figures.collection import Figures
@@ -48,11 +48,7 @@ def add_panels(
     ----------
     metrics : of the cohort's test patients, with the approaches' ``title``.
     """
-    scans: dict[str, Found] = {}
-    for path in manifests:
-        found = Found(path)
-        if found.is_of(one) and found.scores_voxels:
-            scans |= dict.fromkeys(found.scans, found)
+    scans = scans_with_maps(manifests, one)
     own = metrics[(metrics["title"] == one["title"]) & (metrics["seed"] == one["seed"])]
     shown = chosen_patients(own, scans)
     points = dict(next(iter(scans.values())).points) if scans else {}

@@ -175,9 +175,7 @@ def _with_brain(
             moved |= resample(filled_support(data), source, grid, paths[name], "nearest") > 0.5
     else:
         return result
-    folder = Path(next(iter(result.images.values()))).parent
-    path = str(Path(folder, brain_name(result.scan, result.space)))
-    save_nifti(path, moved, grid.affine, np.uint8)
+    path = _save_labels(result, brain_name(result.scan, result.space), moved, grid, np.uint8)
     return replace(result, brain=path)
 
 
@@ -191,9 +189,7 @@ def _with_lesions(
     if not prepared.lesions:
         return result
     labels, moved, source = _moved_labels(prepared, prepared.lesions, native, grid, paths)
-    folder = Path(next(iter(result.images.values()))).parent
-    path = str(Path(folder, lesions_name(result.scan, result.space)))
-    save_nifti(path, moved, grid.affine, np.int16)
+    path = _save_labels(result, lesions_name(result.scan, result.space), moved, grid, np.int16)
     return replace(result, lesions=path).with_quality(
         lesion_native_ml=float((labels != 0).sum() * source.voxel_ml),
         lesion_ml=float((moved != 0).sum() * grid.voxel_ml),
@@ -210,10 +206,15 @@ def _with_anatomy(
     if not prepared.anatomy:
         return result
     _, moved, _ = _moved_labels(prepared, prepared.anatomy, native, grid, paths)
-    folder = Path(next(iter(result.images.values()))).parent
-    path = str(Path(folder, anatomy_name(result.scan, result.space)))
-    save_nifti(path, moved, grid.affine, np.int32)
+    path = _save_labels(result, anatomy_name(result.scan, result.space), moved, grid, np.int32)
     return replace(result, anatomy=path)
+
+
+def _save_labels(result: Prepared, name: str, labels: np.ndarray, grid: Grid, dtype: type) -> str:
+    """Write labels on the atlas grid beside the scan's registered images; the file's path."""
+    path = str(Path(next(iter(result.images.values()))).with_name(name))
+    save_nifti(path, labels, grid.affine, dtype)
+    return path
 
 
 def _moved_labels(
