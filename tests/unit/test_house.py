@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tokenize
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -256,3 +257,9 @@ def test_every_rule_that_asks_for_a_gpu_has_its_partition_in_the_cluster_profile
     profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
     placed = {rule for rule, own in profile["set-resources"].items() if "slurm_partition" in own}
     assert asking and asking == placed
+
+
+def test_modules_of_tests_have_names_of_their_own():
+    """Pytest imports each by its file's name, and refuses the second of a name."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("*.py"))
+    assert [name for name, times in names.items() if times > 1 and name != "conftest.py"] == []
