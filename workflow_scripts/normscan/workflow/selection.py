@@ -74,8 +74,8 @@ def study_problems(study: Study) -> list[str]:
         if judged:
             problems.append(
                 f"{KEY}: '{name}' shows lesions of '{donors}', which protocol '{judged[0]}' "
-                "evaluates: a choice that has seen them is none without labels; name the protocol's "
-                "evaluation.cohorts without it, or paste other lesions"
+                "evaluates: a choice that has seen them is none without labels; name the "
+                "protocol's evaluation.cohorts without it, or paste other lesions"
             )
     for protocol in study.protocols.values():
         for rule in filter(is_synthetic, protocol.rules):

@@ -27,8 +27,8 @@ class Plan:
 
     Attributes
     ----------
-    cohorts, preprocessing, training, detection, scoring, fidelity, teaching, screening, selection, report :
-        each for the rules of its stage; a part knows the ones before it.
+    cohorts, preprocessing, training, detection, scoring, fidelity, teaching, screening, selection,
+    report : each for the rules of its stage; a part knows the ones before it.
     """
 
     def __init__(self, study: Study):
