@@ -1,4 +1,4 @@
-"""Scores of all approaches on synthetic anomalies, and how good a choice by them would have been."""
+"""Scores of all approaches on synthetic anomalies, and how good a choice by them would be."""
 
 from pathlib import Path
 

@@ -45,10 +45,10 @@ def rate_table(
     Returns
     -------
     table : :data:`COLUMNS`. ``promised``: the limit, for a rule that promises nothing for new scans
-        that of its own; ``exceeding``: the share of subjects that may be above it (NaN: the limit is
-        on the mean); ``on_validation``: rate on the scans it was found on, ``left_out``: with each
-        of their subjects left out in turn; ``realised``: mean over hosts with its 95 % interval,
-        ``hosts_above`` the share of hosts above the limit.
+        that of its own; ``exceeding``: the share of subjects that may be above it (NaN: the limit
+        is on the mean); ``on_validation``: rate on the scans it was found on, ``left_out``: with
+        each of their subjects left out in turn; ``realised``: mean over hosts with its 95 %
+        interval, ``hosts_above`` the share of hosts above the limit.
     """
     rows = []
     for approach in dict.fromkeys(name for name, _, _ in hosts):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pandas
 from normscan.evaluation.selection import ALL_SIZES, MEASURES
 from normscan.figures.labels import metric_label, rule_label
 from normscan.files import read_json, read_tsv
-from normscan.report.numbers import count, number
+from normscan.report.numbers import number
 
 INTERVAL = "95 % bootstrap interval over hosts"
 
@@ -53,11 +53,11 @@ def sentences(paths: Iterable[str]) -> list[str]:
                 f"labels: AUPRC {number(one['value'])}"
             )
             if one["regret"] <= 0:
-                text += f", the best of {count(int(one['candidates']), 'approach')}es"
+                text += f", the best of {int(one['candidates'])} approaches"
             else:
                 text += (
-                    f", {number(one['regret'])} below the best ({one['oracle']}); an approach drawn "
-                    f"at random would be {number(one['random_regret'])} below it on average"
+                    f", {number(one['regret'])} below the best ({one['oracle']}); an approach "
+                    f"drawn at random would be {number(one['random_regret'])} below it on average"
                 )
             said.append(text + "." + _operating_point(table, one["cohort"]))
     return said
