@@ -35,11 +35,11 @@ def test_the_promise_is_kept_on_average_over_draws_and_not_by_much_more(rate, ex
     promise = rate if exceeding is None else exceeding
     error = np.std(realised) / np.sqrt(len(realised))
     assert np.mean(realised) < promise + 2 * error
-    assert np.mean(realised) > 0.5 * promise, "a threshold that nothing exceeds would keep it, too"
+    assert np.mean(realised) > 0.4 * promise, "a threshold that nothing exceeds would keep it, too"
 
 
 def test_pooled_voxels_promise_nothing_for_the_next_scan():
-    """Their limit is exceeded by more than half as many subjects again as a conformal one is."""
+    """At their limit more than three times as many subjects exceed it as was promised."""
     generator, above = np.random.default_rng(1), []
     for _ in range(40):
         seen, new = scores(generator, 19), scores(generator, 60)

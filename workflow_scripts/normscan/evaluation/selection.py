@@ -111,18 +111,20 @@ def label_free_scores(
         values = weighted_scores(hosts, resampling_weights(len(hosts), samples))
         for measure, drawn in values.items():
             found[measure].setdefault(approach, {}).setdefault(cohort, []).append(drawn)
-    counts = {cohort: len(hosts) for (_, _, cohort), hosts in histograms.items()}
-    scores = Scores(prior, chosen, sum(counts.get(one, 0) for one in chosen))
-    scores.drawn = {
-        measure: {
+    # Approaches that score slices only have no hosts here.
+    counts: dict[str, int] = {}
+    for (_, _, cohort), hosts in histograms.items():
+        counts[cohort] = max(counts.get(cohort, 0), len(hosts))
+    needed = {one for one in chosen if counts.get(one)}
+    scores = Scores(prior, chosen, sum(counts[one] for one in needed))
+    for measure, of in found.items():
+        scores.drawn[measure] = {
             # A cohort that an approach was not scored on leaves it without a score.
-            approach: np.mean([np.mean(own[one], axis=0) for one in own], axis=0)
-            if len(own) == len([one for one in chosen if counts.get(one)])
+            approach: np.mean([np.mean(seeds, axis=0) for seeds in own.values()], axis=0)
+            if set(own) == needed
             else np.full(1 + samples, np.nan)
             for approach, own in of.items()
         }
-        for measure, of in found.items()
-    }
     return scores
 
 
@@ -140,7 +142,7 @@ def score_table(scores: Sequence[Scores], baselines: Sequence[str]) -> pandas.Da
         best, free, shares = one.chosen(list(values)), one.chosen(baselines), one.chosen_shares()
         for name in sorted(values, key=lambda name: -np.nan_to_num(values[name], nan=-1)):
             words = [w for w, of in (("approach", best), ("baseline", free)) if of == name]
-            row = [one.prior, ", ".join(one.cohorts), one.hosts, name, name in baselines]
+            row: list[Any] = [one.prior, ", ".join(one.cohorts), one.hosts, name, name in baselines]
             row += [", ".join(words), shares.get(name, float("nan"))]
             for measure in MEASURES:
                 row += [one.values(measure)[name], *one.interval(measure, name)]
@@ -245,7 +247,9 @@ def patient_areas(of: Compared, cohorts: Sequence[str]) -> pandas.DataFrame:
         & (of.metrics["level"] == "subject")
     ].assign(patient=lambda table: table["cohort"] + "/" + table["subject"].astype(str))
     areas = rows[(rows["metric"] == "auprc") & rows["approach"].isin(of.whole)]
-    table = areas.groupby(["patient", "approach"])["value"].mean().unstack("approach")
+    table = areas.pivot_table(
+        index="patient", columns="approach", values="value", aggfunc="mean", observed=False
+    )
     volumes = rows[rows["metric"] == "lesion_volume_ml"].groupby("patient")["value"].mean()
     return table.reindex(columns=of.whole).assign(volume=volumes.reindex(table.index))
 

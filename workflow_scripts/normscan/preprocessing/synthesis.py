@@ -90,7 +90,7 @@ def synthesise(
         "blend": blend,
         "intensities": kind or ("uniform" if masks in MADE else "tissue"),
         "contrasts": contrast,
-        "mass_effect": round(random("mass effect").uniform(*mass_effect), 3),
+        "mass_effect": round(random("mass effect").uniform(mass_effect[0], mass_effect[1]), 3),
     }
 
     def lesion_at(donor: Scan) -> Lesion:
