@@ -55,7 +55,7 @@ def test_tables_and_sentences_stand_in_the_report(summary):
     for words in (
         "Choosing without labels",
         "best Dice on synthetic anomalies (no labels)",
-        "at most 5 % false positives promised of new healthy scans",
+        "at most 5 % false positives promised on new healthy scans",
         "0.060 [0.030, 0.090]",
         "AE would have been chosen",
     ):

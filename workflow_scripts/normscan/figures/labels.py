@@ -74,7 +74,11 @@ def rule_label(rule: str) -> str:
 def _conformal_label(settings: list[str]) -> str:
     """The promise of a conformal threshold: rate, and the share of subjects that may exceed it."""
     rate, *exceeding = (f"{float(one) * 100:g} %" for one in settings)
-    whom = f"but in {exceeding[0]} of new healthy subjects" if exceeding else "of new healthy scans"
+    whom = (
+        f"in all but {exceeding[0]} of new healthy subjects"
+        if exceeding
+        else "on new healthy scans"
+    )
     return f"at most {rate} false positives promised {whom}"
 
 

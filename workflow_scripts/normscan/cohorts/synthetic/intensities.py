@@ -120,8 +120,9 @@ def _of_range(
     mm = float(np.exp(np.log(spacing).mean()))
     texture = smooth_noise(rng, host.shape, max(rng.uniform(*TEXTURE_MM) / mm, 0.5))
     wanted = np.clip(level + rng.uniform(*UNEVEN) * span * texture, *limits)
-    edge = rng.uniform(*EDGES_MM)
-    return wanted, ndimage.gaussian_filter(lesion.astype(np.float32), edge / spacing)
+    # From the edge inwards, so that the core is what was wanted.
+    depth = ndimage.distance_transform_edt(lesion, sampling=spacing)
+    return wanted, np.clip(depth / rng.uniform(*EDGES_MM), 0, 1)
 
 
 def _elsewhere(healthy: np.ndarray, here: float, span: float, rng: np.random.Generator) -> float:
