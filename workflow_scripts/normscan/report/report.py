@@ -97,12 +97,12 @@ def leaderboard_sections(
         here = metrics["cohort"] == cohort
         protocols = list(dict.fromkeys(protocol_of[here]))
         for protocol in ([""] if len(protocols) > 1 else []) + protocols:
-            chosen = here & (protocol_of == protocol) if protocol else here
+            own = here & (protocol_of == protocol) if protocol else here
             made.append(
                 {
                     "cohort": cohort,
                     "protocol": protocol,
-                    "rows": metrics[chosen],
+                    "rows": metrics[own],
                     "titles": titles or {},
                     "baseline": baselines or {},
                     "tests": _tests_of(cohort, tests or {}),
