@@ -104,6 +104,12 @@ STUDY_RANKS = STUDY_FOLDER + "/published_ranks.tsv"
 STUDY_BESIDE = STUDY_FOLDER + "/published_beside.tsv"
 STUDY_SWEEPS = STUDY_FOLDER + "/sweeps.tsv"
 STUDY_TUNING = STUDY_FOLDER + "/tuning.tsv"
+# Choices without labels: how good, by which scores, ranks; and rates on healthy scans.
+SELECTION = STUDY_FOLDER + "/selection.json"
+SELECTION_REGRET = STUDY_FOLDER + "/selection.tsv"
+SELECTION_SCORES = STUDY_FOLDER + "/selection_scores.tsv"
+SELECTION_RANKS = STUDY_FOLDER + "/selection_ranks.tsv"
+SELECTION_RATES = STUDY_FOLDER + "/selection_rates.tsv"
 REPORT = "report.html"
 
 # Screening: bundles may stand in another folder than results.

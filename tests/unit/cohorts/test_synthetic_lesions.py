@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from normscan.cohorts.plan_synthetic import SHAPES as PLANNED_SHAPES
 from normscan.cohorts.simulation.noise import stream
 from normscan.cohorts.synthetic.blend import blended, intensity_range, normalised
 from normscan.cohorts.synthetic.intensities import BLENDS, default_contrast, made_pattern
-from normscan.cohorts.synthetic.shapes import sphere
+from normscan.cohorts.synthetic.mass_effect import displaced
+from normscan.cohorts.synthetic.shapes import SHAPES, made_shape, sphere
 
 SPACING = np.array([2.0, 2.0, 3.0])
 RNG = np.random.default_rng(0)
@@ -123,3 +125,88 @@ def test_a_brain_too_thin_for_a_ball_still_gets_one():
     thin = np.zeros(BRAIN.shape, bool)
     thin[5:25, 5:25, 9:11] = True
     assert (sphere(thin, SPACING, (15.0, 15.0), np.random.default_rng(0)) & thin).any()
+
+
+def test_shapes_are_known_when_a_run_is_planned():
+    assert tuple(SHAPES) == PLANNED_SHAPES
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+def test_shapes_are_as_large_as_asked_and_equal_for_equal_seeds(kind):
+    def shape(seed, radius):
+        return made_shape(kind, BRAIN, SPACING, (radius, radius), np.random.default_rng(seed))
+
+    def volume(radius):
+        return np.mean([shape(seed, radius).sum() for seed in range(6)]) * SPACING.prod()
+
+    ball = 4 / 3 * np.pi * 8**3
+    assert 0.2 * ball < volume(8) < 2 * ball
+    assert volume(8) > 2 * volume(4)
+    assert np.array_equal(shape(3, 7), shape(3, 7)) and not np.array_equal(shape(3, 7), shape(4, 7))
+    assert all((shape(seed, 7) & BRAIN).mean() > 0 for seed in range(4))
+
+
+def test_shapes_differ_in_what_they_are_named_for():
+    def shapes(kind):
+        brain = np.pad(np.ones((24, 24, 24), bool), 18)
+        return [
+            made_shape(kind, brain, np.ones(3), (9.0, 9.0), np.random.default_rng(seed))
+            for seed in range(6)
+        ]
+
+    def length(shape):
+        places = np.argwhere(shape)
+        return np.sqrt(np.linalg.eigvalsh(np.cov(places.T)))
+
+    def roughness(shape):
+        surface = shape & ~ndimage.binary_erosion(shape)
+        return surface.sum() / shape.sum() ** (2 / 3)
+
+    ratio = {
+        kind: np.mean([length(one)[2] / length(one)[0] for one in shapes(kind)])
+        for kind in ("spheres", "ellipsoids")
+    }
+    assert ratio["spheres"] < 1.3 and ratio["ellipsoids"] > 1.6
+    assert np.mean([roughness(one) for one in shapes("blobs")]) > 1.05 * np.mean(
+        [roughness(one) for one in shapes("spheres")]
+    )
+    assert {ndimage.label(one)[1] for one in shapes("blobs")} == {1}
+    assert np.mean([ndimage.label(one)[1] for one in shapes("clusters")]) > 1.4
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("kind", ["above", "inside", "below"])
+def test_intensities_are_where_they_say_in_the_normal_range(kind, seed):
+    # Two tissues, so that there is a range to be inside of.
+    host = HOST.copy()
+    host[:, :16][BRAIN[:, :16]] += 300
+    darkest, brightest = np.percentile(host[BRAIN & ~LESION], [1, 99])
+    found = pattern(kind, rng=np.random.default_rng(seed), host=host)
+    core = ndimage.binary_erosion(LESION, iterations=2)
+    values, before = found[core].mean(), host[LESION].mean()
+    if kind == "above":
+        assert values > brightest
+    elif kind == "below":
+        assert values < darkest
+    else:
+        assert darkest < values < brightest
+        assert abs(values - before) > 0.05 * (brightest - darkest)
+
+
+def test_the_brain_around_a_lesion_gives_way():
+    size = (40, 40, 40)
+    brain = np.zeros(size, bool)
+    brain[2:38, 2:38, 2:38] = True
+    lesion = np.zeros(size, bool)
+    lesion[16:24, 16:24, 16:24] = True
+    # A plane that lies beside the lesion, as bright as it is far along the first axis.
+    image = np.broadcast_to(np.arange(40, dtype=np.float32)[:, None, None], size)
+    found = displaced(image, lesion, brain, np.ones(3), 3.0)
+    middle = found[:, 20, 20]
+    # Right of the lesion stands what was nearer to it, left of it likewise, and less further away.
+    moved = np.arange(40) - middle
+    assert 1.0 < moved[25] < 3.1 and -3.1 < moved[14] < -1.0
+    assert 0 <= moved[33] < 0.6 * moved[25]
+    assert np.all(np.diff(middle) > 0), "nothing folds"
+    assert found[~brain].tobytes() == np.asarray(image, np.float32)[~brain].tobytes()
+    assert displaced(image, lesion, brain, np.ones(3), 0.0).tobytes() == image.tobytes()

@@ -70,6 +70,11 @@ def test_names_in_words():
     assert rule_label("healthy_fpr_0.05") == "5 % false positives on healthy scans"
     assert rule_label("best_dice") == "best Dice on validation patients"
     assert rule_label("my_rule") == "my rule"
+    assert "no labels" in rule_label("best_synthetic")
+    assert (
+        rule_label("conformal_0.05") == "at most 5 % false positives promised on new healthy scans"
+    )
+    assert rule_label("conformal_0.05_0.1").endswith("in all but 10 % of new healthy subjects")
     assert rule_label("oracle:best_dice") == (
         "best Dice on validation patients (oracle: chosen on these scans)"
     )

@@ -27,6 +27,7 @@ SETTINGS = {
     "contrast": {},
     "strength": 1.0,
     "radius": [6.0, 12.0],
+    "mass_effect": [0.0, 0.0],
     "inside": 0.5,
     "seed": 0,
 }
@@ -172,6 +173,32 @@ def test_spheres_need_neither_patients_nor_an_atlas(tmp_path, host):
     assert row["lesion"] == "sphere 1" and row["inside"] >= 0.5
     assert len(np.unique(after[labels != 0])) == 1
     assert np.array_equal(before[labels == 0], after[labels == 0])
+
+
+def test_the_masks_of_patients_may_get_intensities_of_their_own(tmp_path, host, donor):
+    """Their images are needed for their place only: what is pasted is made."""
+    row, before, after, labels = paste(tmp_path, host, [donor], intensities="above")
+    own, *_, same = paste(tmp_path / "own", host, [donor])
+    assert np.array_equal(labels, same) and (row["intensities"], own["intensities"]) == (
+        "above", "own",
+    )  # fmt: skip
+    assert after[ndimage.binary_erosion(labels != 0)].min() > np.percentile(before[before > 0], 98)
+    assert np.array_equal(before[labels == 0], after[labels == 0])
+
+
+def test_mixed_cohorts_hold_several_kinds_and_a_mass_effect_moves_the_tissue_around(tmp_path, host):
+    rows, changed = [], []
+    for seed in range(6):
+        mixed = {"masks": "mixed", "intensities": "mixed", "mass_effect": [0, 6], "seed": seed}
+        row, before, after, labels = paste(tmp_path / str(seed), host, [], lesions={}, **mixed)
+        rows.append(row)
+        changed.append((before != after)[(labels == 0) & (before > 0)].mean())
+        assert np.array_equal(before[before == 0], after[before == 0])
+    assert len({row["lesion"].split()[0] for row in rows}) > 1
+    assert len({row["intensities"] for row in rows}) > 1
+    pushes = [row["mass_effect_mm"] for row in rows]
+    assert len(set(pushes)) == 6 and all(0 <= one <= 6 for one in pushes)
+    assert max(changed) > 0.2
 
 
 def test_heads_apart_are_brought_together_by_the_atlas(tmp_path, own_atlas):

@@ -318,3 +318,22 @@ def test_prior_and_postprocessing_in_words():
         "brain mask eroded by 1 voxel, 3D median filter 5×5×5, components below 8 voxels dropped"
     )
     assert postprocessing_text({}) == "not stated"
+
+
+def test_the_baseline_chosen_without_labels_is_what_models_are_compared_with():
+    entries = [("intensity", 0, 0.5), ("rank", 0, 0.3), ("vae", 0, 0.4)]
+    table = pd.concat([rows(*entries), patient_rows(entries)], ignore_index=True)
+    tests = paired_tests(table)
+    both = {"p": ["intensity", "rank"]}
+    tests = {"p": tests[tests["metric"] == "auprc"]}
+    told = leaderboard(table, baseline=both, tests=tests, chosen={"p": "rank"})
+    verdicts = {row.title: row.verdict for row in told.rows}
+    assert verdicts == {
+        "rank": "baseline",
+        "intensity": "another baseline",
+        "vae": "beats the baseline",
+    }
+    assert "Of 2 training-free baselines, the one chosen without labels" in " ".join(told.sentences)
+    # What no score was found for is not compared with.
+    other = leaderboard(table, baseline=both, tests=tests, chosen={"p": "missing"})
+    assert {row.title for row in other.rows if row.verdict == "baseline"} == {"intensity"}

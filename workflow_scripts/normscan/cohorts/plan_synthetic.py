@@ -31,19 +31,26 @@ SETTINGS: dict[str, Any] = {
     "contrast": {},
     "strength": 1.0,
     "radius": [6.0, 18.0],
+    "mass_effect": [0.0, 0.0],
     "inside": 0.5,
     "seed": 0,
 }
 ALLOWED = {
     "subjects": "1..",
     "blend": ["add", "replace"],
-    "intensities": ["tissue", "uniform", "sampled"],
+    "intensities": ["tissue", "uniform", "sampled", "above", "inside", "below", "mixed"],
     "strength": ">0..",
     "radius": "each 1..60",
+    "mass_effect": "each 0..20",
     "inside": "0..1",
     "seed": "0..",
 }
-SPHERES = "spheres"
+# Shapes that are made, for ``masks``; MIXED draws one of them, and one of MIXED_INTENSITIES, for
+# every host.
+SHAPES = ("spheres", "ellipsoids", "blobs", "clusters")
+MIXED = "mixed"
+MADE = (*SHAPES, MIXED)
+MIXED_INTENSITIES = ("above", "inside", "below")
 # Lesions that are tried on a host before it is given up.
 TRIES = 5
 INHERITED = ("path", "skull_stripped", "space")
@@ -158,19 +165,24 @@ def _kind_problems(settings: Mapping[str, Any], given: Mapping[str, Any]) -> lis
     if bool(settings["lesions"]) == bool(settings["masks"]):
         problems.append(
             "synthetic: give either 'lesions' (a cohort of patients) or 'masks' (files of lesion "
-            f"masks, or '{SPHERES}')"
+            f"masks, or one of {', '.join(MADE)})"
         )
     kind = "lesions" if settings["lesions"] else "masks"
-    foreign = {"lesions": ("intensities", "contrast", "radius"), "masks": ("blend",)}[kind]
-    for key in (*foreign, *(["lesion_contrasts"] if kind == "masks" else [])):
+    # Intensities for patients' masks take the place of what their images show.
+    own = bool(settings["lesions"]) and settings["intensities"] is None
+    foreign = {"lesions": "radius", "masks": ""}[kind].split()
+    foreign += ["contrast"] if own else ["blend", "lesion_contrasts"]
+    beside = kind if own or kind == "masks" else "intensities"
+    for key in foreign:
         if key in given:
-            problems.append(f"synthetic.{key}: has no meaning beside '{kind}'; remove it")
-    radius = settings["radius"]
-    if not isinstance(radius, list) or len(radius) != 2 or radius[0] > radius[1]:
-        problems.append(
-            f"synthetic.radius: found {settings['radius']}; must be the smallest and the largest "
-            "radius in mm"
-        )
+            word = kind if key == "radius" else beside
+            problems.append(f"synthetic.{key}: has no meaning beside '{word}'; remove it")
+    for key, what in (("radius", "radius"), ("mass_effect", "push")):
+        pair = settings[key]
+        if not isinstance(pair, list) or len(pair) != 2 or pair[0] > pair[1]:
+            problems.append(
+                f"synthetic.{key}: found {pair}; must be the smallest and the largest {what} in mm"
+            )
     for key in ("lesion_contrasts", "contrast"):
         problems += [
             f"synthetic.{key}: unknown contrast '{one}'; allowed: {', '.join(CONTRASTS)}"
@@ -213,7 +225,7 @@ def _donors(
         for scan in sorted(cohorts[settings["lesions"]].scans, key=lambda one: one.id):
             first.setdefault(scan.subject, scan)
         return list(first.values()), []
-    if settings["masks"] == SPHERES:
+    if settings["masks"] in MADE:
         return [], []
     pattern = os.path.abspath(base / settings["masks"])
     paths = [one for one in sorted(glob.glob(pattern)) if one.endswith((".nii", ".nii.gz"))]
@@ -235,7 +247,7 @@ def _pastes(
     """Host and donors of every scan of the hosts, with the images that both of them have."""
     wanted = set(entry.get("contrasts") or CONTRASTS)
     scans = [scan for scan in hosts.scans if scan.subject in taken]
-    if settings["lesions"]:
+    if settings["lesions"] and settings["intensities"] is None:
         source = settings["lesion_contrasts"]
         shown = {contrast for donor in donors for contrast in donor.images}
         there = {contrast for scan in scans for contrast in scan.images} & wanted

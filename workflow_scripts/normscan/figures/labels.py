@@ -46,12 +46,16 @@ def rule_label(rule: str) -> str:
         return f"{rule_label(rule.partition(':')[2])} (oracle: chosen on these scans)"
     if rule.startswith("otsu_"):
         return _otsu_label(rule.split("_")[1:])
+    if rule.startswith("conformal_"):
+        return _conformal_label(rule.split("_")[1:])
     match = re.fullmatch(r"([a-z_]+?)(?:[-_:=@]?(\d+(?:\.\d+)?(?:e-?\d+)?))?", rule)
     name, number = (match[1], match[2]) if match else (rule, None)
     if name == "oracle":
         return "best possible (oracle)"
     if name == "best_dice":
         return "best Dice on validation patients"
+    if name == "best_synthetic":
+        return "best Dice on synthetic anomalies (no labels)"
     if name == "healthy_percentile":
         return (
             f"{float(number):g}th percentile of healthy residuals"
@@ -65,6 +69,17 @@ def rule_label(rule: str) -> str:
             else "healthy false-positive rate"
         )
     return rule.replace("_", " ")
+
+
+def _conformal_label(settings: list[str]) -> str:
+    """The promise of a conformal threshold: rate, and the share of subjects that may exceed it."""
+    rate, *exceeding = (f"{float(one) * 100:g} %" for one in settings)
+    whom = (
+        f"in all but {exceeding[0]} of new healthy subjects"
+        if exceeding
+        else "on new healthy scans"
+    )
+    return f"at most {rate} false positives promised {whom}"
 
 
 def _otsu_label(settings: list[str]) -> str:

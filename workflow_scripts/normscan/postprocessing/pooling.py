@@ -6,11 +6,16 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from normscan.files import read_tsv
-from normscan.postprocessing.histograms import ScoreHistogram, load_arrays, load_histograms
+from normscan.postprocessing.conformal import conformal_threshold, fewest_subjects, left_out
+from normscan.postprocessing.histograms import BINS, ScoreHistogram, load_arrays, load_histograms
 from normscan.postprocessing.slice_rules import PER_SLICE, SLICE_RULES
 from normscan.postprocessing.thresholds import (
     ONLY_SLICES,
+    SUBJECT_RULES,
+    SYNTHETIC_RULES,
     find_threshold,
     limit_note,
     why_none,
@@ -34,6 +39,51 @@ def validation_scans(cohorts: Sequence[str], tables: Sequence[str]) -> dict[str,
         table = read_tsv(path, dtype=str)
         found[cohort] = set(table[table["split"] == "validation"]["scan"])
     return found
+
+
+def validation_subjects(cohorts: Sequence[str], tables: Sequence[str]) -> dict[str, dict[str, str]]:
+    """cohort -> scan -> subject, of its validation subjects, from the table of each."""
+    found = {}
+    for cohort, path in zip(cohorts, tables, strict=True):
+        table = read_tsv(path, dtype=str)
+        own = table[table["split"] == "validation"]
+        found[cohort] = dict(zip(own["scan"], own["subject"]))
+    return found
+
+
+def by_subject(
+    paths: Sequence[str],
+    subjects: Mapping[str, Mapping[str, str]],
+    cohorts: Sequence[str],
+    prior: str | None,
+) -> np.ndarray:
+    """Normal voxels (subjects, 65536) by score bin of cohorts' subjects, all scans of one together.
+
+    Parameters
+    ----------
+    paths, cohorts, prior : as for :func:`pooled`.
+    subjects : cohort -> scan -> subject, of the scans that count. Subjects without voxels are left
+        out.
+    """
+    found: dict[tuple[str, str], np.ndarray] = {}
+    for path in paths:
+        cohort, own = (str(one) for one in load_arrays(path, "cohort", "prior"))
+        if cohort not in cohorts or (prior and own != prior):
+            continue
+        for scan, histogram in load_histograms(path).items():
+            if scan in subjects[cohort] and histogram.normal.any():
+                key = (cohort, subjects[cohort][scan])
+                found[key] = histogram.normal + found.get(key, 0)
+    return np.stack([found[key] for key in sorted(found)]) if found else np.zeros((0, BINS), int)
+
+
+def same_prior(cohorts: Sequence[str], priors: Mapping[str, str], prior: str) -> list[str]:
+    """Of synthetic cohorts those with a sign prior; all where none has it.
+
+    Anomalies that are brighter than tissue say nothing of how darker ones are found. A prior is
+    stated before anything is seen: it is no label.
+    """
+    return [one for one in cohorts if priors[one] == prior] or list(cohorts)
 
 
 def pooled(
@@ -70,6 +120,7 @@ def operating_points(
     scans: Mapping[str, set[str]],
     only_slices: bool = False,
     approach: str = "",
+    healthy_subjects: np.ndarray | None = None,
 ) -> dict[str, dict[str, Any]]:
     """What every threshold rule finds under one prior.
 
@@ -84,13 +135,16 @@ def operating_points(
     scans : cohort -> validation scans.
     only_slices : the approach has no maps (:func:`scores_only_slices`).
     approach : what the scores are of, in words.
+    healthy_subjects : of :func:`by_subject`, for rules that look at one subject after the other.
 
     Returns
     -------
     label -> ``threshold`` (None: ``reason`` says why), ``cohorts`` and, where it can be told,
     ``healthy_false_positive_rate``; where a limit cannot be met, ``note`` says what was done, and
     ``approach`` of what; the log has both. Of a rule per slice ``threshold`` is None without a
-    reason, ``per`` is ``slice``, and ``kind`` and ``settings`` say what is done.
+    reason, ``per`` is ``slice``, and ``kind`` and ``settings`` say what is done. A rule with a
+    promise also says what it ``promised`` on how many ``subjects``, and what is ``realised`` where
+    each of them is left out in turn (None: too few).
     """
     points = {}
     for rule in rules:
@@ -106,8 +160,9 @@ def operating_points(
             "cohorts": cohorts or healthy_cohorts,
         }
         if source is None:
-            missing = "no healthy scans" if cohorts is None else "no validation patients"
-            found["reason"] = ONLY_SLICES if only_slices else missing
+            found["reason"] = ONLY_SLICES if only_slices else _missing(rule["kind"], cohorts)
+        elif rule["kind"] in SUBJECT_RULES:
+            found |= promised(healthy_subjects, **settings)
         else:
             found["threshold"] = find_threshold(rule["kind"], source, **settings)
             found["reason"] = why_none(rule["kind"], source)
@@ -119,6 +174,40 @@ def operating_points(
             found["healthy_false_positive_rate"] = healthy.exceeding(found["threshold"])
         points[rule["label"]] = found
     return points
+
+
+def promised(subjects: np.ndarray | None, rate: float, exceeding: float | None) -> dict[str, Any]:
+    """The record of a conformal threshold.
+
+    Parameters
+    ----------
+    subjects : of :func:`by_subject`.
+    rate, exceeding : as of :func:`~normscan.postprocessing.conformal.conformal_threshold`.
+    """
+    count = 0 if subjects is None else len(subjects)
+    found = {"promised": rate, "exceeding": exceeding, "subjects": count, "realised": None}
+    needed = fewest_subjects(rate, exceeding)
+    if subjects is None or count < needed:
+        level = rate if exceeding is None else exceeding
+        reason = (
+            f"{count} healthy validation subject(s) cannot promise {level:g} for the next one; at "
+            f"least {needed} are needed"
+        )
+        return found | {"reason": reason}
+    realised = left_out(subjects, rate, exceeding)
+    return found | {
+        "threshold": conformal_threshold(subjects, rate, exceeding),
+        "realised": realised if np.isfinite(realised) else None,
+    }
+
+
+def _missing(kind: str, cohorts: Sequence[str] | None) -> str:
+    """Which scans a rule lacks."""
+    if cohorts is None:
+        return "no healthy scans"
+    return (
+        f"no validation {'scans of synthetic cohorts' if kind in SYNTHETIC_RULES else 'patients'}"
+    )
 
 
 def _per_slice(kind: str, settings: dict[str, Any], only_slices: bool) -> dict[str, Any]:

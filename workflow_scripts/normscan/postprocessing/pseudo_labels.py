@@ -10,9 +10,15 @@ import numpy as np
 from normscan.errors import NormscanError
 from normscan.postprocessing.detections import detected_voxels
 from normscan.postprocessing.filter import filter_map
-from normscan.postprocessing.pooling import pooled, validation_scans
+from normscan.postprocessing.pooling import (
+    by_subject,
+    pooled,
+    promised,
+    validation_scans,
+    validation_subjects,
+)
 from normscan.postprocessing.slice_rules import SLICE_RULES, Point, SliceRule
-from normscan.postprocessing.thresholds import find_threshold, why_none
+from normscan.postprocessing.thresholds import SUBJECT_RULES, find_threshold, why_none
 
 
 def healthy_point(
@@ -38,6 +44,12 @@ def healthy_point(
     """
     if kind in SLICE_RULES:
         return SliceRule(kind, settings)
+    if kind in SUBJECT_RULES:
+        counts = by_subject(histograms, validation_subjects(cohorts, subjects), cohorts, prior)
+        record = promised(counts, **settings)
+        if "threshold" not in record:
+            raise NormscanError(f"pseudo-labels: {kind} finds no threshold: {record['reason']}")
+        return record["threshold"]
     scans = validation_scans(cohorts, subjects)
     found = pooled(histograms, scans, cohorts, prior)
     reason = "no healthy validation scans" if found is None else why_none(kind, found)

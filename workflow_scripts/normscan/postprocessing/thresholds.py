@@ -16,13 +16,20 @@ from normscan.postprocessing.histograms import BINS, ScoreHistogram, bin_edges, 
 RULES = {
     "best_dice": {"cohorts": None},
     "youden": {"cohorts": None},
+    "best_synthetic": {"cohorts": None},
+    "conformal": {"rate": 0.05, "exceeding": None},
     "healthy_percentile": {"percentile": 98.0},
     "healthy_fpr": {"rate": 0.01, "search": "exact"},
 }
 ALLOWED = {
+    "conformal": {"rate": ">0..1", "exceeding": ">0..1"},
     "healthy_percentile": {"percentile": "0..100"},
     "healthy_fpr": {"rate": "0..1", "search": ["exact", "golden_section"]},
 }
+# Rules whose `cohorts` are synthetic: their lesions are known without anybody's labels.
+SYNTHETIC_RULES = ("best_synthetic",)
+# Rules that look at healthy subjects one by one (:mod:`normscan.postprocessing.conformal`).
+SUBJECT_RULES = ("conformal",)
 # Settings that a rule's label leaves out: it finds the same threshold with any of them.
 UNNAMED = ("search",)
 # Of a golden-section search: share of the largest score.
@@ -39,8 +46,9 @@ def find_threshold(rule: str, histogram: ScoreHistogram, **settings) -> float | 
 
     Parameters
     ----------
-    rule : ``best_dice`` or ``youden`` (on validation patients); ``healthy_percentile`` or
-        ``healthy_fpr`` (on healthy scans, without any label).
+    rule : ``best_dice`` or ``youden`` (on validation patients), ``best_synthetic`` (best Dice on
+        validation scans of synthetic cohorts); ``healthy_percentile`` or ``healthy_fpr`` (on
+        healthy scans, without any label). Rules of :data:`SUBJECT_RULES` have no pooled voxels.
     histogram : pooled scores of those scans.
     settings : ``percentile`` in per cent, or ``rate`` in [0, 1] with ``search``: ``exact`` (the
         default) or ``golden_section``.
@@ -49,11 +57,12 @@ def find_threshold(rule: str, histogram: ScoreHistogram, **settings) -> float | 
     ------
     NormscanError : an unknown rule, or a setting out of its range.
     """
-    if rule not in RULES:
-        raise NormscanError(f"unknown threshold rule '{rule}'; allowed: {', '.join(RULES)}")
+    known = [one for one in RULES if one not in SUBJECT_RULES]
+    if rule not in known:
+        raise NormscanError(f"unknown threshold rule '{rule}'; allowed: {', '.join(known)}")
     if why_none(rule, histogram):
         return None
-    if rule == "best_dice":
+    if rule in ("best_dice", "best_synthetic"):
         return best_dice(histogram)[1]
     if rule == "youden":
         return youden(histogram)
@@ -71,7 +80,8 @@ def why_none(rule: str, histogram: ScoreHistogram) -> str:
     if not histogram.normal.sum():
         return "the scans have no normal voxels"
     if "cohorts" in RULES[rule] and not histogram.lesion.sum():
-        return "the validation patients have no lesion voxels"
+        whose = "synthetic scans" if rule in SYNTHETIC_RULES else "patients"
+        return f"the validation {whose} have no lesion voxels"
     return ""
 
 

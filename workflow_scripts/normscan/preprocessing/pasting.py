@@ -19,7 +19,8 @@ import numpy as np
 from normscan.cohorts.scans import Scan
 from normscan.cohorts.synthetic.blend import blended, intensity_range, normalised
 from normscan.cohorts.synthetic.intensities import BLENDS, default_contrast, made_pattern
-from normscan.cohorts.synthetic.shapes import sphere
+from normscan.cohorts.synthetic.mass_effect import displaced
+from normscan.cohorts.synthetic.shapes import made_shape
 from normscan.errors import NormscanError
 from normscan.files import save_nifti
 from normscan.preprocessing.atlases import Atlas, atlas_mask, has_brain_mask
@@ -186,12 +187,14 @@ def lesion_of(
     return Lesion(donor.subject, found, grid, affine, images)
 
 
-def made_lesion(host: Host, radius: tuple[float, float], rng: np.random.Generator) -> Lesion:
-    """A wavy ball in a host's own space."""
+def made_lesion(
+    host: Host, kind: str, radius: tuple[float, float], rng: np.random.Generator
+) -> Lesion:
+    """A lesion in a host's own space, of a shape that is made (``shapes.SHAPES``)."""
     contrast = host.contrast()
     grid = Grid.of(host.prepared.images[contrast])
-    ball = sphere(host.brain(contrast), grid.spacing, radius, rng)
-    return Lesion("sphere", ball.astype(np.int32), grid, host.affines[contrast])
+    shape = made_shape(kind, host.brain(contrast), grid.spacing, radius, rng)
+    return Lesion(kind, shape.astype(np.int32), grid, host.affines[contrast])
 
 
 def pasted(
@@ -204,6 +207,7 @@ def pasted(
     blend: str,
     intensities: str,
     contrasts: Mapping[str, float],
+    mass_effect: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray, Grid]:
     """One contrast of a host with a lesion: image (float32), labels inside of the brain, grid.
 
@@ -211,6 +215,7 @@ def pasted(
     ----------
     blend : of a lesion with images, see :func:`blend.blended`.
     intensities, contrasts : of one without, see :func:`intensities.made_pattern`.
+    mass_effect : mm by which the host's tissue gives way, see :func:`mass_effect.displaced`.
 
     Raises
     ------
@@ -223,6 +228,8 @@ def pasted(
     if not inside.any():
         raise NormscanError(f"nothing of it is in the brain on the grid of {contrast}")
     low, scale = intensity_range(data, brain)
+    if mass_effect:
+        data = displaced(data, inside, brain, grid.spacing, mass_effect)
     if lesion.images:
         path, affine = lesion.images[contrast]
         image, source = read_volume(path)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from normscan.cohorts.plan_synthetic import SPHERES
+from normscan.cohorts.plan_synthetic import MADE, MIXED, MIXED_INTENSITIES, SHAPES
 from normscan.cohorts.scans import Scan
 from normscan.cohorts.simulation.noise import stream
 from normscan.errors import NormscanError, ScanError
@@ -26,8 +26,10 @@ from normscan.preprocessing.pasting import (
 from normscan.preprocessing.volumes import Prepared
 
 LOG = logging.getLogger("normscan")
-TRIED_SPHERES = 5
-COLUMNS = ("scan", "host", "lesion", "lesion_ml", "inside", "passed_over")
+TRIED_SHAPES = 5
+COLUMNS = (
+    "scan", "host", "lesion", "lesion_ml", "intensities", "mass_effect_mm", "inside", "passed_over",
+)  # fmt: skip
 
 
 def synthesise(
@@ -46,6 +48,7 @@ def synthesise(
     contrast: Mapping[str, float],
     strength: float,
     radius: Sequence[float],
+    mass_effect: Sequence[float],
     inside: float,
     seed: int,
 ) -> dict[str, Any]:
@@ -64,14 +67,15 @@ def synthesise(
     Returns
     -------
     a row of the table of pairs: ``scan``, ``host``, ``lesion``, ``lesion_ml`` (as it is in the
-    host), ``inside`` (share of its volume), ``passed_over`` (lesions before it, with the reason).
+    host), ``intensities`` (``own``: the patient's), ``mass_effect_mm``, ``inside`` (share of its
+    volume), ``passed_over`` (lesions before it, with the reason).
 
     Raises
     ------
     ScanError : none of the lesions fits on this host.
     """
-    # Balls need the brain alone, which hosts may show or have a mask of.
-    if masks == SPHERES and (hosts["skull_stripped"] or host.brain_mask):
+    # Made shapes need the brain alone, which hosts may show or have a mask of.
+    if masks in MADE and (hosts["skull_stripped"] or host.brain_mask):
         shared, found = "", None
     else:
         shared, found = _shared_space(atlas, atlases, hosts, lesions)
@@ -80,17 +84,21 @@ def synthesise(
     affines = align(host, hosts["skull_stripped"], hosts["space"])
     name = f"{host.cohort}/{host.id}"
     place = Host(name, Prepared.from_scan(host), affines, hosts["skull_stripped"], found)
+    kind = _drawn(intensities, MIXED_INTENSITIES, random("intensities"))
     settings = {
         "strength": strength,
         "blend": blend,
-        "intensities": intensities or ("uniform" if masks == SPHERES else "tissue"),
+        "intensities": kind or ("uniform" if masks in MADE else "tissue"),
         "contrasts": contrast,
+        "mass_effect": round(random("mass effect").uniform(mass_effect[0], mass_effect[1]), 3),
     }
 
     def lesion_at(donor: Scan) -> Lesion:
         if not lesions:
             return lesion_of(donor, {}, (), {})
-        wanted = {one: lesion_contrasts.get(one, one) for one in target.images}
+        # Where intensities are made, of the patient's images none is needed.
+        shown = () if intensities else target.images
+        wanted = {one: lesion_contrasts.get(one, one) for one in shown}
         own = align(donor, lesions["skull_stripped"], lesions["space"])
         return lesion_of(donor, own, lesions["labels"], wanted)
 
@@ -98,11 +106,17 @@ def synthesise(
         (f"{one.cohort}/{one.id}" if lesions else one.subject, partial(lesion_at, one))
         for one in donors
     ]
-    if masks == SPHERES:
+    if masks in MADE:
         size = (radius[0], radius[1])
-        names = [f"sphere {number}" for number in range(1, TRIED_SPHERES + 1)]
-        candidates = [(one, partial(made_lesion, place, size, random(one))) for one in names]
+        shape = _drawn(masks, SHAPES, random("shape"))
+        names = [f"{shape.removesuffix('s')} {number}" for number in range(1, TRIED_SHAPES + 1)]
+        candidates = [(one, partial(made_lesion, place, shape, size, random(one))) for one in names]
     return _first_fitting(target, place, candidates, inside, settings, random)
+
+
+def _drawn(kind: str, choices: Sequence[str], rng: np.random.Generator) -> str:
+    """A kind, or where it is mixed one of several."""
+    return str(rng.choice(list(choices))) if kind == MIXED else kind
 
 
 def _first_fitting(
@@ -130,8 +144,16 @@ def _first_fitting(
         for other, reason in passed_over.items():
             LOG.warning("%s: lesion of %s is passed over: %s", target.id, other, reason)
         said = "; ".join(f"{one}: {why}" for one, why in passed_over.items())
-        row = (target.id, place.name, name, round(volume, 3), round(share, 3), said)
-        return dict(zip(COLUMNS, row, strict=True))
+        return {
+            "scan": target.id,
+            "host": place.name,
+            "lesion": name,
+            "lesion_ml": round(volume, 3),
+            "intensities": "own" if lesion.images else settings["intensities"],
+            "mass_effect_mm": settings["mass_effect"],
+            "inside": round(share, 3),
+            "passed_over": said,
+        }
     raise _unfit(place, passed_over)
 
 

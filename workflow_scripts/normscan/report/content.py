@@ -20,6 +20,7 @@ from normscan.report.citations import after, citation
 from normscan.report.preprocessing import scale_of
 from normscan.report.report import leaderboard_sections
 from normscan.report.sections import lost_lesions, undetermined_weights
+from normscan.report.selection import chosen_baselines, selection, sentences
 from normscan.report.statistics import class_table, patient_table
 
 PACKAGES = (
@@ -44,6 +45,7 @@ def content(files: Any, record: Mapping[str, Any], *, results: str, code: str) -
     for table in (read_tsv(path, dtype=str) for path in files.subjects):
         splits |= dict.fromkeys(table["cohort"].unique(), table)
     protocols = record["protocols"]
+    chosen = chosen_baselines(files.selection)
     return {
         "title": record["title"],
         "run": {
@@ -74,6 +76,7 @@ def content(files: Any, record: Mapping[str, Any], *, results: str, code: str) -
                 name: read_tsv(path)
                 for name, path in zip(compared(protocols), files.tests, strict=True)
             },
+            chosen=chosen,
             priors={name: one["prior"] for name, one in record["cohorts"].items()},
             unsigned={
                 f"{name}/{one['variant']}": one["title"]
@@ -84,10 +87,14 @@ def content(files: Any, record: Mapping[str, Any], *, results: str, code: str) -
             postprocessing={name: one["postprocessing"] for name, one in protocols.items()},
             scales={name: scale_of(one["recipe"]["steps"]) for name, one in protocols.items()},
         ),
-        "statistics": statistics(files, protocols, metrics),
+        "statistics": statistics(files, protocols, metrics, chosen),
+        "selection": selection(files.selection),
+        "selected": sentences(files.selection),
         "published": published(files, protocols),
         "figures": [
-            one for path in [*files.studies, *files.figures] for one in read_json(path)["figures"]
+            one
+            for path in [*files.studies, *files.selection, *files.figures]
+            for one in read_json(path)["figures"]
         ]
         + [
             training_figure(one, path, read_json(bundle))
@@ -211,8 +218,13 @@ def training_figure(one: Mapping[str, Any], curve: str, facts: Mapping[str, Any]
     }
 
 
-def statistics(files, protocols: dict, metrics: pd.DataFrame) -> list[dict]:
-    """Tables of what was measured per patient, one per cohort and protocol."""
+def statistics(files, protocols: dict, metrics: pd.DataFrame, chosen: dict) -> list[dict]:
+    """Tables of what was measured per patient, one per cohort and protocol.
+
+    Parameters
+    ----------
+    chosen : protocol -> cohort -> the baseline that was chosen without labels; else the strongest.
+    """
     found = []
     areas = study.summary(metrics[metrics["metric"] == "auprc"])
     for protocol, patients_path, tests_path in zip(
@@ -226,10 +238,11 @@ def statistics(files, protocols: dict, metrics: pd.DataFrame) -> list[dict]:
         for cohort in dict.fromkeys(patients["cohort"]):
             here = areas[areas["cohort"] == cohort]
             values = dict(zip(here["approach"], here["mean"]))
+            told = f"{protocol}/{chosen.get(protocol, {}).get(cohort, '')}"
             table = patient_table(
                 patients[patients["cohort"] == cohort],
                 tests[tests["cohort"] == cohort],
-                free.get(study.strongest(values, free), ""),
+                free.get(told if told in free else study.strongest(values, free), ""),
             )
             note = f"Detections at the threshold rule {protocols[protocol]['rules'][0]}."
             found.append({"title": f"{cohort}, protocol {protocol}", "table": table, "note": note})

@@ -67,6 +67,7 @@ class Row:
     cells: list[Cell]
     baseline: bool = False
     strongest_of: int = 0
+    label_free: bool = False
     delta: float = float("nan")
     test: Tested | None = None
     verdict: str = ""
@@ -93,6 +94,7 @@ def leaderboard(
     titles: Mapping[str, str] | None = None,
     baseline: str | Mapping[str, str | Sequence[str]] = "",
     tests: Mapping[str, Any] | None = None,
+    chosen: Mapping[str, str] | None = None,
     split: str = "test",
 ) -> Board:
     """Make the leaderboard of one cohort.
@@ -103,6 +105,7 @@ def leaderboard(
     titles : ``protocol/approach`` or ``approach`` -> title.
     baseline : the baseline, or protocol -> one or several; every approach is
         compared with the strongest of its own protocol.
+    chosen : protocol -> the baseline that was chosen without labels, instead of the strongest.
     tests : protocol -> paired tests of AUPRC and Dice over patients between its approaches, by
         title (``evaluation.study.comparisons``, of this cohort). Without them no model "beats"
         anything.
@@ -126,7 +129,7 @@ def leaderboard(
     ]
     made.sort(key=lambda row: (-np.nan_to_num(row.cells[0].mean, nan=-1.0), row.approach))
     _mark_best(columns, made)
-    judge(made, _by_protocol(made, baseline), tests or {})
+    judge(made, _by_protocol(made, baseline), tests or {}, chosen)
     _judge_slices(columns, made)
     subjects = rows.loc[rows["level"] == "subject", "subject"].nunique()
     return Board(columns, made, sentences(made), int(subjects))

@@ -30,8 +30,10 @@ def build_report(content: Mapping[str, Any]) -> str:
         ``quality`` : [{cohort, table (pandas, column ``scan``), flagged [scan or {scan, reason}],
         overview (PNG), pictures [{scan, png}]}].
         ``leaderboards`` : [{cohort, protocol ("" = combined), rows (metrics.tsv rows of this
-        cohort), titles, baseline, tests, prior, scale, unsigned, postprocessing, split}].
-        ``statistics``, ``published``, ``pairs`` : [{title, table (pandas), note}].
+        cohort), titles, baseline, tests, chosen, prior, scale, unsigned, postprocessing,
+          split}].
+        ``statistics``, ``published``, ``pairs``, ``selection`` : [{title, table (pandas), note}].
+        ``selected`` : what was chosen without labels, in sentences.
         ``figures`` : [{section, title, caption, png, svg, cohort}], PNG as bytes or path.
         ``storage`` : pandas table stage, files, bytes.
         ``failures`` : [{what, why}].
@@ -57,6 +59,8 @@ def build_report(content: Mapping[str, Any]) -> str:
         boards=boards,
         statistics=[sections.noted_table(entry) for entry in content.get("statistics") or []],
         published=[sections.noted_table(entry) for entry in content.get("published") or []],
+        selection=[sections.noted_table(entry) for entry in content.get("selection") or []],
+        selected=list(content.get("selected") or []),
         figures=sections.figures(content.get("figures") or []),
         storage=sections.storage(content.get("storage")),
         failures=failures,
@@ -69,6 +73,7 @@ def leaderboard_sections(
     titles: Mapping[str, str] | None = None,
     baselines: Mapping[str, Any] | None = None,
     tests: Mapping[str, Any] | None = None,
+    chosen: Mapping[str, Mapping[str, str]] | None = None,
     priors: Mapping[str, str] | None = None,
     unsigned: Mapping[str, str] | None = None,
     postprocessing: Mapping[str, Any] | None = None,
@@ -84,6 +89,7 @@ def leaderboard_sections(
     ----------
     titles : ``protocol/approach`` -> title. baselines : protocol -> those that others are to beat.
     tests : protocol -> paired tests over patients (``evaluation.study.comparisons``), all cohorts.
+    chosen : protocol -> cohort -> the baseline that was chosen without labels.
     priors : cohort -> sign prior. postprocessing : protocol -> settings.
     scales : protocol -> scale of the intensities in words (``preprocessing.scale_of``).
     unsigned : ``protocol/approach`` -> title, of approaches whose maps have no sign.
@@ -94,15 +100,18 @@ def leaderboard_sections(
         here = metrics["cohort"] == cohort
         protocols = list(dict.fromkeys(protocol_of[here]))
         for protocol in ([""] if len(protocols) > 1 else []) + protocols:
-            chosen = here & (protocol_of == protocol) if protocol else here
+            own = here & (protocol_of == protocol) if protocol else here
             made.append(
                 {
                     "cohort": cohort,
                     "protocol": protocol,
-                    "rows": metrics[chosen],
+                    "rows": metrics[own],
                     "titles": titles or {},
                     "baseline": baselines or {},
                     "tests": _tests_of(cohort, tests or {}),
+                    "chosen": {
+                        name: of[cohort] for name, of in (chosen or {}).items() if cohort in of
+                    },
                     "prior": _prior(
                         (priors or {}).get(cohort, ""),
                         {one: (postprocessing or {}).get(one) for one in protocols},
@@ -149,6 +158,7 @@ def _board(entry: Mapping[str, Any]) -> dict[str, Any]:
         titles=entry.get("titles"),
         baseline=entry.get("baseline") or "",
         tests=entry.get("tests"),
+        chosen=entry.get("chosen"),
         split=entry.get("split") or "test",
     )
     protocol = entry.get("protocol") or ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from normscan.workflow.loading import atlas_problems, load_cohorts
 from normscan.workflow.protocol_anatomy import anatomy_problems
 from normscan.workflow.protocols import Protocol, parse_protocol
 from normscan.workflow.schema import nearest, schema_problems, wrong_value
+from normscan.workflow.selection import named_problems, selection_cohorts, study_problems
 
 DEFAULTS: dict[str, Any] = {
     "title": "normscan",
@@ -67,6 +68,7 @@ class Study:
     volumes: dict[str, str]
     excluded: dict[str, dict[str, str]]
     source: dict[str, Any]
+    selection: tuple[str, ...] = ()
 
 
 def load_study(config: dict[str, Any], base: Path, protocol_folder: Path) -> Study:
@@ -88,8 +90,11 @@ def load_study(config: dict[str, Any], base: Path, protocol_folder: Path) -> Stu
     values = {**DEFAULTS, **config}
     protocols = _load_protocols(values, base, protocol_folder, problems)
     _check_references(config, protocols, problems)
+    problems += named_problems(config, protocols)
     if problems:
         raise ConfigError(_report(problems))
+    selection = selection_cohorts(config)
+    protocols = {name: replace(one, selection_cohorts=selection) for name, one in protocols.items()}
     cohorts, excluded, synthetic = load_cohorts(values, protocols, base)
     split = {**SPLIT, **config.get("split", {})}
     protocols, problems = with_references(protocols, cohorts, int(split["seed"]))
@@ -133,10 +138,12 @@ def load_study(config: dict[str, Any], base: Path, protocol_folder: Path) -> Stu
         volumes={**VOLUMES, **config.get("volumes", {})},
         excluded=excluded,
         source=config,
+        selection=selection,
     )
     problems = _conflicts(study) + _role_problems(study) + _split_problems(study)
     problems += [line for one in protocols.values() for line in anatomy_problems(one, cohorts)]
     problems += atlas_problems(study.cohorts, study.synthetic, study.atlases)
+    problems += study_problems(study)
     if problems:
         raise ConfigError(_report(problems))
     return study
@@ -310,6 +317,7 @@ def _shown_twice(study: Study, protocol: Protocol, roles: dict[str, str]) -> lis
     streams = protocol.training_streams(roles).values()
     seen = {name for one in streams if one.slices == ALL for name in one.cohorts or ()}
     tested = protocol.evaluation_cohorts or [n for n, role in roles.items() if role == "patients"]
+    tested = {*tested, *protocol.selection_cohorts}
     where, problems = f"protocol '{protocol.name}'", []
     for name, plan in study.synthetic.items():
         if name in seen:

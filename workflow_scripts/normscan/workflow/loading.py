@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from normscan.cohorts.load import SYNTHETIC, load_cohort
-from normscan.cohorts.plan_synthetic import SPHERES, Synthetic, plan_synthetic
+from normscan.cohorts.plan_synthetic import MADE, Synthetic, plan_synthetic
 from normscan.cohorts.scans import Cohort, labels_of
 from normscan.errors import CohortError, ConfigError
 from normscan.preprocessing.atlases import atlas
@@ -97,7 +97,7 @@ def atlas_problems(
         others = [cohorts[plan.settings["lesions"]]] if plan.settings["lesions"] else []
         spaces = {one.space for one in others}
         brains = hosts.skull_stripped or all(one.host.brain_mask for one in plan.pastes.values())
-        if plan.settings["masks"] == SPHERES and brains:
+        if plan.settings["masks"] in MADE and brains:
             continue
         if hosts.space and spaces == {hosts.space}:
             continue

@@ -71,6 +71,7 @@ class Protocol:
     ``streams``: what models are trained on, by name. A main stream whose cohorts are None is one of
     all healthy cohorts, an empty one of none. ``evaluation_cohorts``: empty means all patient
     cohorts. ``fidelity``: the model that judges reconstructions, "" where none does.
+    ``selection_cohorts``: synthetic cohorts of the configuration that choose without labels.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Protocol:
     evaluation_cohorts: tuple[str, ...]
     fidelity: str = ""
     source: dict[str, Any] = field(repr=False, default_factory=dict)
+    selection_cohorts: tuple[str, ...] = ()
 
     def streamed_cohorts(self, roles: Mapping[str, str]) -> set[str]:
         """Cohorts that the streams name, or whose role they name, unless it is the default."""
@@ -144,7 +146,7 @@ class Protocol:
             return cohort in self.healthy_cohorts(roles)
         names = self.evaluation_cohorts if roles[cohort] == "patients" else ()
         calibrating = {one for rule in self.rules for one in rule.settings.get("cohorts") or ()}
-        return not names or cohort in names or cohort in calibrating
+        return not names or cohort in {*names, *calibrating, *self.selection_cohorts}
 
 
 def parse_protocol(name: str, content: dict[str, Any]) -> tuple[Protocol | None, list[str]]:

@@ -18,6 +18,7 @@ from normscan.workflow.plan.preprocessing import Preprocessing
 from normscan.workflow.plan.report import Report
 from normscan.workflow.plan.scoring import Scoring
 from normscan.workflow.plan.screening import Screening
+from normscan.workflow.plan.selection import Selection
 from normscan.workflow.plan.teaching import Teaching
 from normscan.workflow.plan.training import Training
 
@@ -28,7 +29,7 @@ class Plan:
     Attributes
     ----------
     cohorts, preprocessing, training, detection, scoring, fusing, fidelity, teaching, screening,
-    report : each for the rules of its stage; a part knows the ones before it.
+    selection, report : each for the rules of its stage; a part knows the ones before it.
     """
 
     def __init__(self, study: Study):
@@ -43,7 +44,10 @@ class Plan:
         self.fidelity = Fidelity(study, layout, self.cohorts, self.training, self.detection)
         self.teaching = Teaching(study, self.cohorts, self.training, self.detection, self.scoring)
         self.screening = Screening(study, layout, self.cohorts, self.preprocessing, self.detection)
-        self.report = Report(study, layout, self.cohorts, self.detection, self.screening)
+        self.selection = Selection(study, layout, self.cohorts, self.detection)
+        self.report = Report(
+            study, layout, self.cohorts, self.detection, self.screening, self.selection
+        )
 
 
 __all__ = ["Job", "Plan", "variant_label", "variant_parts"]

@@ -11,6 +11,8 @@ from normscan.cohorts.scans import Scan, labels_of
 from normscan.cohorts.shards import shard_of
 from normscan.layout import Layout
 from normscan.workflow.configuration import Study
+from normscan.workflow.protocols import Rule
+from normscan.workflow.selection import is_synthetic
 
 # Settings of a synthetic cohort that decide which hosts and donors there are, and nothing else.
 PLANNED = ("subjects", "hosts", "lesions")
@@ -188,14 +190,23 @@ class Cohorts:
     def evaluated(self, protocol: str) -> list[str]:
         """Patient cohorts that a protocol reports on."""
         chosen = self.study.protocols[protocol].evaluation_cohorts
-        return list(chosen or self.named("patients"))
+        return list(dict.fromkeys([*(chosen or self.named("patients")), *self.study.selection]))
+
+    def judged(self, protocol: str) -> list[str]:
+        """Those of them that say how well was chosen: without the ones that choose."""
+        return [one for one in self.evaluated(protocol) if one not in self.study.selection]
+
+    def looked_at(self, protocol: str, rule: Rule) -> list[str]:
+        """Patient cohorts that a threshold rule is to look at."""
+        named = rule.settings["cohorts"]
+        return named or list(self.study.selection if is_synthetic(rule) else self.judged(protocol))
 
     def calibrating(self, protocol: str) -> list[str]:
         """Patient cohorts whose validation patients choose an operating point."""
         found: list[str] = []
         for rule in self.study.protocols[protocol].rules:
             if "cohorts" in rule.settings:
-                found += rule.settings["cohorts"] or self.evaluated(protocol)
+                found += self.looked_at(protocol, rule)
         return [name for name in dict.fromkeys(found) if self.study.validation[name]]
 
     def prior(self, cohort: str) -> str:

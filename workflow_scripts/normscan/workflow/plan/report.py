@@ -14,6 +14,7 @@ from normscan.workflow.plan.cohorts import Cohorts
 from normscan.workflow.plan.detection import Detection
 from normscan.workflow.plan.jobs import Job, titled, variant_parts
 from normscan.workflow.plan.screening import Screening
+from normscan.workflow.plan.selection import Selection
 from normscan.workflow.protocol_approaches import NO_MODEL
 from normscan.workflow.protocol_models import Model
 from normscan.workflow.recipes import recipe, reference
@@ -29,9 +30,10 @@ class Report:
         cohorts: Cohorts,
         detection: Detection,
         screening: Screening,
+        selection: Selection,
     ):
         self.study, self.layout, self.cohorts = study, layout, cohorts
-        self.detection, self.screening = detection, screening
+        self.detection, self.screening, self.selection = detection, screening, selection
 
     def approaches(self, protocol: str) -> list[dict[str, Any]]:
         """Approaches in the order of the protocol, as figures label them."""
@@ -166,6 +168,7 @@ class Report:
             "tests": self.studies(places.STUDY_TESTS),
             "ranks": self.studies(places.STUDY_RANKS),
             "beside": self.studies(places.STUDY_BESIDE),
+            "selection": self.selection.of_protocols(places.SELECTION),
             "quality": [
                 self.layout.fill(places.QUALITY, protocol=name, cohort=cohort)
                 for name in protocols

@@ -87,7 +87,7 @@ class Scoring:
         for rule in self.study.protocols[protocol].rules:
             settings = dict(rule.settings)
             if "cohorts" in settings:
-                chosen = settings["cohorts"] or self.cohorts.evaluated(protocol)
+                chosen = self.cohorts.looked_at(protocol, rule)
                 settings["cohorts"] = [name for name in chosen if name in calibrating]
             records.append({"label": rule.label, "kind": rule.kind, "settings": settings})
         return records
