@@ -11,6 +11,16 @@ min_version("9.0")
 # folder is on Python's path.
 sys.path[:0] = [str(Path(workflow.basedir) / name) for name in ("workflow_scripts", "rules")]
 
+from normscan.errors import ConfigError
+from normscan.workflow.yaml_files import read_yaml
+
+# Snakemake says neither where YAML is wrong nor that a key stands twice.
+try:
+    for path in workflow.overwrite_configfiles or ["config.yaml"]:
+        read_yaml(Path(path))
+except ConfigError as error:
+    raise WorkflowError(str(error)) from None
+
 # A configuration given with --configfile stands alone instead of being laid over config.yaml.
 if not workflow.overwrite_configfiles:
 

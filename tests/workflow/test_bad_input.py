@@ -148,3 +148,20 @@ def test_an_approach_that_cannot_work_is_refused(workflow, section, name, entry,
     output = workflow.fails("--dry-run", "all")
     for part in parts:
         assert part in output, output[-3000:]
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("title: another\n", ["config.yaml: line", "'title' stands here a second time"]),
+        ("cohorts: [1, 2\nx: 3\n", ["config.yaml: not valid YAML", "line"]),
+    ],
+)
+def test_what_is_wrong_with_yaml_is_said_with_its_line(workflow, text, parts):
+    path = workflow.folder / "config.yaml"
+    path.write_text(path.read_text() + text)
+    # A file that is given by --configfile is read before there is a workflow.
+    for options in [[], ["--configfile", "config.yaml"]][: 1 + ("title" in text)]:
+        output = workflow.fails("all", "--dry-run", *options)
+        for part in parts:
+            assert part in output

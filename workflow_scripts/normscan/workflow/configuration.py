@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from normscan.cohorts.plan_synthetic import Synthetic
 from normscan.cohorts.scans import Cohort
 from normscan.cohorts.splits import too_few
@@ -20,6 +18,7 @@ from normscan.workflow.protocol_anatomy import anatomy_problems
 from normscan.workflow.protocols import Protocol, parse_protocol
 from normscan.workflow.schema import nearest, schema_problems, wrong_value
 from normscan.workflow.selection import named_problems, selection_cohorts, study_problems
+from normscan.workflow.yaml_files import read_yaml
 
 DEFAULTS: dict[str, Any] = {
     "title": "normscan",
@@ -182,9 +181,9 @@ def _load_protocols(
             )
             continue
         try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except yaml.YAMLError as error:
-            problems.append(f"{path}: not valid YAML: {' '.join(str(error).split())}")
+            content = read_yaml(path)
+        except ConfigError as error:
+            problems += str(error).splitlines()
             continue
         changes = values["overrides"].get(path.stem, {})
         protocol, wrong = parse_protocol(path.stem, merged(content, changes))
