@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from job import run
-from normscan.files import atomic_path, file_digest, read_json, write_json
+from normscan.files import atomic_path, file_digest, read_json
+from normscan.postprocessing.exported import write_record
 
 
 def main(snakemake) -> None:
@@ -21,7 +22,7 @@ def main(snakemake) -> None:
         with atomic_path(folder / name) as temporary:
             temporary.write_bytes(Path(source).read_bytes())
         record["files"][name] = file_digest(folder / name)
-    write_json(snakemake.output[0], record)
+    write_record(snakemake.output[0], record)
 
 
 def copies(files: Any, roles: list[str]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from normscan.errors import BundleError
 from normscan.evaluation.truth import load_brain
 from normscan.files import file_digest, inside, read_json, write_json, write_tsv
 from normscan.postprocessing.detections import detect_components, write_volumes
+from normscan.postprocessing.exported import read_record
 from normscan.postprocessing.filter import filter_map
 from normscan.postprocessing.slice_rules import Point, operating_point, point_record
 from normscan.progress import progress
@@ -21,11 +22,6 @@ from normscan.training.bundle import scans_seen
 
 LOG = logging.getLogger("normscan")
 MODEL_FILES = {"weights": "weights.safetensors", "bundle": "bundle.json"}
-# What a bundle's record must say.
-NEEDED = (
-    "protocol", "title", "model", "uses", "detector", "expected", "settings", "seed", "files",
-    "fingerprint", "postprocessing", "primary_rule", "thresholds",
-)  # fmt: skip
 # Whoever screens wants the results in the scans' own space, whatever the configuration says.
 VOLUMES = {"detections": "native", "maps": "native", "reconstructions": "none"}
 VOLUMES["uncertainties"] = "native"
@@ -34,8 +30,8 @@ VOLUMES["uncertainties"] = "native"
 def main(snakemake) -> None:
     params, files = snakemake.params, snakemake.input
     bundle = Path(params.bundle)
-    record = read_json(bundle / "approach.json")
-    check_bundle(bundle, record)
+    record = read_record(bundle / "approach.json", snakemake.wildcards.protocol)
+    check_files(bundle, record)
     index = load_index(files.index)
     unlike = differences(record["fingerprint"], index.settings)
     if unlike:
@@ -163,16 +159,8 @@ def used_files(bundle: Path, role: str) -> tuple[Path, Path]:
     return files["weights"], files["bundle"]
 
 
-def check_bundle(folder: Path, record: dict) -> None:
-    """BundleError when a bundle lacks something, or a file is not the one it was made with."""
-    if lacking := [key for key in NEEDED if key not in record]:
-        raise BundleError(
-            f"{folder / 'approach.json'}: lacks {', '.join(lacking)}; another version exported it, "
-            "export it again"
-        )
-    names = [f"uses/{role}/{name}" for role in record["uses"] for name in MODEL_FILES.values()]
-    if unnamed := [name for name in names if name not in record["files"]]:
-        raise BundleError(f"{folder}: names no {', '.join(unnamed)}; export it again")
+def check_files(folder: Path, record: dict) -> None:
+    """BundleError when a file of a bundle is missing, or not the one it was made with."""
     for name, digest in record["files"].items():
         path = inside(folder, name)
         if not path.is_file():

@@ -10,6 +10,7 @@ from made_pack import write_pack
 
 from normscan.detectors.applied import Applied
 from normscan.files import load_nifti, read_json, read_tsv, write_json
+from normscan.postprocessing.exported import write_record
 from normscan.postprocessing.filter import filter_map
 from normscan.report.screened import joined, read_screened
 from normscan.slices.index import load_index
@@ -41,7 +42,7 @@ def screened(tmp_path_factory):
         "thresholds": {"hyperintense": {"fixed": {"threshold": 0.4}}}, "primary_rule": "fixed",
         "postprocessing": POST,
     }  # fmt: skip
-    write_json(folder / "bundle" / "approach.json", record)
+    write_record(folder / "bundle" / "approach.json", record)
     write_json(folder / "checked.json", {"excluded": {"wmh": {"sub-2": "truncated"}}})
     params = {
         "bundle": str(folder / "bundle"), "prior": "hyperintense", "contrast": "FLAIR",
@@ -62,6 +63,7 @@ def screened(tmp_path_factory):
         ({"uses": ["other"]}, "names no uses/other/weights.safetensors, uses/other/bundle.json"),
         ({"files": {"../../elsewhere.json": "0"}}, "elsewhere.json: leads outside of"),
         ({"files": {"bundle.json": "0"}}, "bundle.json: missing; export the bundle again"),
+        ({"protocol": "x/../../../ESCAPED/y"}, "its folder is that of 'p'"),
     ],
 )
 def test_a_bundle_that_is_not_whole_is_refused_in_words(
@@ -70,7 +72,7 @@ def test_a_bundle_that_is_not_whole_is_refused_in_words(
     folder, pack, _ = screened
     record = read_json(folder / "bundle" / "approach.json") | changes
     kept = {key: value for key, value in record.items() if value is not None}
-    write_json(tmp_path / "bundle" / "approach.json", kept)
+    write_record(tmp_path / "bundle" / "approach.json", kept)
     params = {
         "bundle": str(tmp_path / "bundle"), "prior": "hyperintense", "contrast": "FLAIR",
         "on_bad_scan": "stop", "folder": str(tmp_path), "device": "cpu",

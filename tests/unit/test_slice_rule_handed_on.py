@@ -8,6 +8,7 @@ from made_pack import AFFINE, write_pack
 from normscan.evaluation.found import Found
 from normscan.evaluation.segmentation import segmentation_scores
 from normscan.files import load_nifti, read_json, read_tsv, write_json
+from normscan.postprocessing.exported import write_record
 from normscan.postprocessing.pooling import operating_points
 from normscan.postprocessing.slice_rules import SLICE_RULES, binarise, operating_point
 from normscan.report.screened import read_screened
@@ -95,7 +96,7 @@ def test_scans_are_screened_by_the_rule_and_pages_say_so(made, tmp_path):
         "thresholds": {"none": {"otsu_slice_20_0": RECORD, "gone": {"threshold": None}}},
         "postprocessing": {"erosion": 0, "median": 1, "minimum_voxels": 0, "prior": "hyperintense"},
     }  # fmt: skip
-    write_json(tmp_path / "bundle" / "approach.json", record)
+    write_record(tmp_path / "bundle" / "approach.json", record)
     write_json(tmp_path / "checked.json", {"excluded": {}})
     params = {
         "bundle": str(tmp_path / "bundle"), "prior": "none", "contrast": "FLAIR",

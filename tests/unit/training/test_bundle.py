@@ -117,6 +117,11 @@ def break_weights(files, kind):
         tensors.pop("decoder.stages.0.bias")
         save_file(tensors, weights)
         change(description, weights=file_digest(weights))
+    elif kind == "no number":
+        tensors = load_file(weights)
+        tensors["decoder.stages.0.bias"][1] = float("nan")
+        save_file(tensors, weights)
+        change(description, weights=file_digest(weights))
     elif kind == "other latent":
         content = json.loads(description.read_text())
         change(description, settings={**content["settings"], "latent": 9})
@@ -145,6 +150,7 @@ def break_weights(files, kind):
         ("truncated", "no readable safetensors"),
         ("flipped", "not the file that its description"),
         ("lacks one", "does not fit .*'vae': decoder.stages.0.bias is missing"),
+        ("no number", "weights.safetensors: decoder.stages.0.bias is not a number"),
         ("other latent", r"encoder.code.dense.bias has shape \(16,\) instead of \(18,\)"),
         ("no json", "bundle.json: not a JSON file"),
         ("lacks key", "bundle.json: .*lacks family"),

@@ -146,8 +146,8 @@ def load_bundle(
 
     Raises
     ------
-    BundleError : missing or damaged files, weights that are no safetensors or do not fit the
-        description's architecture.
+    BundleError : missing or damaged files, weights that are no safetensors, no numbers or do not
+        fit the description's architecture.
     """
     content = _description(Path(description))
     tensors = _weights(Path(weights), content)
@@ -255,6 +255,8 @@ def _weights(path: Path, content: dict[str, Any]) -> dict[str, Tensor]:
         raise BundleError(f"{path}: no readable safetensors file ({error})") from None
     if file_digest(path) != content["weights"]:
         raise BundleError(f"{path}: is not the file that its description was written with")
+    if unknown := [name for name, tensor in tensors.items() if tensor.isnan().any()]:
+        raise BundleError(f"{path}: {unknown[0]} is not a number; train the model again")
     return tensors
 
 

@@ -9,6 +9,7 @@ from normscan import layout as places
 from normscan.errors import NormscanError
 from normscan.files import file_digest
 from normscan.layout import Layout
+from normscan.postprocessing.exported import read_record
 from normscan.workflow.configuration import Study
 from normscan.workflow.introductions import appearance
 from normscan.workflow.plan.cohorts import Cohorts
@@ -118,6 +119,7 @@ class Screening:
                 f"{folder}: no trained bundle of approach '{w.protocol}/{w.variant}'; run "
                 "'snakemake' first, or name a folder of bundles in config.screening.bundles"
             )
+        read_record(folder / places.APPROACH, w.protocol)
         return str(folder.absolute())
 
     def bundle_digest(self, w) -> str:

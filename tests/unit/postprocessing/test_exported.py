@@ -1,0 +1,87 @@
+"""Bundles come from elsewhere: what is wrong with what one says of its approach is all named."""
+
+import json
+import math
+
+import pytest
+
+from normscan.errors import BundleError
+from normscan.postprocessing.exported import read_record, write_record
+
+GOOD = {
+    "protocol": "p", "title": "VAE", "model": "vae", "uses": {"teacher": "ae"},
+    "detector": "reconstruction", "expected": "reconstruction", "settings": {}, "seed": 0,
+    "files": {"uses/teacher/weights.safetensors": "a", "uses/teacher/bundle.json": "b"},
+    "fingerprint": {}, "postprocessing": {"erosion": 0}, "primary_rule": "best_dice",
+    "thresholds": {"none": {"best_dice": {"threshold": 0.5}, "gone": {"threshold": None}}},
+}  # fmt: skip
+
+
+def test_what_was_written_comes_back(tmp_path):
+    write_record(tmp_path / "approach.json", GOOD)
+    found = read_record(tmp_path / "approach.json", "p")
+    assert {key: found[key] for key in GOOD} == GOOD
+    before = (tmp_path / "approach.json").read_bytes()
+    write_record(tmp_path / "approach.json", found)
+    assert (tmp_path / "approach.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"protocol": "x/../../../ESCAPED/y"}, "'x/../../../ESCAPED/y'; its folder is that of 'p'"),
+        ({"seed": "0"}, "seed: found a text; must be a whole number"),
+        ({"thresholds": [1]}, "thresholds: found a list; must be a mapping"),
+        ({"thresholds": {"none": {"a": 0.5}}}, "thresholds.none.a: has no 'threshold'"),
+        ({"thresholds": {"none": {"a": {"threshold": "x"}}}}, "found 'x'; must be a finite number"),
+        ({"thresholds": {"none": {"a": {"threshold": math.nan}}}}, "found nan; must be a finite"),
+        ({"thresholds": {"none": []}}, "thresholds.none: found a list; must be a mapping"),
+        ({"thresholds": {"bright": {}}}, "found prior 'bright'; allowed: hyperintense"),
+        ({"thresholds": {"none": {"a": {"threshold": None, "per": "slice", "kind": "otzu"}}}},
+         "thresholds.none.a: is no rule per slice; allowed: otsu"),
+        ({"detector": "reconstructoin"}, "did you mean 'reconstruction'"),
+        ({"settings": {"steps": 3}}, "settings.steps: unknown key"),
+        ({"detector": "restoration", "settings": {"steps": -1}}, "settings.steps: found -1"),
+        ({"uses": {"other": "ae"}}, "files: names no uses/other/weights.safetensors"),
+        ({"uses": {"../../other": "ae"}}, "files: names no uses/../../other/weights.safetensors"),
+        ({"files": {"../up": "0", **GOOD["files"]}}, "../up: leads outside of"),
+        ({"files": {**GOOD["files"], "weights.safetensors": 3}}, "found 3; must be a digest"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused_though_its_digest_is_right(tmp_path, changes, said):
+    write_record(tmp_path / "approach.json", GOOD | changes)
+    with pytest.raises(BundleError) as raised:
+        read_record(tmp_path / "approach.json", "p")
+    assert said in str(raised.value) and "approach.json" in str(raised.value)
+
+
+def test_what_was_edited_is_refused(tmp_path):
+    path = tmp_path / "approach.json"
+    write_record(path, GOOD)
+    content = json.loads(path.read_text())
+    content["thresholds"]["none"]["best_dice"]["threshold"] = 0.4
+    path.write_text(json.dumps(content))
+    with pytest.raises(BundleError, match="was changed since it was exported"):
+        read_record(path, "p")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[1]", "is a list and no mapping"),
+        ("null", "is None and no mapping"),
+        ("{", "not a JSON file"),
+        ("{}", "lacks protocol, title"),
+    ],
+)
+def test_what_is_no_record_at_all_is_refused(tmp_path, text, said):
+    (tmp_path / "approach.json").write_text(text)
+    with pytest.raises(BundleError, match=said):
+        read_record(tmp_path / "approach.json", "p")
+
+
+def test_all_problems_come_at_once(tmp_path):
+    write_record(tmp_path / "approach.json", GOOD | {"protocol": "q", "detector": "no"})
+    with pytest.raises(BundleError) as raised:
+        read_record(tmp_path / "approach.json", "p")
+    assert len(str(raised.value).splitlines()) == 3
