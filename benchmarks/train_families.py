@@ -28,8 +28,8 @@ FAMILIES = {
     "adm, four contrasts": ("adm", {"contrasts": 4}),
     "adm, four contrasts, width 16": ("adm", {"contrasts": 4, "width": 16}),
     "introvae": ("introvae", {}),
-    "diffusion": ("diffusion", {}),
-    "diffusion, width 32": ("diffusion", {"width": 32}),
+    "ddpm": ("ddpm", {}),
+    "ddpm, width 32": ("ddpm", {"width": 32}),
     "synthetic segmentation": ("synthetic_segmentation", {}),
     "synthetic restoration": ("synthetic_restoration", {}),
 }

@@ -46,6 +46,10 @@ class ScanError(NormscanError):
         super().__init__(f"{scan}: {file}: {problem}" + (f"; {remedy}" if remedy else ""))
 
 
+class MachineError(NormscanError):
+    """The machine failed (no room, killed, a broken disk): nothing was learned of a scan."""
+
+
 class TrainingError(NormscanError):
     """A training cannot go on (diverged, or a checkpoint that does not fit)."""
 

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import signal
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 
 import normscan
-from normscan.errors import CohortError, ConfigError, ScanError
+from normscan import faults
+from normscan.errors import CohortError, ConfigError, MachineError, ScanError
 from normscan.files import load_nifti, save_nifti
 from normscan.preprocessing.naming import (
     lesions_name,
@@ -185,6 +187,56 @@ def test_exclude_goes_on_and_says_why(scans, tmp_path):
     assert manifest["excluded"] == [{"scan": "sub-02", "reason": "sub-02: file.nii: is bad"}]
     later = process(manifest, tmp_path / "two", Doubling(), on_bad_scan="exclude")
     assert later["excluded"] == manifest["excluded"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        PermissionError(errno.EACCES, "Permission denied"),
+        MachineError("ROBEX was ended by signal 9"),
+        MemoryError(),
+        ConfigError("register.transform: found 'x'"),
+    ],
+)
+def test_a_fault_of_the_machine_leaves_no_scan_out(scans, tmp_path, fault):
+    raw = raw_manifest("demo", "00", scans)
+
+    class Failing(Doubling):
+        def __call__(self, prepared, folder):
+            if prepared.scan == "sub-02":
+                # Libraries raise errors of their own in between.
+                try:
+                    raise fault
+                except OSError as error:
+                    raise RuntimeError("cannot write") from error
+            return super().__call__(prepared, folder)
+
+    expected = MachineError if isinstance(fault, OSError) else type(fault)
+    with pytest.raises(expected):
+        process(raw, tmp_path / "out", Failing(), on_bad_scan="exclude")
+    again = Doubling()
+    manifest = process(raw, tmp_path / "out", again, on_bad_scan="exclude")
+    assert again.seen == ["sub-02", "sub-03"] and manifest["excluded"] == []
+
+
+def test_with_no_room_left_no_error_is_a_scans(scans, tmp_path, monkeypatch):
+    def broken(prepared, folder):
+        raise RuntimeError("ITK could not write")
+
+    monkeypatch.setattr(faults.shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+    with pytest.raises(MachineError, match="sub-01.*not of the scan"):
+        process(raw_manifest("demo", "00", scans), tmp_path / "o", broken, on_bad_scan="exclude")
+
+
+def test_a_truncated_file_is_a_scans_own_fault(scans, tmp_path):
+    def broken(prepared, folder):
+        raise OSError("Compressed file ended before the end-of-stream marker was reached")
+
+    manifest = process(
+        raw_manifest("demo", "00", scans), tmp_path / "out", broken, on_bad_scan="exclude"
+    )
+    assert len(manifest["excluded"]) == 3
 
 
 def test_unexpected_errors_name_the_scan(scans, tmp_path):

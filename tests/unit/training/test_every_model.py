@@ -29,7 +29,7 @@ PUBLISHED = [
 MODELS = [(family, {}) for family in registry.families()]
 MODELS += [(family, {"bottleneck": "spatial"}) for family in ("ae", "gmvae")]
 MODELS += [("denoising_ae", {"noise": "blobs"})]
-MODELS += [("diffusion", changes) for changes in ({"patch": 8}, {"condition": True})]
+MODELS += [("ddpm", changes) for changes in ({"patch": 8}, {"condition": True})]
 MODELS += [("adm", {"features": kind}) for kind in ("translated", "reduced")]
 MODELS += [(family, {"likelihood": "gaussian"}) for family in ("vae", "gmvae")]
 

@@ -15,7 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from normscan.errors import CohortError, ConfigError, NormscanError
+from normscan.errors import CohortError, ConfigError, MachineError, NormscanError
+from normscan.faults import is_machine_fault
 from normscan.files import file_digest, read_json, value_digest, write_json
 from normscan.preprocessing.volumes import NATIVE, Prepared
 from normscan.progress import progress
@@ -82,6 +83,7 @@ def process_shard(
     run_one : the step; writes into the folder it is given and returns the new scan.
     key_extra : what determines the result besides the scan: settings, seed, code (JSON-like).
     on_bad_scan : ``stop``: after trying all scans, raise; ``exclude``: go on without bad ones.
+        A wrong setting, or a fault of the machine, stops at once whatever it says.
     step : label of the step, added to the manifest's chain.
     contrasts : images to carry on; None: all.
 
@@ -92,6 +94,8 @@ def process_shard(
     Raises
     ------
     CohortError : every problem at once, each naming its scan.
+    MachineError : no room, no rights, a broken disk, a killed program.
+    ConfigError : a setting that cannot be.
     """
     if on_bad_scan not in REACTIONS:
         raise ConfigError(f"on_bad_scan: found '{on_bad_scan}'; allowed: {', '.join(REACTIONS)}")
@@ -105,10 +109,15 @@ def process_shard(
         try:
             done = _done(out_folder, entry, key)
             entries.append(done or _do(entry, out_folder, run_one, key, wanted))
-        except MemoryError:
+        except (MemoryError, ConfigError, MachineError):
             raise
         except Exception as error:
             reason = _reason(scan, error)
+            if is_machine_fault(error, _existing(out_folder)):
+                raise MachineError(
+                    f"{reason}; this is a fault of the machine and not of the scan: mend it and "
+                    "run again, finished scans are kept"
+                ) from error
             LOG.error("%s", reason)
             problems.append(reason)
             excluded.append({"scan": scan, "reason": reason})
@@ -123,6 +132,11 @@ def process_shard(
         "scans": entries,
         "excluded": excluded,
     }
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that is there."""
+    return next(one for one in (folder, *folder.parents) if one.is_dir())
 
 
 def _content_key(entry: dict[str, Any]) -> Any:

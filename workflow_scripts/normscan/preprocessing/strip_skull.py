@@ -7,6 +7,7 @@ reference contrast, which should be T1w: ROBEX knows no other.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from normscan.errors import ConfigError, ScanError
+from normscan.errors import ConfigError, MachineError, ScanError
 from normscan.files import save_nifti
 from normscan.preprocessing.atlases import atlas, atlas_grid, atlas_mask
 from normscan.preprocessing.grids import Grid, read_mask, read_volume
@@ -34,6 +35,9 @@ METHODS = ("robex", "given", "atlas")
 
 # ROBEX works at 1.5 mm itself. It needs the whole head, which the working grid may have cropped.
 ROBEX_SPACING = 1.5
+# Signals that do not come from the program itself: interrupt, bus error (no room for a mapped
+# file), kill (also for want of memory), terminate. Others are its own crashes, on a volume.
+ENDED_FROM_OUTSIDE = {signal.SIGINT, signal.SIGBUS, signal.SIGKILL, signal.SIGTERM}
 
 
 def run(
@@ -144,6 +148,10 @@ def robex(data: np.ndarray, grid: Grid, seed: int, scan: str = "scan") -> np.nda
             text=True,
             env={**os.environ, "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "1", "TMPDIR": work},
         )
+        if -done.returncode in ENDED_FROM_OUTSIDE:
+            raise MachineError(
+                f"{scan}: ROBEX was ended by signal {-done.returncode} (killed, or out of memory)"
+            )
         if done.returncode != 0 or not Path(work, "mask.nii").is_file():
             said = " ".join((done.stdout + done.stderr).split())[-300:]
             raise ScanError(

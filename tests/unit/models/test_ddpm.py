@@ -21,7 +21,7 @@ SMALL = {
 
 
 def made(shape=(1, 1, 16), **settings):
-    model = registry.build("diffusion", SliceShape(*shape), **(SMALL | settings)).eval()
+    model = registry.build("ddpm", SliceShape(*shape), **(SMALL | settings)).eval()
     # Its last layer starts with zeros, and everything would be equal.
     with torch.no_grad():
         for parameter in model.parameters():
