@@ -101,7 +101,7 @@ def read_bids(folder: Path, cohort: str) -> tuple[list[Scan], list[str]]:
                 continue
             _add(found.setdefault(file.scan, _Found()), file, kind)
         covariates = _participants(folder)
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         return [], [f"{folder}: cannot be read: {error}"]
     sessions = Counter(subject for (subject, _), one in found.items() if one.images)
     scans = []

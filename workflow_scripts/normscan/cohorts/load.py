@@ -16,6 +16,7 @@ from normscan.cohorts.plan_simulation import planned_scans
 from normscan.cohorts.scans import CONTRASTS, PRIORS, ROLES, Cohort, Scan, labels_of
 from normscan.cohorts.table import read_table
 from normscan.errors import CohortError
+from normscan.paths import path_problem
 
 SYNTHETIC = "synthetic"
 # Sources whose images a rule makes.
@@ -214,7 +215,9 @@ def _scan_problems(scan: Scan, entry: dict, needed: Iterable[str]) -> list[str]:
     if entry["source"] not in MADE:
         masks = {"brain_mask": scan.brain_mask, "lesion_mask": scan.lesion_mask}
         for kind, path in {**scan.images, **masks, "anatomy": scan.anatomy}.items():
-            if path and not os.path.isfile(path):
+            if path and (wrong := path_problem(path)):
+                problems.append(f"{kind}: {path!r}: {wrong}")
+            elif path and not os.path.isfile(path):
                 what = "broken link" if os.path.islink(path) else "no such file"
                 problems.append(f"{kind}: {path}: {what}; restore it or exclude the scan")
     return problems

@@ -34,6 +34,8 @@ def read_table(path: Path, cohort: str, root: Path | None = None) -> tuple[list[
         columns, rows = _cells(path)
     except UnicodeDecodeError:
         return [], [f"{path}: is not UTF-8 text; save it as a tab-separated text file"]
+    except csv.Error as error:
+        return [], [f"{path}: cannot be read as a table ({error})"]
     contrasts = [name for name in columns if name in CONTRASTS]
     problems = _column_problems(path, columns, rows)
     if "subject" not in columns or not contrasts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from normscan.cohorts.plan_synthetic import Synthetic
 from normscan.cohorts.scans import Cohort
 from normscan.cohorts.splits import too_few
 from normscan.errors import ConfigError
+from normscan.paths import path_problem
 from normscan.streams import ALL, MAIN
 from normscan.workflow.histogram_references import with_references
 from normscan.workflow.loading import atlas_problems, load_cohorts
@@ -32,6 +34,7 @@ DEFAULTS: dict[str, Any] = {
     "overrides": {},
     "atlases": {},
 }
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 SPLIT = {
     "seed": 0,
     "healthy_validation": 0.2,
@@ -87,6 +90,7 @@ def load_study(config: dict[str, Any], base: Path, protocol_folder: Path) -> Stu
     if problems:
         raise ConfigError(_report(problems))
     values = {**DEFAULTS, **config}
+    problems = _path_problems(values, base)
     protocols = _load_protocols(values, base, protocol_folder, problems)
     _check_references(config, protocols, problems)
     problems += named_problems(config, protocols)
@@ -180,6 +184,18 @@ def _load_protocols(
                 f"({path} does not exist); there are: {', '.join(known)}"
             )
             continue
+        if not NAME.fullmatch(path.stem):
+            problems.append(
+                f"config.protocols: found {path.name!r}; only letters, digits and . _ - are "
+                "allowed in a protocol's name; rename the file"
+            )
+            continue
+        if path.stem in found:
+            problems.append(
+                f"config.protocols: {path} has the name of another one, '{path.stem}', and would "
+                "write its results; rename the file"
+            )
+            continue
         try:
             content = read_yaml(path)
         except ConfigError as error:
@@ -195,6 +211,33 @@ def _load_protocols(
         if name not in names:
             problems.append(wrong_value("config.overrides", name, names))
     return found
+
+
+def _path_problems(values: dict, base: Path) -> list[str]:
+    """Paths that Snakemake would take for something else, and results that cannot be a folder."""
+    named = {"results": values["results"]}
+    named |= {f"protocols.{number}": one for number, one in enumerate(values["protocols"])}
+    named |= {
+        f"cohorts.{name}.path": entry["path"]
+        for name, entry in values["cohorts"].items()
+        if "path" in entry
+    }
+    named |= {
+        f"atlases.{name}.{kind}": path
+        for name, files in values["atlases"].items()
+        for kind, path in files.items()
+    }
+    named["screening.bundles"] = values.get("screening", {}).get("bundles", "")
+    found = {key: path_problem(path) for key, path in named.items()}
+    problems = [
+        f"config.{key}: found {named[key]!r}: {problem}"
+        for key, problem in found.items()
+        if problem
+    ]
+    results = base / values["results"]
+    if results.exists() and not results.is_dir():
+        problems.append(f"config.results: {results} is no folder; name another one")
+    return problems
 
 
 def _check_references(config: dict, protocols: dict[str, Protocol], problems: list[str]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,26 @@ def schema_problems(content: Any, schema_name: str, where: str) -> list[str]:
     """
     import jsonschema
 
+    if problems := list(_unwritable(content, where)):
+        return problems
     schema = yaml.safe_load((SCHEMAS / f"{schema_name}.schema.yaml").read_text(encoding="utf-8"))
     errors = jsonschema.Draft202012Validator(schema).iter_errors(content)
     lines = [line for error in errors for line in _lines(error, where)]
     return sorted(dict.fromkeys(lines))
+
+
+def _unwritable(content: Any, where: str) -> Iterator[str]:
+    """Keys that are no text (``7:``, ``no:``), numbers that are none (``.nan``, ``.inf``)."""
+    if isinstance(content, dict):
+        for key, value in content.items():
+            if not isinstance(key, str):
+                yield f"{where}: key {key!r} is no text; write it in quotes"
+            yield from _unwritable(value, f"{where}.{key}")
+    elif isinstance(content, list):
+        for number, value in enumerate(content):
+            yield from _unwritable(value, f"{where}.{number}")
+    elif isinstance(content, float) and not math.isfinite(content):
+        yield f"{where}: found {content!r}; must be a finite number"
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
