@@ -70,6 +70,7 @@ rule check_scans:
         ignored_labels=lambda w: list(STUDY.cohorts[w.cohort].ignored_labels),
         anatomy_classes=lambda w: PLAN.cohorts.anatomy_classes(w.cohort),
         contrasts=lambda w: PLAN.cohorts.needed_contrasts(w.cohort),
+        skull_stripped=lambda w: STUDY.cohorts[w.cohort].skull_stripped,
         synthetic=lambda w: w.cohort in STUDY.synthetic,
         code=code("check_scans.py"),
     script:

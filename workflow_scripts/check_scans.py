@@ -20,6 +20,7 @@ def main(snakemake) -> None:
             params.lesion_classes,
             params.anatomy_classes,
             params.ignored_labels,
+            params.skull_stripped,
         )
         for scan in progress(scans, f"checking {snakemake.wildcards.cohort}")
     ]

@@ -11,6 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from normscan.cohorts.plausibility import (
+    brain_problems,
+    header_warnings,
+    lesion_findings,
+    size_problems,
+    unstripped_problems,
+)
 from normscan.cohorts.scans import Scan, labels_of
 from normscan.files import file_digest
 
@@ -26,12 +33,14 @@ Finding = tuple[str, str]
 
 @dataclass(frozen=True)
 class _Volume:
-    """A volume as read: data (float32, 3D), affine (4, 4), voxel sizes in mm, type on disk."""
+    """A volume as read: data (float32, 3D), affine (4, 4), voxel sizes in mm, type on disk, and
+    what is odd about its header."""
 
     data: np.ndarray
     affine: np.ndarray
     zooms: np.ndarray
     dtype: str
+    odd: list[Finding]
 
 
 def check_scan(
@@ -41,6 +50,7 @@ def check_scan(
     lesion_classes: dict[str, Any],
     anatomy_classes: dict[str, Any] | None = None,
     ignored_labels: Sequence[int] = (),
+    skull_stripped: bool = False,
 ) -> dict[str, Any]:
     """Read a scan's files one after the other and say what is wrong with them.
 
@@ -52,6 +62,7 @@ def check_scan(
     lesion_classes : class -> label or labels; when given, one of them must be there, and no other
         label but those of ``ignored_labels``.
     anatomy_classes : class -> label or labels; the label map of anatomy holds no others but 0.
+    skull_stripped : whether its cohort says so: images then show nothing outside of a brain mask.
 
     Returns
     -------
@@ -63,6 +74,8 @@ def check_scan(
     warnings: list[str] = []
     facts: dict[str, Any] = {}
     grids: dict[str, tuple[tuple[int, ...], np.ndarray]] = {}
+    shown: dict[str, np.ndarray] = {}
+    brain: np.ndarray | None = None
     for contrast in needed_contrasts:
         if contrast not in scan.images:
             there = ", ".join(sorted(scan.images)) or "none"
@@ -75,8 +88,10 @@ def check_scan(
             wrong = _image_problems(volume)
         if volume and not wrong:
             grids[contrast] = (volume.data.shape, volume.affine)
+            shown[contrast] = volume.data != 0
             facts[contrast] = _facts(path, volume)
-            warnings += [_line(scan, path, one) for one in _noise_warnings(volume.data)]
+            odd = volume.odd + _noise_warnings(volume.data)
+            warnings += [_line(scan, path, one) for one in odd]
         problems += [_line(scan, path, one) for one in wrong]
     if role == "patients" and not scan.lesion_mask:
         problems.append(f"{scan.id}: has no lesion mask, which patients need")
@@ -85,11 +100,19 @@ def check_scan(
         if path:
             owner = _owner_problems(scan, path)
             volume, wrong = _read(path)
-            odd: list[Finding] = []
+            odd = []
             if volume:
                 wrong = _place_problems(volume, grids) + _label_problems(volume, kind)
+                labelled = np.rint(volume.data) > 0
+                if kind == "brain" and not wrong:
+                    brain, wrong = labelled, brain_problems(labelled)
+                    if skull_stripped and not wrong:
+                        wrong = unstripped_problems(labelled, shown)
                 if kind == "lesion" and role == "patients" and not wrong:
-                    wrong, odd = _lesion_problems(volume, lesion_classes, set(ignored_labels))
+                    wrong, odd = lesion_findings(labelled, brain)
+                if kind == "lesion" and role == "patients" and not wrong:
+                    wrong, more = _lesion_problems(volume, lesion_classes, set(ignored_labels))
+                    odd += more
                 if kind == "anatomy" and not wrong:
                     wrong = _anatomy_problems(volume, anatomy_classes or {})
             problems += [_line(scan, path, one) for one in owner + wrong]
@@ -188,7 +211,10 @@ def _read(path: str) -> tuple[_Volume | None, list[Finding]]:
         return None, [(f"truncated or damaged ({_short(error)})", "copy it again")]
     affine = np.asarray(image.affine, float)
     wrong = _affine_problems(affine)
-    return (None, wrong) if wrong else (_Volume(data, affine, _sizes(affine), str(kind)), [])
+    if wrong:
+        return None, wrong
+    odd = header_warnings(image.header, shape)
+    return _Volume(data, affine, _sizes(affine), str(kind), odd), []
 
 
 def _stored_zooms(file: Path) -> np.ndarray:
@@ -255,7 +281,7 @@ def _image_problems(volume: _Volume) -> list[Finding]:
         return [(f"{bad} voxels are NaN or infinite", "export the image again")]
     if data.min() == data.max():
         return [(f"is constant: every voxel is {data.min():g}", "give the image itself")]
-    return []
+    return size_problems(data)
 
 
 def _owner_problems(scan: Scan, path: str) -> list[Finding]:
