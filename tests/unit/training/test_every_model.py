@@ -42,7 +42,7 @@ def test_every_model_of_the_study_is_among_them():
 
 
 @pytest.mark.parametrize(
-    ("family", "changes"), MODELS, ids=[" ".join([f, *c.values()]) for f, c in MODELS]
+    ("family", "changes"), MODELS, ids=[" ".join(map(str, [f, *c.values()])) for f, c in MODELS]
 )
 def test_it_learns_resumes_is_bundled_and_detects(tmp_path, family, changes):
     # A spatial code of 8x8 for slices of 16x16 can reconstruct lesions too; restorations find them.
