@@ -21,6 +21,7 @@ from sklearn.metrics import f1_score, roc_auc_score
 
 from normscan.detectors import registry as detectors
 from normscan.detectors.base import Detector, Tunes
+from normscan.evaluation.sweeps import tuning_table
 from normscan.files import write_json
 from normscan.models import registry
 from normscan.models.base import TRAINING, BaseModel
@@ -295,7 +296,10 @@ def scores(
             assert isinstance(detector, Tunes), name
             view = {"inputs": facts.inputs, "targets": facts.targets}
             healthy = cohorts.store("held_out", layers=described["layers"], **view)
-            detector = prepare(**few, **detector.tune(healthy)[0])
+            settings, record = detector.tune(healthy)
+            tried = tuning_table({name: {"settings": settings, **record}})
+            assert set(tried["setting"]) == set(settings), name
+            detector = prepare(**few, **settings)
         assert isinstance(detector, Detector)
         layers = described["layers"] | {"brain", "lesion"}
         store = cohorts.store("tested", inputs=facts.inputs, targets=facts.targets, layers=layers)

@@ -134,6 +134,23 @@ def test_what_was_tried_on_healthy_scans_is_drawn_and_the_choice_marked():
     assert rings == [[1.8, 0.01], [0.6, 0.02]]
 
 
+def test_settings_that_were_found_one_by_one_stand_in_the_table_and_are_not_drawn():
+    record = {
+        "settings": {"threshold": 6.3, "score_threshold": 7.2}, "how": "quantile", "reason": "",
+        "criterion": "quantile",
+        "table": [{"threshold": 6.3, "quantile": 0.98}, {"score_threshold": 7.2, "quantile": 0.99}],
+    }  # fmt: skip
+    figures = Kept()
+    table = add_tuning(figures, ["VQ-VAE", "VAE"], [record, tuned()])
+    own = table[table["approach"] == "VQ-VAE"]
+    assert own[["setting", "value", "result"]].to_numpy().tolist() == [
+        ["threshold", 6.3, 0.98],
+        ["score_threshold", 7.2, 0.99],
+    ]
+    assert own["chosen"].all()
+    assert [name for _, name, _ in figures.done] == ["tuning_tv_weight_mean_change"]
+
+
 def test_nothing_tuned_and_nothing_swept_is_nothing_drawn():
     figures = Kept()
     assert not len(add_tuning(figures, [], []))

@@ -80,6 +80,12 @@ class Tunes(Protocol):
         Parameters
         ----------
         healthy : slices of healthy validation scans.
+
+        Returns
+        -------
+        settings, record : the record has ``how``, ``reason``, ``criterion`` (its name) and
+            ``table``: for each of the values that were tried a row with the name of its setting,
+            or of several that were tried together, and that of the criterion.
         """
         ...
 

@@ -197,7 +197,7 @@ class CodeRestoration:
         Returns
         -------
         settings, record : of the thresholds that are ``auto``; the record has a row for each in
-            ``table`` (``setting``, ``quantile``, ``nats``), and the number of ``codes``.
+            ``table`` (its name: nats, ``quantile``), and the number of ``codes``.
         """
         values = []
         for start in range(0, len(healthy), self.size):
@@ -208,10 +208,7 @@ class CodeRestoration:
         nats = np.concatenate(values)
         wanted = [name for name, value in self.thresholds.items() if value == "auto"]
         found = {name: float(np.quantile(nats, self.quantiles[name])) for name in wanted}
-        table = [
-            {"setting": name, "quantile": self.quantiles[name], "nats": value}
-            for name, value in found.items()
-        ]
+        table = [{name: value, "quantile": self.quantiles[name]} for name, value in found.items()]
         facts = {"criterion": "quantile", "how": "quantile", "reason": "", "codes": nats.size}
         return found, {**facts, "table": table}
 

@@ -92,7 +92,8 @@ def tuning_table(tuned: Mapping[str, Mapping[str, Any]]) -> pandas.DataFrame:
     for title, record in tuned.items():
         criterion = record["criterion"]
         for row in record["table"]:
-            for setting in record["settings"]:
+            # Settings may have been tried one by one.
+            for setting in [one for one in record["settings"] if one in row]:
                 chosen = row[setting] == record["settings"][setting]
                 rows.append([title, setting, row[setting], criterion, row[criterion], chosen])
     columns = ["approach", "setting", "value", "criterion", "result", "chosen"]

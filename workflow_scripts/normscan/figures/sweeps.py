@@ -78,6 +78,9 @@ def add_tuning(
     kinds = table[["setting", "criterion"]].drop_duplicates()
     for setting, criterion in zip(kinds["setting"], kinds["criterion"]):
         own = table[(table["setting"] == setting) & (table["criterion"] == criterion)]
+        if own.groupby("approach")["value"].nunique().max() < 2:
+            # Found at once: there is no choice to be shown.
+            continue
         lines, chosen = {}, {}
         for title, rows in own.groupby("approach", sort=False):
             rows = rows.sort_values("value")
