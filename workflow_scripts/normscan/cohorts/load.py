@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from normscan.cohorts.bids import read_bids
+from normscan.cohorts.chosen import choose, nearest
 from normscan.cohorts.layouts import layout_names, read_layout, scans_of_layout
 from normscan.cohorts.plan_simulation import planned_scans
 from normscan.cohorts.scans import CONTRASTS, PRIORS, ROLES, Cohort, Scan, labels_of
@@ -41,7 +41,8 @@ def load_cohort(
     entry : its entry under ``config.cohorts``; keys: ``source`` (``table``, ``bids``,
         ``simulated``, ``synthetic`` or a known layout), ``path``, ``role``, ``prior``,
         ``skull_stripped``, ``space``, ``lesion_classes``, ``ignored_labels``, ``anatomy_classes``,
-        ``contrasts``, ``exclude``, ``simulation``. A layout has defaults for most of them.
+        ``contrasts``, ``include``, ``where``, ``exclude``, ``simulation``. A layout has defaults
+        for most of them.
     base : folder that a relative ``path`` starts from.
     simulated_root : folder below which simulated cohorts are written.
     needed_contrasts : contrasts that each scan must have.
@@ -67,11 +68,9 @@ def load_cohort(
         scans, problems = _scans(name, entry, Path(base), Path(simulated_root))
     if not scans:
         raise CohortError(name, problems)
-    problems += _exclude_problems(entry, scans)
-    scans = [_restricted(scan, entry) for scan in scans if not _excluded(scan, entry)]
-    if not scans:
-        problems.append("exclude: leaves out every scan of the cohort")
-    problems += _duplicates(scans)
+    taken, wrong = choose(entry, scans)
+    scans = [_restricted(scan, entry) for scan in taken]
+    problems += wrong + _duplicates(scans)
     bad = {
         scan.id: found for scan in scans if (found := _scan_problems(scan, entry, needed_contrasts))
     }
@@ -144,7 +143,7 @@ def _value_problem(key: str, value: str, allowed: Sequence[str], what: str = "fo
     choice = f"allowed: {', '.join(allowed)}"
     if not value:
         return [f"{key}: is missing; {choice}"]
-    return [f"{key}: {what}'{value}'{_nearest(value, allowed)}; {choice}"]
+    return [f"{key}: {what}'{value}'{nearest(value, allowed)}; {choice}"]
 
 
 def _scans(name: str, entry: dict, base: Path, simulated: Path) -> tuple[list[Scan], list[str]]:
@@ -172,24 +171,6 @@ def _restricted(scan: Scan, entry: dict) -> Scan:
     asked = entry.get("anatomy_classes") and entry["role"] != "unlabelled"
     anatomy = scan.anatomy if asked else ""
     return replace(scan, images=images, lesion_mask=lesion, anatomy=anatomy)
-
-
-def _excluded(scan: Scan, entry: dict) -> bool:
-    names = {_scan_name(one) for one in entry.get("exclude") or []}
-    return bool(names & {scan.id, f"sub-{scan.subject}"})
-
-
-def _scan_name(text: str) -> str:
-    return f"sub-{str(text).removeprefix('sub-')}"
-
-
-def _exclude_problems(entry: dict, scans: list[Scan]) -> list[str]:
-    known = {name for scan in scans for name in (scan.id, f"sub-{scan.subject}")}
-    return [
-        f"exclude: no scan or subject '{one}'{_nearest(_scan_name(one), sorted(known))}"
-        for one in entry.get("exclude") or []
-        if _scan_name(one) not in known
-    ]
 
 
 def _duplicates(scans: list[Scan]) -> list[str]:
@@ -221,9 +202,3 @@ def _scan_problems(scan: Scan, entry: dict, needed: Iterable[str]) -> list[str]:
                 what = "broken link" if os.path.islink(path) else "no such file"
                 problems.append(f"{kind}: {path}: {what}; restore it or exclude the scan")
     return problems
-
-
-def _nearest(name: str, known: Sequence[str]) -> str:
-    lowered = {one.lower(): one for one in known}
-    near = difflib.get_close_matches(str(name).lower(), list(lowered), n=1, cutoff=0.5)
-    return f" (did you mean '{lowered[near[0]]}'?)" if near else ""

@@ -16,6 +16,8 @@ from normscan.preprocessing.atlases import atlas
 from normscan.workflow.protocols import Protocol
 
 Excluded = dict[str, dict[str, str]]
+# Subjects that an error names.
+SHOWN = 5
 
 
 def load_cohorts(
@@ -61,6 +63,7 @@ def load_cohorts(
     for name, entry in entries.items():
         if name not in made:
             load(name, entry)
+    problems += shared_subjects(entries, cohorts, base)
     # What is missing for another reason must not be said to be unknown.
     if problems:
         raise ConfigError("\n".join(problems))
@@ -83,6 +86,36 @@ def load_cohorts(
         raise ConfigError("\n".join(problems))
     ordered = {name: cohorts[name] for name in entries}
     return ordered, {name: excluded[name] for name in entries}, plans
+
+
+def shared_subjects(
+    entries: Mapping[str, Mapping[str, Any]], cohorts: Mapping[str, Cohort], base: Path
+) -> list[str]:
+    """Subjects that two healthy or patient cohorts take from one folder or table.
+
+    One session in each would be two images, which the check of their contents lets pass, but one
+    person on both sides of a split. Cohorts to screen are compared when they are screened.
+    """
+    owners: dict[tuple[str, str, str], str] = {}
+    shared: dict[tuple[str, str], list[str]] = {}
+    for name, cohort in cohorts.items():
+        if cohort.role == "unlabelled" or not entries[name].get("path"):
+            continue
+        source = entries[name]["source"], os.path.realpath(base / entries[name]["path"])
+        for subject in dict.fromkeys(scan.subject for scan in cohort.scans):
+            first = owners.setdefault((*source, subject), name)
+            if first != name:
+                shared.setdefault((first, name), []).append(f"sub-{subject}")
+    return [
+        f"cohorts '{first}' and '{name}' share {_listed(subjects)} of {entries[name]['path']}; a "
+        "person stands in one cohort: tell them apart with 'include', 'where' or 'exclude'"
+        for (first, name), subjects in shared.items()
+    ]
+
+
+def _listed(subjects: list[str]) -> str:
+    more = len(subjects) - SHOWN
+    return ", ".join(subjects[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def atlas_problems(
