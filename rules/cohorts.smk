@@ -1,4 +1,4 @@
-"""Which scans there are: simulate, paste lesions, check every file, split by subject."""
+"""Which scans there are: simulate, convert, paste lesions, check every file, split by subject."""
 
 
 rule simulate:
@@ -20,6 +20,27 @@ rule simulate:
         code=code("simulate.py"),
     script:
         "../workflow_scripts/simulate.py"
+
+
+rule convert_dicom:
+    output:
+        PLAN.path(layout.CONVERTED),
+    log:
+        log_file("convert_dicom", "{cohort}", "{shard}"),
+    benchmark:
+        benchmark_file("convert_dicom", "{cohort}", "{shard}")
+    conda:
+        "../envs/imaging.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(20, per_scan=2),
+    params:
+        sources=lambda w: PLAN.cohorts.dicom_sources(w),
+        series=lambda w: STUDY.dicom[w.cohort].series,
+        folder=PLAN.path(layout.CONVERTED_FOLDER),
+        code=code("convert_dicom.py"),
+    script:
+        "../workflow_scripts/convert_dicom.py"
 
 
 rule paste_anomalies:
@@ -72,6 +93,7 @@ rule check_scans:
         contrasts=lambda w: PLAN.cohorts.needed_contrasts(w.cohort),
         skull_stripped=lambda w: STUDY.cohorts[w.cohort].skull_stripped,
         synthetic=lambda w: w.cohort in STUDY.synthetic,
+        converted=lambda w: w.cohort in STUDY.dicom,
         code=code("check_scans.py"),
     script:
         "../workflow_scripts/check_scans.py"

@@ -26,6 +26,8 @@ def main(snakemake) -> None:
     ]
     if params.synthetic:
         add_hosts(reports, read_json(snakemake.input[0]))
+    if params.converted:
+        add_conversion(reports, snakemake.input)
     bad = {report["scan"]: report["problems"] for report in reports if report["problems"]}
     usable = [scan for scan in scans if scan.id not in bad]
     cohort, shard = snakemake.wildcards.cohort, snakemake.wildcards.shard
@@ -45,6 +47,13 @@ def add_hosts(reports: list[dict], made: dict) -> None:
         report["facts"] |= {f"{name} without lesion": fact for name, fact in one["before"].items()}
         # Without an image on which a lesion fits there is none to be found missing.
         report["problems"] = one["problems"] or report["problems"]
+
+
+def add_conversion(reports: list[dict], manifests: list[str]) -> None:
+    """What kept series from being converted, instead of that their volumes are not there."""
+    made = {scan: one for path in manifests for scan, one in read_json(path).items()}
+    for report in reports:
+        report["problems"] = made[report["scan"]]["problems"] or report["problems"]
 
 
 run(snakemake, main)

@@ -17,6 +17,7 @@ from pathlib import Path
 from normscan.errors import NormscanError
 from normscan.files import read_json
 from normscan.layout import (
+    CONVERTED,
     DETECTED,
     DETECTIONS,
     EXPORTED,
@@ -41,6 +42,7 @@ STAGES = tuple(
     template.split("/")[0]
     for template in (
         SIMULATED,
+        CONVERTED,
         SYNTHETIC,
         PREPARED,
         SLICES,

@@ -13,6 +13,8 @@ from string import Formatter
 # Cohorts: what they hold, what was found in it, how their subjects are split.
 SIMULATED_FOLDER = "simulated/{cohort}"
 SIMULATED = "simulated/{cohort}/{shard}.json"
+CONVERTED_FOLDER = "converted/{cohort}"
+CONVERTED = CONVERTED_FOLDER + "/{shard}.json"
 SYNTHETIC_FOLDER = "synthetic/{cohort}"
 SYNTHETIC = SYNTHETIC_FOLDER + "/{shard}.json"
 SYNTHETIC_PAIRS = SYNTHETIC_FOLDER + "/{shard}.tsv"

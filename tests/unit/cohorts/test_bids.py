@@ -213,7 +213,7 @@ def real_folder(name):
 def test_real_folders_are_read_and_sound(name, role, scans, contrasts, masks):
     folder = real_folder(name)
     entry = {"source": "bids", "path": str(folder), "role": role}
-    cohort, excluded = load_cohort("real", entry, folder, simulated_root=folder)
+    cohort, excluded = load_cohort("real", entry, folder, results=folder)
     assert len(cohort.scans) == scans
     assert excluded == {}
     for scan in cohort.scans:

@@ -14,7 +14,7 @@ PARTICIPANTS = (
 
 def load(folder, **entry):
     entry = {"source": "bids", "path": ".", "role": "healthy", **entry}
-    return load_cohort("c", entry, folder, simulated_root=folder)[0]
+    return load_cohort("c", entry, folder, results=folder)[0]
 
 
 def taken(folder, **entry):

@@ -139,7 +139,7 @@ def test_wmh_with_and_without_scanner_folders(tmp_path):
 def test_wmh_counts_label_one_only(tmp_path):
     touch(tmp_path, "Utrecht/0/pre/FLAIR.nii.gz", "Utrecht/0/wmh.nii.gz")
     entry = {"source": "wmh", "path": "."}
-    cohort, _ = load_cohort("wmh", entry, tmp_path, simulated_root=tmp_path)
+    cohort, _ = load_cohort("wmh", entry, tmp_path, results=tmp_path)
     assert cohort.lesion_classes == {"wmh": 1}
     assert (cohort.role, cohort.prior, cohort.skull_stripped) == ("patients", "hyperintense", False)
 

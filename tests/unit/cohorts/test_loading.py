@@ -17,7 +17,7 @@ def load(folder, needed=(), on_bad_scan="stop", **entry):
         "c",
         entry,
         folder,
-        simulated_root=folder / "simulated",
+        results=folder,
         needed_contrasts=list(needed),
         on_bad_scan=on_bad_scan,
     )

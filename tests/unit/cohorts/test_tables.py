@@ -118,7 +118,7 @@ def test_all_problems_of_a_table_come_at_once(tmp_path):
     )
     entry = {"source": "table", "path": "cohort.tsv", "role": "patients"}
     with pytest.raises(CohortError) as error:
-        load_cohort("ms", entry, tmp_path, simulated_root=tmp_path, needed_contrasts=["FLAIR"])
+        load_cohort("ms", entry, tmp_path, results=tmp_path, needed_contrasts=["FLAIR"])
     assert len(error.value.problems) == 6
     for fragment in (
         "cohort 'ms' has 6 problems",
@@ -138,7 +138,7 @@ def test_label_maps_of_anatomy_are_used_where_their_classes_are_declared(tmp_pat
     entry = {"source": "table", "path": "cohort.tsv", "role": "healthy"}
 
     def scan(**more):
-        cohort, _ = load_cohort("c", {**entry, **more}, tmp_path, simulated_root=tmp_path)
+        cohort, _ = load_cohort("c", {**entry, **more}, tmp_path, results=tmp_path)
         return names(cohort.scans[0], tmp_path)
 
     declared = {"anatomy_classes": {"csf": 1}}

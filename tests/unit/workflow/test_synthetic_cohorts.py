@@ -175,7 +175,7 @@ def test_hosts_that_are_simulated_are_simulated_still(tmp_path):
     plan = Plan(study)
     everyone = {
         subject
-        for shard in plan.cohorts.simulated["made"]
+        for shard in plan.cohorts.made["made"]
         for subject in plan.cohorts.subjects(SimpleNamespace(cohort="made", shard=shard))
     }
     assert everyone == {f"{number:02d}" for number in range(1, 10)}
@@ -185,7 +185,7 @@ def test_hosts_that_are_simulated_are_simulated_still(tmp_path):
         for scan in scans:
             (own,) = (
                 name
-                for name, inside in plan.cohorts.simulated["made"].items()
+                for name, inside in plan.cohorts.made["made"].items()
                 if scan.subject in {one.subject for one in inside}
             )
             assert f"results/simulated/made/{own}.json" in needed

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from normscan.cohorts.scans import Scan
+from normscan.cohorts.scans import Scan, label
 
 FOLDER = Path(__file__).parent / "layouts"
 MASKS = ("brain_mask", "lesion_mask", "anatomy")
@@ -49,7 +49,7 @@ def scans_of_layout(folder: Path, name: str, cohort: str) -> tuple[list[Scan], l
         for kind, rank, expression in patterns:
             if match := expression.fullmatch(path):
                 groups = match.groupdict()
-                subject, session = (_label(groups.get(one)) for one in ("subject", "session"))
+                subject, session = (label(groups.get(one)) for one in ("subject", "session"))
                 original = names.setdefault(subject, groups["subject"])
                 if original != groups["subject"]:
                     problems.append(
@@ -85,10 +85,6 @@ def _ambiguous(scan: str, files: dict[str, list[tuple[int, str]]]) -> list[str]:
                 "folder with one of them"
             )
     return problems
-
-
-def _label(text: str | None) -> str:
-    return re.sub(r"[^A-Za-z0-9]", "", text or "")
 
 
 def _files(folder: Path) -> Iterator[str]:

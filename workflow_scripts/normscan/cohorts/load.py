@@ -11,16 +11,19 @@ from typing import Any
 
 from normscan.cohorts.bids import read_bids
 from normscan.cohorts.chosen import choose, nearest
+from normscan.cohorts.dicom.folders import expression_problems, read_dicom
 from normscan.cohorts.layouts import layout_names, read_layout, scans_of_layout
 from normscan.cohorts.plan_simulation import planned_scans
 from normscan.cohorts.scans import CONTRASTS, PRIORS, ROLES, Cohort, Scan, labels_of
 from normscan.cohorts.table import read_table
 from normscan.errors import CohortError
+from normscan.layout import CONVERTED_FOLDER, SIMULATED_FOLDER
 from normscan.paths import path_problem
 
-SYNTHETIC = "synthetic"
-# Sources whose images a rule makes.
-MADE = ("simulated", SYNTHETIC)
+SYNTHETIC, DICOM = "synthetic", "dicom"
+# Sources whose images a rule makes, and those of them that make them of nothing that is there.
+MADE = ("simulated", SYNTHETIC, DICOM)
+OF_NOTHING = ("simulated", SYNTHETIC)
 
 
 def load_cohort(
@@ -28,7 +31,7 @@ def load_cohort(
     entry: dict[str, Any],
     base: Path,
     *,
-    simulated_root: Path,
+    results: Path,
     needed_contrasts: Sequence[str] = (),
     on_bad_scan: str = "stop",
     synthetic: Sequence[Scan] = (),
@@ -39,12 +42,12 @@ def load_cohort(
     ----------
     name : of the cohort.
     entry : its entry under ``config.cohorts``; keys: ``source`` (``table``, ``bids``,
-        ``simulated``, ``synthetic`` or a known layout), ``path``, ``role``, ``prior``,
-        ``skull_stripped``, ``space``, ``lesion_classes``, ``ignored_labels``, ``anatomy_classes``,
-        ``contrasts``, ``include``, ``where``, ``exclude``, ``simulation``. A layout has defaults
-        for most of them.
+        ``dicom``, ``simulated``, ``synthetic`` or a known layout), ``path``, ``series``, ``role``,
+        ``prior``, ``skull_stripped``, ``space``, ``lesion_classes``, ``ignored_labels``,
+        ``anatomy_classes``, ``contrasts``, ``include``, ``where``, ``exclude``, ``simulation``.
+        A layout has defaults for most of them.
     base : folder that a relative ``path`` starts from.
-    simulated_root : folder below which simulated cohorts are written.
+    results : folder of results, below which simulated and converted cohorts are written.
     needed_contrasts : contrasts that each scan must have.
     on_bad_scan : ``stop``, or ``exclude`` to go on without scans that have a problem of their own.
     synthetic : scans of a ``synthetic`` cohort, as of ``plan_synthetic``.
@@ -65,7 +68,7 @@ def load_cohort(
     if entry["source"] == SYNTHETIC:
         scans, problems = list(synthetic), []
     else:
-        scans, problems = _scans(name, entry, Path(base), Path(simulated_root))
+        scans, problems = _scans(name, entry, Path(base), Path(results))
     if not scans:
         raise CohortError(name, problems)
     taken, wrong = choose(entry, scans)
@@ -104,12 +107,13 @@ def _defaults(entry: dict) -> dict[str, Any]:
 
 def _entry_problems(entry: dict) -> list[str]:
     problems = []
-    sources = ["table", "bids", *MADE, *layout_names()]
+    sources = ["table", "bids", DICOM, *OF_NOTHING, *layout_names()]
     source = entry.get("source", "")
     problems += _value_problem("source", source, sources)
-    if source in sources and source not in MADE and not entry.get("path"):
+    if source in sources and source not in OF_NOTHING and not entry.get("path"):
         problems.append(f"path: is missing; source '{source}' needs it")
     problems += _value_problem("role", entry.get("role", ""), ROLES)
+    problems += _series_problems(source, entry.get("series") or {})
     problems += _class_problems(entry.get("anatomy_classes") or {})
     problems += _value_problem("prior", entry.get("prior", "none"), PRIORS)
     classes = entry.get("lesion_classes") or {}
@@ -122,6 +126,21 @@ def _entry_problems(entry: dict) -> list[str]:
     for contrast in entry.get("contrasts") or []:
         problems += _value_problem("contrasts", contrast, CONTRASTS, "unknown contrast ")
     return problems
+
+
+def _series_problems(source: str, series: dict[str, str]) -> list[str]:
+    """What DICOM series are which contrast, and nobody else says."""
+    if source != DICOM:
+        return [f"series: is for source '{DICOM}' only; remove it"] if series else []
+    if not series:
+        return [
+            "series: is missing; write which series is which contrast, by a regular expression of "
+            "its description: series: {FLAIR: 't2.*flair'}"
+        ]
+    problems = []
+    for contrast in series:
+        problems += _value_problem("series", contrast, CONTRASTS, "unknown contrast ")
+    return problems + expression_problems(series)
 
 
 def _class_problems(classes: dict[str, Any]) -> list[str]:
@@ -146,9 +165,10 @@ def _value_problem(key: str, value: str, allowed: Sequence[str], what: str = "fo
     return [f"{key}: {what}'{value}'{nearest(value, allowed)}; {choice}"]
 
 
-def _scans(name: str, entry: dict, base: Path, simulated: Path) -> tuple[list[Scan], list[str]]:
+def _scans(name: str, entry: dict, base: Path, results: Path) -> tuple[list[Scan], list[str]]:
     if entry["source"] == "simulated":
-        return planned_scans(name, entry.get("simulation", {}), simulated / name)
+        folder = results / SIMULATED_FOLDER.format(cohort=name)
+        return planned_scans(name, entry.get("simulation", {}), folder)
     path = Path(os.path.abspath(base / entry["path"]))
     if entry["source"] == "table":
         return read_table(path, name) if path.is_file() else ([], [f"path: {path}: no such table"])
@@ -156,6 +176,9 @@ def _scans(name: str, entry: dict, base: Path, simulated: Path) -> tuple[list[Sc
         return [], [f"path: {path}: no such folder"]
     if entry["source"] == "bids":
         return read_bids(path, name)
+    if entry["source"] == DICOM:
+        made = results / CONVERTED_FOLDER.format(cohort=name)
+        return read_dicom(path, name, entry["series"], made)
     return scans_of_layout(path, entry["source"], name)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,6 +41,11 @@ class Scan:
         """``sub-01`` or ``sub-01_ses-2``."""
         session = f"_ses-{self.session}" if self.session else ""
         return f"sub-{self.subject}{session}"
+
+
+def label(text: str | None) -> str:
+    """The label that a name gives: its letters and digits."""
+    return re.sub(r"[^A-Za-z0-9]", "", text or "")
 
 
 def labels_of(classes: Mapping[str, Any]) -> set[int]:

@@ -8,16 +8,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from normscan.cohorts.dicom.folders import Dicom, scan_sources
+from normscan.cohorts.load import DICOM
 from normscan.cohorts.plan_synthetic import Synthetic
 from normscan.cohorts.scans import Cohort
 from normscan.cohorts.splits import too_few
 from normscan.errors import ConfigError
 from normscan.paths import path_problem
-from normscan.streams import ALL, MAIN
 from normscan.workflow.histogram_references import with_references
 from normscan.workflow.loading import atlas_problems, load_cohorts
 from normscan.workflow.protocol_anatomy import anatomy_problems
 from normscan.workflow.protocols import Protocol, parse_protocol
+from normscan.workflow.roles import role_problems, stream_key
 from normscan.workflow.schema import nearest, schema_problems, wrong_value
 from normscan.workflow.selection import named_problems, selection_cohorts, study_problems
 from normscan.workflow.yaml_files import read_yaml
@@ -63,6 +65,7 @@ class Study:
     validation: dict[str, float]
     training: dict[str, float]
     simulation: dict[str, dict[str, Any]]
+    dicom: dict[str, Dicom]
     synthetic: dict[str, Synthetic]
     protocols: dict[str, Protocol]
     atlases: dict[str, dict[str, str]]
@@ -131,6 +134,11 @@ def load_study(config: dict[str, Any], base: Path, protocol_folder: Path) -> Stu
             for name, entry in config["cohorts"].items()
             if entry["source"] == "simulated"
         },
+        dicom={
+            name: Dicom(entry["series"], scan_sources(base / entry["path"]))
+            for name, entry in config["cohorts"].items()
+            if entry["source"] == DICOM
+        },
         synthetic=synthetic,
         protocols=protocols,
         atlases={
@@ -143,7 +151,7 @@ def load_study(config: dict[str, Any], base: Path, protocol_folder: Path) -> Stu
         source=config,
         selection=selection,
     )
-    problems = _conflicts(study) + _role_problems(study) + _split_problems(study)
+    problems = _conflicts(study) + role_problems(study) + _split_problems(study)
     problems += [line for one in protocols.values() for line in anatomy_problems(one, cohorts)]
     problems += atlas_problems(study.cohorts, study.synthetic, study.atlases)
     problems += study_problems(study)
@@ -248,7 +256,7 @@ def _check_references(config: dict, protocols: dict[str, Protocol], problems: li
         for stream, one in protocol.streams.items():
             for cohort in one.cohorts or ():
                 if cohort not in names:
-                    problems.append(wrong_value(_stream_key(protocol, stream), cohort, names))
+                    problems.append(wrong_value(stream_key(protocol, stream), cohort, names))
         for cohort in protocol.evaluation_cohorts:
             if cohort not in names:
                 problems.append(wrong_value(f"{where}.evaluation.cohorts", cohort, names))
@@ -257,14 +265,6 @@ def _check_references(config: dict, protocols: dict[str, Protocol], problems: li
                 if cohort not in names:
                     key = f"{where}.threshold_rules.{rule.kind}.cohorts"
                     problems.append(wrong_value(key, cohort, names))
-
-
-def _stream_key(protocol: Protocol, stream: str) -> str:
-    """The key of a stream's cohorts, as the protocol writes it."""
-    training = f"protocol '{protocol.name}'.training"
-    if stream in ((protocol.source.get("training") or {}).get("streams") or {}):
-        return f"{training}.streams.{stream}.cohorts"
-    return f"{training}.cohorts"
 
 
 def _validation(entry: dict, cohort: Cohort, split: dict) -> float:
@@ -315,82 +315,3 @@ def _split_problems(study: Study) -> list[str]:
         if problem:
             problems.append(f"config.cohorts.{name}: {problem}")
     return problems
-
-
-def _role_problems(study: Study) -> list[str]:
-    problems = []
-    roles = {name: cohort.role for name, cohort in study.cohorts.items()}
-    for protocol in study.protocols.values():
-        where = f"protocol '{protocol.name}'"
-        for stream, one in protocol.streams.items():
-            key = _stream_key(protocol, stream)
-            problems += [_stream_problem(key, name, roles[name]) for name in one.cohorts or ()]
-        uses_model = any(one.models for one in protocol.approaches.values())
-        for stream, one in protocol.streams.items() if uses_model else ():
-            if not one.among(roles).cohorts:
-                problems.append(_no_cohort(where, stream, one.role))
-        taught = [name for name, model in protocol.models.items() if model.labels]
-        if taught and not protocol.healthy_cohorts(roles):
-            problems.append(
-                f"{where}.models.{taught[0]}.labels.rule: there is no cohort of role 'healthy' to "
-                "find the threshold on"
-            )
-        fused = [name for name, one in protocol.approaches.items() if one.parts]
-        if fused and not protocol.healthy_cohorts(roles):
-            problems.append(
-                f"{where}.approaches.{fused[0]}.fuse: there is no cohort of role 'healthy' to "
-                "compare maps with"
-            )
-        problems += _shown_twice(study, protocol, roles)
-        for name in protocol.evaluation_cohorts:
-            if roles[name] != "patients":
-                problems.append(
-                    f"{where}.evaluation.cohorts: '{name}' has role '{roles[name]}'; only "
-                    "cohorts of role 'patients' can be evaluated"
-                )
-    return [problem for problem in problems if problem]
-
-
-def _shown_twice(study: Study, protocol: Protocol, roles: dict[str, str]) -> list[str]:
-    """Synthetic cohorts whose lesions a protocol's models may see in training, and be tested on.
-
-    A patient's lesion stands on a host as well: splits by subject alone would not keep it apart.
-    """
-    streams = protocol.training_streams(roles).values()
-    seen = {name for one in streams if one.slices == ALL for name in one.cohorts or ()}
-    tested = protocol.evaluation_cohorts or [n for n, role in roles.items() if role == "patients"]
-    tested = {*tested, *protocol.selection_cohorts}
-    where, problems = f"protocol '{protocol.name}'", []
-    for name, plan in study.synthetic.items():
-        if name in seen:
-            problems.append(
-                f"{where}.training.streams: '{name}' is a synthetic cohort, made to be tested on; "
-                "name the cohorts of patients to train on"
-            )
-        elif plan.settings["lesions"] in seen and name in tested:
-            problems.append(
-                f"{where}.evaluation.cohorts: '{name}' shows lesions of "
-                f"'{plan.settings['lesions']}', which models of this protocol are trained on; name "
-                "the cohorts to evaluate without it"
-            )
-    return problems
-
-
-def _no_cohort(where: str, stream: str, role: str) -> str:
-    """That a stream of all cohorts of a role has none."""
-    if stream == MAIN:
-        return f"{where}: has models to train, but no cohort of role '{role}' to train them on"
-    return f"{where}.training.streams.{stream}: there is no cohort of role '{role}'"
-
-
-def _stream_problem(key: str, cohort: str, role: str) -> str:
-    """Why models cannot be trained on a cohort there; empty when they can."""
-    if role == "unlabelled":
-        return f"{key}: '{cohort}' has role 'unlabelled'; such cohorts are only screened"
-    if role == "patients" and key.endswith("training.cohorts"):
-        return (
-            f"{key}: '{cohort}' has role 'patients'; these are cohorts of role 'healthy'. To train "
-            f"on some of its patients, name it in training.streams.{MAIN}.cohorts, with 'slices: "
-            "lesion_free' unless lesions are to be seen in training"
-        )
-    return ""

@@ -52,7 +52,7 @@ def load_cohorts(
                 name,
                 entry,
                 base,
-                simulated_root=results / "simulated",
+                results=results,
                 needed_contrasts=_needed_contrasts(name, roles, protocols),
                 on_bad_scan=values["on_bad_scan"],
                 **more,

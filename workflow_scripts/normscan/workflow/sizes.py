@@ -11,6 +11,8 @@ from normscan.workflow.plan import Plan
 # A 3D slice pack has this many slices per scan or fewer (1 mm, a whole brain).
 SLICES_PER_SCAN = 160
 FLOAT_BYTES = 4
+# Of 256 slices of 256 x 256, compressed.
+CONVERTED_MB = 20.0
 
 
 class Sizes:
@@ -52,11 +54,16 @@ class Sizes:
         return main + sum(whole.values())
 
     def largest_file_mb(self, cohort: str, shard: str) -> float:
-        """Size (MB on disk) of the largest file of a shard; 0 for scans that are simulated."""
+        """Size (MB on disk) of the largest file of a shard; 0 for scans that are simulated.
+
+        DICOM files are of slices, or of far more than one series; a usual volume stands for them.
+        """
         study = self.plan.cohorts.study
         scans = self.plan.cohorts.shards[cohort][shard]
         if cohort in study.synthetic:
             scans = [study.synthetic[cohort].pastes[scan.id].host for scan in scans]
+        if any(scan.cohort in study.dicom for scan in scans):
+            return CONVERTED_MB
         sizes = [
             os.path.getsize(path)
             for scan in scans

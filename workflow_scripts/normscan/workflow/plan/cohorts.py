@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from normscan import layout as places
+from normscan.cohorts.dicom.folders import listing_digest
 from normscan.cohorts.plan_synthetic import Paste
 from normscan.cohorts.scans import Scan, labels_of
 from normscan.cohorts.shards import shard_of
@@ -35,8 +37,9 @@ class Cohorts:
         }
         self.roles = {name: cohort.role for name, cohort in study.cohorts.items()}
         # With the hosts of synthetic cohorts, which belong to none of the shards above.
-        self.simulated = {
-            name: shard_of(self._all(name), study.shard_size[name]) for name in study.simulation
+        self.made = {
+            name: shard_of(self._all(name), study.shard_size[name])
+            for name in (*study.simulation, *study.dicom)
         }
 
     def _all(self, cohort: str) -> list[Scan]:
@@ -71,7 +74,19 @@ class Cohorts:
 
     def subjects(self, w) -> list[str]:
         """Subjects of a shard that is simulated."""
-        return [scan.subject for scan in self.simulated[w.cohort][w.shard]]
+        return [scan.subject for scan in self.made[w.cohort][w.shard]]
+
+    def dicom_sources(self, w) -> list[dict[str, Any]]:
+        """Scans of a shard that is converted, their folders, and digests of what these list."""
+        sources = self.study.dicom[w.cohort].sources
+        return [
+            {
+                "scan": _record(scan),
+                "folder": sources[scan.id],
+                "listing": listing_digest(Path(sources[scan.id])),
+            }
+            for scan in self.made[w.cohort][w.shard]
+        ]
 
     def scan_files(self, w) -> list[str]:
         """Every file of a shard's scans; those that are made come from their own rules."""
@@ -87,10 +102,12 @@ class Cohorts:
     def _files(self, scans: Iterable[Scan]) -> list[str]:
         found = []
         for scan in scans:
-            if scan.cohort in self.study.simulation:
+            if scan.cohort in self.made:
+                simulated = scan.cohort in self.study.simulation
+                template = places.SIMULATED if simulated else places.CONVERTED
                 found += [
-                    self.layout.fill(places.SIMULATED, cohort=scan.cohort, shard=shard)
-                    for shard, inside in self.simulated[scan.cohort].items()
+                    self.layout.fill(template, cohort=scan.cohort, shard=shard)
+                    for shard, inside in self.made[scan.cohort].items()
                     if any(one.id == scan.id for one in inside)
                 ]
             else:
