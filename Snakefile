@@ -52,8 +52,7 @@ localrules:
 rule all:
     default_target: True
     input:
-        PLAN.path(layout.REPORT),
-        PLAN.path(layout.METRICS),
+        PLAN.results(),
 
 
 # Preprocessing of every cohort, the unlabelled ones as well: what needs no model.

@@ -82,7 +82,7 @@ def write_series(
         for key, value in {**SHARED, **tags}.items():
             image.SetMetaData(key, value)
         # Names in no order of the slices, as archives give them.
-        name = f"{number}-{uid}-{(7 * index) % 101:03d}.dcm"
+        name = f"{number}-{uid}-{(7 * index) % 1009:04d}.dcm"
         writer.SetFileName(str(folder / name))
         writer.Execute(image)
     affine = np.eye(4)

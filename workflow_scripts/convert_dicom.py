@@ -28,7 +28,7 @@ def main(snakemake) -> None:
             content = convert_scan(place, scan, params.series, folder)
             names = [str(Path(path).relative_to(folder)) for path in scan.images.values()]
             write_json(record, {"key": key, "files": names, "found": content})
-        done[scan.id] = read_json(record)["found"]
+        done[scan.id] = {**read_json(record)["found"], "folder": str(place)}
     write_json(snakemake.output[0], done)
 
 

@@ -14,16 +14,17 @@ from normscan.cohorts.chosen import choose, nearest
 from normscan.cohorts.dicom.folders import expression_problems, read_dicom
 from normscan.cohorts.layouts import layout_names, read_layout, scans_of_layout
 from normscan.cohorts.plan_simulation import planned_scans
-from normscan.cohorts.scans import CONTRASTS, PRIORS, ROLES, Cohort, Scan, labels_of
+from normscan.cohorts.scans import CONTRASTS, PRIORS, ROLES, Cohort, Scan, label, labels_of
 from normscan.cohorts.table import read_table
 from normscan.errors import CohortError
 from normscan.layout import CONVERTED_FOLDER, SIMULATED_FOLDER
 from normscan.paths import path_problem
 
-SYNTHETIC, DICOM = "synthetic", "dicom"
+SYNTHETIC, DICOM, FILES = "synthetic", "dicom", "files"
 # Sources whose images a rule makes, and those of them that make them of nothing that is there.
 MADE = ("simulated", SYNTHETIC, DICOM)
 OF_NOTHING = ("simulated", SYNTHETIC)
+WITHOUT_PATH = (FILES, *OF_NOTHING)
 
 
 def load_cohort(
@@ -42,8 +43,9 @@ def load_cohort(
     ----------
     name : of the cohort.
     entry : its entry under ``config.cohorts``; keys: ``source`` (``table``, ``bids``,
-        ``dicom``, ``simulated``, ``synthetic`` or a known layout), ``path``, ``series``, ``role``,
-        ``prior``, ``skull_stripped``, ``space``, ``lesion_classes``, ``ignored_labels``,
+        ``dicom``, ``files``, ``simulated``, ``synthetic`` or a known layout), ``path``,
+        ``images``, ``series``, ``single``, ``role``, ``prior``, ``skull_stripped``, ``space``,
+        ``lesion_classes``, ``ignored_labels``,
         ``anatomy_classes``, ``contrasts``, ``include``, ``where``, ``exclude``, ``simulation``.
         A layout has defaults for most of them.
     base : folder that a relative ``path`` starts from.
@@ -107,12 +109,13 @@ def _defaults(entry: dict) -> dict[str, Any]:
 
 def _entry_problems(entry: dict) -> list[str]:
     problems = []
-    sources = ["table", "bids", DICOM, *OF_NOTHING, *layout_names()]
+    sources = ["table", "bids", DICOM, FILES, *OF_NOTHING, *layout_names()]
     source = entry.get("source", "")
     problems += _value_problem("source", source, sources)
-    if source in sources and source not in OF_NOTHING and not entry.get("path"):
+    if source in sources and source not in WITHOUT_PATH and not entry.get("path"):
         problems.append(f"path: is missing; source '{source}' needs it")
     problems += _value_problem("role", entry.get("role", ""), ROLES)
+    problems += _image_problems(source, entry.get("images") or {})
     problems += _series_problems(source, entry.get("series") or {})
     problems += _class_problems(entry.get("anatomy_classes") or {})
     problems += _value_problem("prior", entry.get("prior", "none"), PRIORS)
@@ -125,6 +128,18 @@ def _entry_problems(entry: dict) -> list[str]:
         )
     for contrast in entry.get("contrasts") or []:
         problems += _value_problem("contrasts", contrast, CONTRASTS, "unknown contrast ")
+    return problems
+
+
+def _image_problems(source: str, images: dict[str, str]) -> list[str]:
+    """The files of one scan by contrast, which source ``files`` names and nobody else."""
+    if source != FILES:
+        return [f"images: is for source '{FILES}' only; remove it"] if images else []
+    if not images:
+        return ["images: is missing; name the scan's files: images: {FLAIR: a.nii.gz}"]
+    problems = []
+    for contrast in images:
+        problems += _value_problem("images", contrast, CONTRASTS, "unknown contrast ")
     return problems
 
 
@@ -147,11 +162,11 @@ def _class_problems(classes: dict[str, Any]) -> list[str]:
     """Labels that two anatomical classes would share."""
     owners: dict[int, list[str]] = {}
     for name, labels in classes.items():
-        for label in labels if isinstance(labels, list) else [labels]:
-            owners.setdefault(label, []).append(name)
+        for one in labels if isinstance(labels, list) else [labels]:
+            owners.setdefault(one, []).append(name)
     return [
-        f"anatomy_classes: label {label} stands for {' and '.join(names)}; a label is of one class"
-        for label, names in owners.items()
+        f"anatomy_classes: label {one} stands for {' and '.join(names)}; a label is of one class"
+        for one, names in owners.items()
         if len(names) > 1
     ]
 
@@ -169,6 +184,8 @@ def _scans(name: str, entry: dict, base: Path, results: Path) -> tuple[list[Scan
     if entry["source"] == "simulated":
         folder = results / SIMULATED_FOLDER.format(cohort=name)
         return planned_scans(name, entry.get("simulation", {}), folder)
+    if entry["source"] == FILES:
+        return [_scan_of_files(name, entry["images"], base)], []
     path = Path(os.path.abspath(base / entry["path"]))
     if entry["source"] == "table":
         return read_table(path, name) if path.is_file() else ([], [f"path: {path}: no such table"])
@@ -178,8 +195,16 @@ def _scans(name: str, entry: dict, base: Path, results: Path) -> tuple[list[Scan
         return read_bids(path, name)
     if entry["source"] == DICOM:
         made = results / CONVERTED_FOLDER.format(cohort=name)
-        return read_dicom(path, name, entry["series"], made)
+        return read_dicom(path, name, entry["series"], made, bool(entry.get("single")))
     return scans_of_layout(path, entry["source"], name)
+
+
+def _scan_of_files(name: str, images: dict[str, str], base: Path) -> Scan:
+    """The one scan of a cohort; the cohort's name says whose it is, as names of BIDS files do."""
+    entities = dict(part.split("-", 1) for part in name.split("_") if "-" in part)
+    subject = label(entities.get("sub", "")) or label(name)
+    paths = {contrast: os.path.abspath(base / path) for contrast, path in images.items()}
+    return Scan(name, subject, label(entities.get("ses", "")), paths)
 
 
 def _restricted(scan: Scan, entry: dict) -> Scan:

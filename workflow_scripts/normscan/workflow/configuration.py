@@ -15,8 +15,10 @@ from normscan.cohorts.scans import Cohort
 from normscan.cohorts.splits import too_few
 from normscan.errors import ConfigError
 from normscan.paths import path_problem
+from normscan.workflow.bundled import Bundle, instead_of_protocols
 from normscan.workflow.histogram_references import with_references
 from normscan.workflow.loading import atlas_problems, load_cohorts
+from normscan.workflow.one_scan import ABOUT, SCAN, other_scan, with_scan
 from normscan.workflow.protocol_anatomy import anatomy_problems
 from normscan.workflow.protocols import Protocol, parse_protocol
 from normscan.workflow.roles import role_problems, stream_key
@@ -27,6 +29,7 @@ from normscan.workflow.yaml_files import read_yaml
 DEFAULTS: dict[str, Any] = {
     "title": "normscan",
     "results": "results",
+    "protocols": [],
     "seeds": [0],
     "on_bad_scan": "stop",
     "intermediates": "keep",
@@ -50,7 +53,11 @@ VOLUMES = dict.fromkeys(("detections", "maps", "reconstructions", "uncertainties
 
 @dataclass(frozen=True)
 class Study:
-    """One run of the workflow: what ``config.yaml`` and its protocols say, checked."""
+    """One run of the workflow: what ``config.yaml`` and its protocols say, checked.
+
+    ``one_scan``: the cohort made of a single scan that is to be screened, "" where there is none.
+    ``bundles``: what is screened with where no protocols are named; else none.
+    """
 
     title: str
     results: Path
@@ -74,6 +81,8 @@ class Study:
     excluded: dict[str, dict[str, str]]
     source: dict[str, Any]
     selection: tuple[str, ...] = ()
+    one_scan: str = ""
+    bundles: tuple[Bundle, ...] = ()
 
 
 def load_study(config: dict[str, Any], base: Path, protocol_folder: Path) -> Study:
@@ -81,7 +90,7 @@ def load_study(config: dict[str, Any], base: Path, protocol_folder: Path) -> Stu
 
     Parameters
     ----------
-    config : parsed ``config.yaml``.
+    config : parsed ``config.yaml``, and what ``--config`` lays over it.
     base : folder that relative paths in the configuration start from (the working directory).
     protocol_folder : where protocols are looked up by name.
 
@@ -89,18 +98,32 @@ def load_study(config: dict[str, Any], base: Path, protocol_folder: Path) -> Stu
     ------
     ConfigError, CohortError : all problems of the configuration, or of the cohorts, at once.
     """
+    said = config
+    config, one_scan = with_scan(config, base)
     problems = schema_problems(config, "config", "config")
     if problems:
         raise ConfigError(_report(problems))
     values = {**DEFAULTS, **config}
     problems = _path_problems(values, base)
+    if one_scan and (
+        other := other_scan(base / values["results"], one_scan, config["cohorts"][one_scan])
+    ):
+        raise ConfigError(other)
     protocols = _load_protocols(values, base, protocol_folder, problems)
+    bundles: list[Bundle] = []
+    if not protocols and "protocols" not in config:
+        bundles, protocols, wrong = instead_of_protocols(config, base)
+        problems += wrong
     _check_references(config, protocols, problems)
     problems += named_problems(config, protocols)
     if problems:
         raise ConfigError(_report(problems))
     selection = selection_cohorts(config)
-    protocols = {name: replace(one, selection_cohorts=selection) for name, one in protocols.items()}
+    screening = {**SCREENING, **config.get("screening", {})}
+    protocols = {
+        name: replace(one, selection_cohorts=selection, screens=screens(name, screening))
+        for name, one in protocols.items()
+    }
     cohorts, excluded, synthetic = load_cohorts(values, protocols, base)
     split = {**SPLIT, **config.get("split", {})}
     protocols, problems = with_references(protocols, cohorts, int(split["seed"]))
@@ -135,7 +158,9 @@ def load_study(config: dict[str, Any], base: Path, protocol_folder: Path) -> Stu
             if entry["source"] == "simulated"
         },
         dicom={
-            name: Dicom(entry["series"], scan_sources(base / entry["path"]))
+            name: Dicom(
+                entry["series"], scan_sources(base / entry["path"], bool(entry.get("single")))
+            )
             for name, entry in config["cohorts"].items()
             if entry["source"] == DICOM
         },
@@ -145,11 +170,14 @@ def load_study(config: dict[str, Any], base: Path, protocol_folder: Path) -> Stu
             name: {kind: os.path.abspath(base / path) for kind, path in files.items()}
             for name, files in values["atlases"].items()
         },
-        screening={**SCREENING, **config.get("screening", {})},
+        screening=screening,
         volumes={**VOLUMES, **config.get("volumes", {})},
         excluded=excluded,
-        source=config,
+        # A report shows the study, not what is screened between two runs of it.
+        source={key: value for key, value in said.items() if key not in (SCAN, *ABOUT)},
         selection=selection,
+        one_scan=one_scan,
+        bundles=tuple(bundles),
     )
     problems = _conflicts(study) + role_problems(study) + _split_problems(study)
     problems += [line for one in protocols.values() for line in anatomy_problems(one, cohorts)]
@@ -158,6 +186,12 @@ def load_study(config: dict[str, Any], base: Path, protocol_folder: Path) -> Stu
     if problems:
         raise ConfigError(_report(problems))
     return study
+
+
+def screens(protocol: str, screening: dict[str, Any]) -> bool:
+    """Whether an approach of a protocol is screened with; where none are named, all are."""
+    wanted = screening["approaches"]
+    return not wanted or any(one.rpartition("/")[0] == protocol for one in wanted)
 
 
 def merged(content: Any, changes: Any) -> Any:

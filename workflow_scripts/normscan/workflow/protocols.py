@@ -72,6 +72,7 @@ class Protocol:
     all healthy cohorts, an empty one of none. ``evaluation_cohorts``: empty means all patient
     cohorts. ``fidelity``: the model that judges reconstructions, "" where none does.
     ``selection_cohorts``: synthetic cohorts of the configuration that choose without labels.
+    ``screens``: whether unlabelled cohorts are screened with any of its approaches.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Protocol:
     fidelity: str = ""
     source: dict[str, Any] = field(repr=False, default_factory=dict)
     selection_cohorts: tuple[str, ...] = ()
+    screens: bool = True
 
     def streamed_cohorts(self, roles: Mapping[str, str]) -> set[str]:
         """Cohorts that the streams name, or whose role they name, unless it is the default."""
@@ -144,6 +146,8 @@ class Protocol:
             return True
         if roles[cohort] == "healthy":
             return cohort in self.healthy_cohorts(roles)
+        if roles[cohort] == "unlabelled":
+            return self.screens
         names = self.evaluation_cohorts if roles[cohort] == "patients" else ()
         calibrating = {one for rule in self.rules for one in rule.settings.get("cohorts") or ()}
         return not names or cohort in {*names, *calibrating, *self.selection_cohorts}
@@ -200,6 +204,36 @@ def parse_protocol(name: str, content: dict[str, Any]) -> tuple[Protocol | None,
     if protocol.postprocessing["median"] % 2 == 0:
         found = protocol.postprocessing["median"]
         problems.append(f"{where}.postprocessing.median: found {found}; must be odd")
+    return protocol, problems
+
+
+def preparing_protocol(
+    name: str, contrasts: list[str], preprocessing: list[dict], slices: dict[str, Any]
+) -> tuple[Protocol, list[str]]:
+    """A protocol that makes scans ready and trains, evaluates and detects nothing; its problems.
+
+    Parameters
+    ----------
+    preprocessing, slices : as a protocol's file has them.
+    """
+    where, problems = f"protocol '{name}'", list[str]()
+    steps = _steps(preprocessing, where, problems)
+    slices = _settings(slices, LIBRARY / "slices" / "pack.py", f"{where}.slices", problems)
+    protocol = Protocol(
+        name=name,
+        description="",
+        citation="",
+        contrasts=tuple(contrasts),
+        steps=tuple(steps),
+        slices=slices,
+        streams={MAIN: Stream(())},
+        shares=(),
+        models={},
+        approaches={},
+        postprocessing=dict(POSTPROCESSING),
+        rules=(),
+        evaluation_cohorts=(),
+    )
     return protocol, problems
 
 

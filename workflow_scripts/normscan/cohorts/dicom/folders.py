@@ -33,25 +33,25 @@ class Dicom:
     sources: dict[str, str]
 
 
-def scan_sources(folder: Path) -> dict[str, str]:
-    """Scan -> folder of its DICOM files (absolute)."""
-    owners = scan_folders(Path(os.path.abspath(folder)))[0].items()
+def scan_sources(folder: Path, single: bool = False) -> dict[str, str]:
+    """Scan -> folder of its DICOM files (absolute), as of :func:`scan_folders`."""
+    owners = scan_folders(Path(os.path.abspath(folder)), single)[0].items()
     return {Scan("", *owner).id: str(path) for owner, path in owners}
 
 
 def read_dicom(
-    folder: Path, cohort: str, series: dict[str, str], made: Path
+    folder: Path, cohort: str, series: dict[str, str], made: Path, single: bool = False
 ) -> tuple[list[Scan], list[str]]:
     """Scans of a folder of DICOM files as they will be once converted, and every problem found.
 
     Parameters
     ----------
-    folder : as of :func:`scan_folders`.
+    folder, single : as of :func:`scan_folders`.
     series : contrast -> regular expression of the description of its series.
     made : folder of the volumes that series are converted to.
     """
     try:
-        owners, problems = scan_folders(folder)
+        owners, problems = scan_folders(folder, single)
     except OSError as error:
         return [], [f"{folder}: cannot be read: {error}"]
     scans = []
@@ -74,14 +74,18 @@ def converted(folder: Path, scan: Scan, contrast: str) -> Path:
     return folder.joinpath(f"sub-{scan.subject}", *session, "anat", f"{scan.id}_{contrast}.nii.gz")
 
 
-def scan_folders(folder: Path) -> tuple[dict[Owner, Path], list[str]]:
+def scan_folders(folder: Path, single: bool = False) -> tuple[dict[Owner, Path], list[str]]:
     """(subject, session) -> the folder of their files, and folders whose names give one label.
 
     A folder with DICOM files right in it is one scan, named after it. In all others every folder is
     a subject; those named ``ses-*`` in it are its sessions. Labels are names without everything but
     letters and digits.
+
+    Parameters
+    ----------
+    single : the folder is one scan, whatever folders are in it.
     """
-    if any(_is_dicom(Path(folder, name)) for name in _names(folder, folders=False)):
+    if single or any(_is_dicom(Path(folder, name)) for name in _names(folder, folders=False)):
         return {(subject_label(folder.name) or "scan", ""): folder}, []
     found: dict[Owner, Path] = {}
     problems = []

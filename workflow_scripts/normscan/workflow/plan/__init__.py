@@ -7,6 +7,7 @@ a change of one makes only that rule and what follows it stale.
 
 from __future__ import annotations
 
+from normscan import layout as places
 from normscan.layout import Layout
 from normscan.workflow.configuration import Study
 from normscan.workflow.plan.cohorts import Cohorts
@@ -48,6 +49,12 @@ class Plan:
         self.report = Report(
             study, layout, self.cohorts, self.detection, self.screening, self.selection
         )
+
+    def results(self) -> list[str]:
+        """What a run without further words makes: the report, or where bundles are all, pages."""
+        if self.screening.bundled:
+            return self.screening.pages()
+        return [self.path(places.REPORT), self.path(places.METRICS)]
 
 
 __all__ = ["Job", "Plan", "variant_label", "variant_parts"]

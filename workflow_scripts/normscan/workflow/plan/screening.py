@@ -31,6 +31,7 @@ class Screening:
     ):
         self.study, self.layout, self.cohorts = study, layout, cohorts
         self.preprocessing, self.detection = preprocessing, detection
+        self.bundled = {(one.protocol, one.variant): one for one in study.bundles}
 
     # Bundles
 
@@ -79,8 +80,11 @@ class Screening:
     def jobs(self) -> list[Job]:
         """Approaches that unlabelled cohorts are screened with: those with maps, by first seed.
 
-        Fused ones have no bundle: what they are fused of is screened with one by one.
+        Fused ones have no bundle: what they are fused of is screened with one by one. Without
+        protocols it is bundles that say which there are.
         """
+        if self.bundled:
+            return [Job(one.protocol, one.variant, one.seed) for one in self.bundled.values()]
         jobs = [
             job
             for name in self.study.protocols
@@ -128,10 +132,14 @@ class Screening:
 
     def cost(self, w) -> float:
         """Time that a scan takes, as of :meth:`Detection.cost`."""
+        if bundle := self.bundled.get((w.protocol, w.variant)):
+            return bundle.cost()
         return self.detection.cost(variant_parts(w.variant)[0])
 
     def modules(self, w) -> list[str]:
         """What the code of the approach behind a variant is made of."""
+        if bundle := self.bundled.get((w.protocol, w.variant)):
+            return bundle.modules()
         return self.detection.modules(variant_parts(w.variant)[0])
 
     def screened(self, w) -> list[str]:
@@ -143,8 +151,9 @@ class Screening:
         ]
 
     def pages(self) -> list[str]:
-        """Index pages of all unlabelled cohorts."""
+        """Index pages of all unlabelled cohorts, or of the one scan that is asked for."""
+        asked = self.study.one_scan
         return [
             self.layout.fill(places.SCREENING_PAGE, cohort=cohort)
-            for cohort in self.cohorts.named("unlabelled")
+            for cohort in ([asked] if asked else self.cohorts.named("unlabelled"))
         ]

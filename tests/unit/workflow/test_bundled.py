@@ -1,0 +1,157 @@
+"""Bundles in the place of protocols: what is planned of them, and what is wrong with them."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+import yaml
+from made_studies import PROTOCOL, put_down
+
+from normscan.errors import ConfigError
+from normscan.postprocessing.exported import write_record
+from normscan.workflow.configuration import load_study
+from normscan.workflow.plan import Plan
+
+MODEL = {"family": "vae", "settings": {"network": "unified"}, "uses": {}}
+
+
+def plan_of(folder, **config):
+    """The plan of a study with a healthy cohort, and one to screen."""
+    (folder / "p.yaml").write_text(yaml.safe_dump({**PROTOCOL, **config.pop("changes", {})}))
+    cohorts = {
+        "healthy": put_down(folder, "healthy", "healthy", 4),
+        "new": put_down(folder, "new", "unlabelled", 1),
+    }
+    config = {"protocols": ["p.yaml"], "cohorts": cohorts, **config}
+    return Plan(load_study(config, folder, folder))
+
+
+def bundle(plan, folder, variant="vae", seed=0, model=MODEL, **changes):
+    """A bundle as the study exports it, of no weights."""
+    where = SimpleNamespace(protocol="p", variant=variant, seed=seed)
+    path = folder / "p" / variant / f"seed-{seed}"
+    path.mkdir(parents=True)
+    record = {
+        **plan.screening.approach_record(where),
+        "seed": seed,
+        "fingerprint": plan.preprocessing.pack_fingerprint("p"),
+        "thresholds": {"none": {"best_dice": {"threshold": 0.5}}},
+        "files": {"bundle.json": "0", "weights.safetensors": "0"} if model else {},
+    }
+    write_record(path / "approach.json", record | changes)
+    (path / "bundle.json").write_text(json.dumps(model))
+
+
+def screening(folder, **config):
+    """The plan of a configuration that knows bundles and a scan, and nothing else."""
+    cohorts = {"new": put_down(folder, "new", "unlabelled", 1)}
+    config = {"screening": {"bundles": "bundles"}, "cohorts": cohorts, **config}
+    return Plan(load_study(config, folder, folder))
+
+
+def refused(folder, *fragments, **config):
+    with pytest.raises(ConfigError) as error:
+        screening(folder, **config)
+    for fragment in fragments:
+        assert fragment in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {
+            "preprocessing": [
+                {"register": {"transform": "rigid", "spacing": 3.0, "reference": "FLAIR"}},
+                {"strip_skull": {}},
+                {"normalise": {"percentile": 90}},
+            ],
+            "slices": {"size": 64, "min_brain_voxels": 3},
+        },
+    ],
+)
+def test_scans_get_the_paths_that_the_study_gives_them(tmp_path, changes):
+    study = plan_of(tmp_path, changes=changes)
+    bundle(study, tmp_path / "bundles")
+    found = screening(tmp_path)
+    assert found.preprocessing.chain == study.preprocessing.chain
+    assert found.preprocessing.pack == study.preprocessing.pack
+    ours, theirs = (one.preprocessing.pack_fingerprint("p") for one in (found, study))
+    assert ours == theirs
+    assert found.cohorts.needed_contrasts("new") == study.cohorts.needed_contrasts("new")
+    assert found.results() == ["results/screening/new/index.html"]
+    assert found.cohorts.checks(found.cohorts.named("healthy", "patients")) == []
+
+
+def test_code_and_cost_are_those_of_the_study(tmp_path):
+    study = plan_of(tmp_path)
+    bundle(study, tmp_path / "bundles")
+    bundle(study, tmp_path / "bundles", "intensity", model=None)
+    found = screening(tmp_path)
+    for job in found.screening.jobs():
+        assert found.screening.cost(job) == study.screening.cost(job)
+        assert found.screening.modules(job) == study.screening.modules(job)
+
+
+def test_each_approach_by_its_first_seed(tmp_path):
+    study = plan_of(tmp_path, seeds=[3, 5])
+    for seed in (5, 3):
+        bundle(study, tmp_path / "bundles", seed=seed)
+    bundle(study, tmp_path / "bundles", "intensity", seed=3, model=None)
+    jobs = screening(tmp_path).screening.jobs()
+    assert [(job.variant, job.seed) for job in jobs] == [("intensity", 3), ("vae", 3)]
+    chosen = {"bundles": "bundles", "approaches": ["p/vae"]}
+    (job,) = screening(tmp_path, screening=chosen).screening.jobs()
+    assert job.variant == "vae"
+
+
+def test_what_is_not_there(tmp_path):
+    refused(tmp_path, "key 'protocols' is missing; without it scans are screened with bundles, and")
+    study = plan_of(tmp_path)
+    bundle(study, tmp_path / "bundles")
+    wrong = {"bundles": "bundles", "approaches": ["p/vea"]}
+    refused(tmp_path, "no bundle of 'p/vea' in", "there are: p/vae", screening=wrong)
+
+
+def test_without_protocols_nothing_else_is_done(tmp_path):
+    bundle(plan_of(tmp_path), tmp_path / "bundles")
+    cohorts = {"healthy": put_down(tmp_path, "healthy", "healthy", 4)}
+    refused(tmp_path, "key 'protocols' is missing", "the role of 'healthy' is not", cohorts=cohorts)
+
+
+def test_a_broken_bundle_is_named(tmp_path):
+    study = plan_of(tmp_path)
+    bundle(study, tmp_path / "bundles", model={**MODEL, "family": "vea"})
+    bundle(study, tmp_path / "bundles", "ae", fingerprint={"preprocessing": 3})
+    refused(tmp_path, "vae/seed-0/bundle.json: describes no model that is known here")
+    fragment = "p/ae/seed-0: does not say how scans are made ready; export it again"
+    refused(tmp_path, fragment, screening={"bundles": "bundles", "approaches": ["p/ae"]})
+    path = tmp_path / "bundles/p/ae/seed-0/approach.json"
+    path.write_text(path.read_text().replace("best_dice", "worst_dice"))
+    refused(tmp_path, "p/ae/seed-0/approach.json: cannot be used; export the bundle again")
+
+
+def test_bundles_of_one_protocol_are_of_one_preprocessing(tmp_path):
+    bundle(plan_of(tmp_path), tmp_path / "bundles", "ae")
+    bundle(plan_of(tmp_path, changes={"slices": {"size": 64}}), tmp_path / "bundles")
+    refused(tmp_path, "made ready otherwise than those of", "p/ae/seed-0; export both again")
+    chosen = {"bundles": "bundles", "approaches": ["p/vae"]}
+    assert screening(tmp_path, screening=chosen).preprocessing.pack["p"] == "T1w-FLAIR-64"
+
+
+def test_histograms_are_matched_where_the_other_scan_is(tmp_path):
+    steps = [{"register": {}}, {"match_histogram": {}}]
+    bundle(plan_of(tmp_path, changes={"preprocessing": steps}), tmp_path / "bundles")
+    refused(tmp_path, "histograms are matched to healthy/sub-0", "whose image no bundle holds")
+
+
+def test_one_scan_without_any_configured_cohort(tmp_path):
+    bundle(plan_of(tmp_path), tmp_path / "bundles")
+    for contrast in ("T1w", "FLAIR"):
+        (tmp_path / f"sub-9_{contrast}.nii.gz").touch()
+    files = {one: f"sub-9_{one}.nii.gz" for one in ("T1w", "FLAIR")}
+    config = {"screening": {"bundles": "bundles"}, "scan": files}
+    found = Plan(load_study(config, tmp_path, tmp_path))
+    assert found.results() == ["results/screening/sub-9/index.html"]
+    with pytest.raises(ConfigError, match="config: key 'cohorts' is missing"):
+        load_study({"screening": {"bundles": "bundles"}}, tmp_path, tmp_path)

@@ -1,0 +1,205 @@
+"""Bundles in the place of protocols, where a configuration names none: it screens, and no more.
+
+A bundle says how scans are to be made ready for its model, and with what they are marked. So a site
+that has bundles and scans needs neither a protocol's file nor anything that models are trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from normscan import layout as places
+from normscan.detectors import registry as detectors
+from normscan.errors import BundleError, NormscanError
+from normscan.files import read_json
+from normscan.models import registry as models
+from normscan.postprocessing.exported import read_record
+from normscan.workflow.histogram_references import STEP
+from normscan.workflow.protocols import Protocol, preparing_protocol
+
+MODEL = places.BUNDLE.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What planning has to know of a bundle.
+
+    Attributes
+    ----------
+    folder : in which it lies.
+    record : as of :func:`normscan.postprocessing.exported.read_record`.
+    descriptions : of its model and of those that its detector uses.
+    """
+
+    folder: Path
+    protocol: str
+    variant: str
+    seed: int
+    record: dict[str, Any]
+    descriptions: tuple[dict[str, Any], ...]
+
+    @property
+    def name(self) -> str:
+        """As ``screening.approaches`` has it."""
+        return f"{self.protocol}/{self.variant}"
+
+    def cost(self) -> float:
+        """Time that a scan takes, as detector and families say it, at least a usual one's."""
+        own = [models.describe(one["family"])["cost"] for one in self.descriptions[:1]]
+        return max(1.0, detectors.describe(self.record["detector"])["cost"] * (own or [1.0])[0])
+
+    def modules(self) -> list[str]:
+        """What its code is made of besides what scripts import."""
+        names = [f"normscan.detectors.{self.record['detector']}"]
+        waiting = list(self.descriptions)
+        while waiting:
+            one = waiting.pop(0)
+            names.append(f"normscan.models.{one['family']}")
+            network = one["settings"].get("network")
+            names += [f"normscan.networks.{network}"] if network else []
+            waiting += one["uses"].values()
+        return list(dict.fromkeys(names))
+
+
+def bundle_folder(config: Mapping[str, Any], base: Path) -> Path:
+    """Where bundles are looked for: ``screening.bundles``, or those of the results."""
+    named = (config.get("screening") or {}).get("bundles")
+    return base / (named or Path(config.get("results") or "results", places.BUNDLES))
+
+
+def instead_of_protocols(
+    config: Mapping[str, Any], base: Path
+) -> tuple[list[Bundle], dict[str, Protocol], list[str]]:
+    """Bundles to screen with, how they want scans to be made ready, and every problem found.
+
+    Parameters
+    ----------
+    config : parsed ``config.yaml``, without protocols.
+    base : folder that relative paths start from.
+    """
+    for name, entry in config["cohorts"].items():
+        if entry.get("role") != "unlabelled":
+            problem = (
+                "config: key 'protocols' is missing; without it cohorts are screened with bundles, "
+                f"and the role of '{name}' is not 'unlabelled'"
+            )
+            return [], {}, [problem]
+    wanted = (config.get("screening") or {}).get("approaches", [])
+    bundles, problems = find_bundles(bundle_folder(config, base), wanted)
+    protocols, wrong = bundled_protocols(bundles)
+    return bundles, protocols, problems + wrong
+
+
+def find_bundles(root: Path, wanted: list[str]) -> tuple[list[Bundle], list[str]]:
+    """Bundles to screen with, each approach by its first seed, and every problem found.
+
+    Parameters
+    ----------
+    root : folder of bundles.
+    wanted : names of approaches (``protocol/variant``); empty: all that have maps.
+    """
+    there: dict[str, dict[int, Path]] = {}
+    for path in sorted(root.glob(f"{places.pattern(places.JOB)}/{places.APPROACH}")):
+        where = places.parse(f"{places.JOB}/{places.APPROACH}", path)
+        name = f"{where['protocol']}/{where['variant']}"
+        if where["seed"].isdigit():
+            there.setdefault(name, {})[int(where["seed"])] = path.parent
+    if not there:
+        return [], [
+            "config: key 'protocols' is missing; without it scans are screened with bundles, and "
+            f"{root} has none: name their folder in screening.bundles"
+        ]
+    problems = [
+        f"config.screening.approaches: no bundle of '{name}' in {root}; there are: "
+        + ", ".join(there)
+        for name in wanted
+        if name not in there
+    ]
+    found = []
+    for name in wanted or there:
+        try:
+            if name in there:
+                found.append(_read(*min(there[name].items())))
+        except NormscanError as error:
+            problems.append(str(error))
+    usable = [one for one in found if _has_maps(one)]
+    problems += [
+        f"config.screening.approaches: '{one.name}' scores whole slices, so that there is nothing "
+        "to be marked"
+        for one in found
+        if wanted and one not in usable
+    ]
+    if not usable and not problems:
+        problems.append(f"{root}: no bundle there has maps, so that nothing can be marked")
+    return usable, problems
+
+
+def _read(seed: int, folder: Path) -> Bundle:
+    """A bundle; BundleError when something in it cannot be."""
+    where = places.parse(places.JOB, folder)
+    record = read_record(folder / places.APPROACH, where["protocol"])
+    own = [folder / MODEL] if MODEL in record["files"] else []
+    used = [folder / "uses" / role / MODEL for role in record["uses"]]
+    descriptions = tuple(_description(path) for path in (*own, *used))
+    return Bundle(folder, where["protocol"], where["variant"], seed, record, descriptions)
+
+
+def _description(path: Path) -> dict[str, Any]:
+    """Of a model; it is input like all of a bundle, and its families are to be known ones."""
+    content = read_json(path)
+    try:
+        waiting = [content]
+        while waiting:
+            one = waiting.pop()
+            models.describe(one["family"])
+            one["settings"].get("network")
+            waiting += one["uses"].values()
+    except (NormscanError, KeyError, TypeError, AttributeError) as error:
+        raise BundleError(f"{path}: describes no model that is known here ({error})") from None
+    return content
+
+
+def _has_maps(bundle: Bundle) -> bool:
+    return "voxel" in detectors.describe(bundle.record["detector"])["levels"]
+
+
+def bundled_protocols(bundles: list[Bundle]) -> tuple[dict[str, Protocol], list[str]]:
+    """How the scans of bundles are made ready, by the name of their protocol, and all problems."""
+    found: dict[str, Protocol] = {}
+    first: dict[str, Bundle] = {}
+    problems: list[str] = []
+    for bundle in bundles:
+        before = first.setdefault(bundle.protocol, bundle)
+        if before.record["fingerprint"] != bundle.record["fingerprint"]:
+            problems.append(
+                f"{bundle.folder}: its scans are made ready otherwise than those of "
+                f"{before.folder}; export both again, or name one of them in screening.approaches"
+            )
+        if before is bundle:
+            protocol, wrong = _protocol(bundle)
+            problems += wrong
+            if protocol:
+                found[bundle.protocol] = protocol
+    return found, problems
+
+
+def _protocol(bundle: Bundle) -> tuple[Protocol | None, list[str]]:
+    print_of = bundle.record["fingerprint"]
+    try:
+        steps = [dict(one) for one in print_of["preprocessing"]]
+        entries = [{step.pop("step"): step} for step in steps]
+        protocol, problems = preparing_protocol(
+            bundle.protocol, print_of["contrasts"], entries, print_of["slices"]
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None, [f"{bundle.folder}: does not say how scans are made ready; export it again"]
+    for step in protocol.steps:
+        if step.kind == STEP:
+            problems.append(
+                f"{bundle.folder}: histograms are matched to {step.settings['reference']}, whose "
+                "image no bundle holds; screen with the configuration that has that cohort"
+            )
+    return protocol, [f"{bundle.folder}: {line}" for line in problems]
