@@ -11,6 +11,8 @@ from tiny_study import Workflow
 
 pytestmark = pytest.mark.workflow
 RAW = "results/simulated/new/sub-01"
+# Where results of the cohort of one stand.
+OWN = ("screening", "checks", "cohorts", "preprocessed/*", "slices/*/*")
 
 
 def written(folder: Path) -> dict[str, bytes]:
@@ -28,6 +30,9 @@ def test_a_scan_alone_gets_what_its_cohort_gets(finished):
     ours, theirs = written(screening / "sub-01"), written(screening / "new")
     assert len(ours) > 9 and ours == theirs
     assert finished.counts("all") == {} and finished.counts("screen") == {}
+    for place in OWN:
+        for folder in finished.results.glob(f"{place}/sub-01"):
+            shutil.rmtree(folder)
 
 
 def test_a_site_with_bundles_needs_neither_protocol_nor_healthy_scans(finished, tmp_path):

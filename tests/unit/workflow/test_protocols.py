@@ -87,6 +87,8 @@ def test_bayesian_approaches_need_no_training_of_their_own(name):
         seeds=[0],
         simulation={},
         synthetic={},
+        dicom={},
+        bundles=(),
     )
     plan = Plan(study)
     folders = {
