@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import nibabel
 import numpy as np
@@ -74,6 +75,11 @@ def test_the_same_scan_in_training_and_test(workflow):
         "path": "data/ms",
         "skull_stripped": True,
     }
+    workflow.write()
+    # Of one folder it is seen when the run is planned, of two when files are read.
+    assert "cohorts 'ms' and 'twin' share sub-01, sub-02, sub-03" in workflow.fails("all")
+    shutil.copytree(workflow.folder / "data/ms", workflow.folder / "data/twin")
+    workflow.config["cohorts"]["twin"]["path"] = "data/twin"
     workflow.write()
     output = workflow.fails("all")
     assert "the same content as" in output
