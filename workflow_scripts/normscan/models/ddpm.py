@@ -36,8 +36,8 @@ CITE = {
     "Vision and Pattern Recognition Workshops 2022:650-656. "
     "https://doi.org/10.1109/CVPRW56347.2022.00080",
     "behrendt2023": "Behrendt F, Bhattacharya D, Krüger J, Opfer R, Schlaefer A. Patched diffusion "
-    "models for unsupervised anomaly detection in brain MRI. Medical Imaging with Deep Learning 2023, "
-    "PMLR 227, 2024:1019-1032. https://proceedings.mlr.press/v227/behrendt24a.html",
+    "models for unsupervised anomaly detection in brain MRI. Medical Imaging with Deep Learning "
+    "2023, PMLR 227, 2024:1019-1032. https://proceedings.mlr.press/v227/behrendt24a.html",
     "behrendt2025": "Behrendt F, Bhattacharya D, Mieling R, et al. Guided reconstruction with "
     "conditioned diffusion models for unsupervised anomaly detection in brain MRIs. Computers in "
     "Biology and Medicine 186, 2025. https://doi.org/10.1016/j.compbiomed.2025.109660",
