@@ -37,7 +37,7 @@ Every approach of the papers' protocols. Written by `python docs/write_approache
   are made small, to run on a laptop: numbers say that an approach works, not which is best.
 - **Cost**: processor seconds of one thread (Intel Xeon, 2.8 GHz, busy with other work) per volume
   of 74 slices of 128 x 128, with the protocol's own settings and networks. Measured on 16 slices,
-  where a volume takes over 12 s on 2:
+  where a volume takes over 12 s on 1 or 2:
   `python benchmarks/cost_per_volume.py --clock cpu --threads 1 --slices 16`.
 {state}
 | approach | protocol | paper | family | detector | ms | tumour | s per volume |
