@@ -137,7 +137,7 @@ def add_fidelity(figures: Figures, cohort: str, metrics: pandas.DataFrame) -> No
     if not quality:
         return
     names, shared = shared_rows(
-        {title: (values, overlap.get(title, ())) for title, values in quality.items()}
+        {title: (values, overlap.get(title, np.zeros(0))) for title, values in quality.items()}
     )
     said = [
         f"{name}: quality {quality[title].mean():.4g} ± {quality[title].std():.2g}, overlap "
