@@ -188,7 +188,7 @@ class Model(BaseModel):
             error = (predicted - clean).abs()
         else:
             error = (predicted - noise).square()
-        if where is None:
+        if where is None or self.patch is None:
             return error.flatten(1).mean(dim=1)
         return (error * where).flatten(1).sum(dim=1) / (self.patch**2 * clean.shape[1])
 
