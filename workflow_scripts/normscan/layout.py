@@ -121,6 +121,7 @@ EXPORTED = f"{EXPORTED_FOLDER}/{APPROACH}"
 SCREENING_FOLDER = "screening/{cohort}/{protocol}/{variant}/seed-{seed}"
 SCREENED = SCREENING_FOLDER + "/{shard}.json"
 SCREENING_PAGE = "screening/{cohort}/index.html"
+SCREENING_VIEWER = "screening/{cohort}/viewer/niivue.umd.js"
 SCREENING_COMPONENTS = "screening/{cohort}/components.tsv"
 
 LOGS = "logs"

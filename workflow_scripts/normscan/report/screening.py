@@ -38,14 +38,17 @@ def build_scan_page(content: Mapping[str, Any]) -> str:
         columns only the centre is shown; ``thresholds`` [{rule, value, false_positive_rate, used}];
         ``numbers`` {name: value}; ``files`` [{title, href}], relative to the page.
         ``versions`` {package: version}; ``notes`` [str], what a reader must know (quality flags);
-        ``index``, ``previous``, ``next`` : relative links.
+        ``index``, ``previous``, ``next`` : relative links. ``viewer`` : what the viewer shows
+        (``viewer.viewer_content``); its ``library`` is a relative link. Without it there is none.
 
     Raises
     ------
     NormscanError : a link is not relative; a picture is missing or broken.
     """
+    viewer = content.get("viewer")
     return render(
         "scan.html",
+        viewer=viewer and {**viewer, "library": relative_link(viewer["library"])},
         cohort=str(content["cohort"]),
         scan=str(content["scan"]),
         contrast=str(content.get("contrast") or ""),
