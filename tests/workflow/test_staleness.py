@@ -18,7 +18,13 @@ pytestmark = pytest.mark.workflow
 
 SCRIPTS = "workflow_scripts/"
 LIBRARY = SCRIPTS + "normscan/"
-SUMMARY = {"collect_metrics": 1, "compare_approaches": 1, "draw_figures": 1, "report": 1}
+SUMMARY = {
+    "collect_metrics": 1,
+    "compare_approaches": 1,
+    "draw_figures": 1,
+    "report": 1,
+    "patient_pages": 1,
+}
 AFTER_THRESHOLDS = {"segment": 6, "export_bundle": 3, "evaluate": 3, **SUMMARY}
 AFTER_FILTER = {"find_thresholds": 3, **AFTER_THRESHOLDS}
 AFTER_MAPS = {"filter_maps": 12, **AFTER_FILTER}
@@ -206,6 +212,7 @@ MORE_PATIENTS = {
     "collect_metrics": 1,
     "compare_approaches": 1,
     "draw_figures": 2,
+    "patient_pages": 2,
     "report": 1,
 }
 
@@ -271,7 +278,7 @@ ROWS: dict[str, tuple[Change, dict[str, int]]] = {
     ),
     "look of the report": (
         code(LIBRARY + "report/pages/report.html", "<!-- changed -->"),
-        {"report": 1},
+        {"patient_pages": 1, "report": 1},
     ),
     "code of the report": (code(LIBRARY + "report/leaderboard.py", VALUE), {"report": 1}),
     "code of a step": (
@@ -348,6 +355,7 @@ ROWS: dict[str, tuple[Change, dict[str, int]]] = {
             "segment": 9,
             "evaluate": 6,
             "draw_figures": 2,
+            "patient_pages": 2,
         },
     ),
     "protocol that trains on patients": (

@@ -110,6 +110,9 @@ SELECTION_REGRET = STUDY_FOLDER + "/selection.tsv"
 SELECTION_SCORES = STUDY_FOLDER + "/selection_scores.tsv"
 SELECTION_RANKS = STUDY_FOLDER + "/selection_ranks.tsv"
 SELECTION_RATES = STUDY_FOLDER + "/selection_rates.tsv"
+PATIENTS_FOLDER = "patients/{protocol}/{cohort}"
+PATIENTS_PAGE = PATIENTS_FOLDER + "/index.html"
+PATIENTS_VIEWER = PATIENTS_FOLDER + "/viewer/niivue.umd.js"
 REPORT = "report.html"
 
 # Screening: bundles may stand in another folder than results.

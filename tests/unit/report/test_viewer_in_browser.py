@@ -104,6 +104,34 @@ def test_a_rule_without_a_threshold_says_so(browser):
     browser.click(f"{BUTTONS}:nth-child(1)")
 
 
+def test_a_rule_per_slice_shows_its_detections(page, tmp_path):
+    """Where it is what was used: no place of the slider stands for it."""
+    used = '"used": true, "value": 0.5'
+    text = page.read_text()
+    assert text.count(used) == 2
+    other = tmp_path / "page.html"
+    other.write_text(text.replace(used, '"used": true, "value": null'))
+    write_library(tmp_path / "viewer" / "niivue.umd.js")
+    with driven.Browser(tmp_path / "profile", *driven.SOFTWARE_WEBGL) as browser:
+        browser.open(other.as_uri())
+        browser.wait(STARTED)
+        on = {
+            browser.text(f"#viewer-layers li:nth-child({place})"): browser.run(
+                f"document.querySelector('#viewer-layers li:nth-child({place}) input').checked"
+            )
+            for place in range(1, 6)
+        }
+        assert on == {
+            "FLAIR": True,
+            "restoration": False,
+            "lesions": True,
+            "anomaly map": False,
+            "detection": True,
+        }
+        browser.click(f"{BUTTONS}:nth-child(2)")
+        assert browser.run("document.querySelector('#viewer-layers li:nth-child(4) input').checked")
+
+
 def test_the_slider_follows_the_hand(browser):
     browser.click(".scale input", across=0.9)
     assert "the place of no rule" in browser.text("#viewer-words")

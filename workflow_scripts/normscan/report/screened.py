@@ -177,17 +177,7 @@ def result(shard: Found, files: dict, components, prior: str, folder: Path, scan
             "detections." + spread_words(shown),
         },
         "components": components,
-        "thresholds": [
-            {
-                "rule": rule,
-                "value": one["threshold"],
-                "per": one.get("per", ""),
-                "false_positive_rate": one.get("healthy_false_positive_rate"),
-                "used": rule == used,
-            }
-            for rule, one in content["thresholds"].items()
-            if operating_point(one) is not None
-        ],
+        "thresholds": threshold_rows(content["thresholds"], used),
         "files": [
             {"title": title, "href": Path(files[key]).relative_to(folder).as_posix()}
             for title, key in (
@@ -199,6 +189,21 @@ def result(shard: Found, files: dict, components, prior: str, folder: Path, scan
             if key in files
         ],
     }
+
+
+def threshold_rows(thresholds: Mapping[str, Mapping[str, Any]], used: str) -> list[dict]:
+    """Rules that found something to detect with, as pages show them; one of them is used."""
+    return [
+        {
+            "rule": rule,
+            "value": one["threshold"],
+            "per": one.get("per", ""),
+            "false_positive_rate": one.get("healthy_false_positive_rate"),
+            "used": rule == used,
+        }
+        for rule, one in thresholds.items()
+        if operating_point(one) is not None
+    ]
 
 
 def rows(shard: Found, scan: str) -> list[dict]:

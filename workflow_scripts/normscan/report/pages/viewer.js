@@ -144,7 +144,7 @@
       if (!place) continue;
       const name = row.cells[0].textContent;
       const button = made("button", {type: "button", className: "jump", title: "show in the viewer",
-        ariaLabel: `Show component ${name} in the viewer`, textContent: `${name} ⌖`});
+        ariaLabel: `Show component ${name} in the viewer`, textContent: `${name} →`});
       row.cells[0].replaceChildren(button);
       row.classList.add("jumps");
       row.addEventListener("click", async () => {
@@ -237,6 +237,11 @@
         one.opacity = Number(opacity.value);
         viewer.setOpacity(viewer.volumes.indexOf(one.volume), one.on ? one.opacity : 0);
       };
+      one.turn = (on) => {
+        if (one.on === on) return;
+        box.checked = on;
+        apply();
+      };
       box.addEventListener("change", apply);
       opacity.addEventListener("input", apply);
       const swatch = made("span", {className: "swatch"});
@@ -277,15 +282,21 @@
       return button;
     }));
     const used = approach.rules.find((one) => one.used) ?? approach.rules[0];
-    if (used) take(used); else setThreshold(0);
+    setThreshold(approach.rules.find((one) => one.value !== null)?.value ?? begin);
+    if (used) take(used);
   }
 
+  // What has no threshold is seen in the layer of detections, where it was used.
   function take(rule) {
-    if (rule.value === null) {
+    const split = rule.value === null;
+    if (!split) setThreshold(rule.value, rule);
+    if (!split || rule.used) {
+      map().turn(!split);
+      layers.find((one) => one.kind === "detection")?.turn(split);
+    }
+    if (split) {
       press(rule);
       find("#viewer-words").textContent = rule.words;
-    } else {
-      setThreshold(rule.value, rule);
     }
   }
 
