@@ -38,6 +38,7 @@ include: "rules/fusion.smk"
 include: "rules/fidelity.smk"
 include: "rules/evaluation.smk"
 include: "rules/screening.smk"
+include: "rules/patients.smk"
 include: "rules/report.smk"
 include: "rules/housekeeping.smk"
 

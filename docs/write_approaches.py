@@ -28,6 +28,7 @@ PROTOCOLS = (
 SMALL = {"comparative_study": "demo_study", "normative_prior": "demo_prior"}
 COHORTS = ("ms", "tumour")
 PAGE = ROOT / "docs/approaches.md"
+FAMILIES = ROOT / "docs/models/README.md"
 HEAD = """# All approaches
 
 Every approach of the papers' protocols. Written by `python docs/write_approaches.py`.
@@ -35,11 +36,13 @@ Every approach of the papers' protocols. Written by `python docs/write_approache
 - **Quality**: AUPRC over all voxels / mean Dice of test patients, at the threshold that is best on
   the validation patients, on the simulated cohorts `ms` and `tumour` of `make papers`. Its recipes
   are made small, to run on a laptop: numbers say that an approach works, not which is best.
-- **Cost**: seconds per volume of 74 slices of 128 x 128, two threads, with the protocol's own
-  settings (`python benchmarks/cost_per_volume.py`).
+- **Cost**: processor seconds of one thread (Intel Xeon, 2.8 GHz, busy with other work) per volume
+  of 74 slices of 128 x 128, with the protocol's own settings and networks. Measured on 16 slices,
+  where a volume takes over 12 s on 1 or 2:
+  `python benchmarks/cost_per_volume.py --clock cpu --threads 1 --slices 16`.
 {state}
-| approach | protocol | paper | family | detector | ms | tumour | s per volume |
-| --- | --- | --- | --- | --- | --- | --- | --- |
+| approach | protocol | paper | family | needs | detector | ms | tumour | s per volume |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |
 """
 NOTHING = "- An empty column was not measured yet.\n"
 
@@ -61,6 +64,12 @@ def read_costs(path: str) -> dict[tuple[str, str], float]:
     return {(one[1], one[2]): float(one[3]) for one in found if one}
 
 
+def read_needs() -> dict[str, str]:
+    """Family -> what it needs, from the table of all families."""
+    cells = [line.split(" | ") for line in FAMILIES.read_text().splitlines()]
+    return {line[0].strip("| `"): line[3] for line in cells if len(line) == 5}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--metrics", default="")
@@ -71,7 +80,7 @@ def main() -> None:
     if arguments.metrics:
         table = pandas.read_csv(arguments.metrics, sep="\t", low_memory=False)
         metrics = table[(table["split"] == "test") & (table["level"] == "cohort")]
-    rows = []
+    rows, needs = [], read_needs()
     for name in PROTOCOLS:
         content = yaml.safe_load((ROOT / "protocols" / f"{name}.yaml").read_text())
         protocol, problems = parse_protocol(name, content)
@@ -85,6 +94,7 @@ def main() -> None:
                 f"`{name}`",
                 protocol.citation,
                 f"`{family}`" if family else "none",
+                needs[family] if family else "nothing",
                 f"`{one.detector}`",
                 *(quality(metrics, full, cohort) for cohort in COHORTS),
                 "" if cost is None else f"{cost:.2g}" if cost < 100 else f"{cost:.0f}",

@@ -68,6 +68,7 @@ rule screen_index:
     output:
         page=PLAN.path(layout.SCREENING_PAGE),
         table=PLAN.path(layout.SCREENING_COMPONENTS),
+        viewer=PLAN.path(layout.SCREENING_VIEWER),
     log:
         log_file("screen_index", "{cohort}"),
     benchmark:
@@ -75,8 +76,8 @@ rule screen_index:
     conda:
         "../envs/report.yaml"
     resources:
-        mem_mb=memory(1000),
-        runtime=minutes(10),
+        mem_mb=memory(2000),
+        runtime=minutes(60),
     params:
         prior=lambda w: PLAN.cohorts.prior(w.cohort),
         code=code("screen_index.py"),

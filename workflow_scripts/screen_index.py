@@ -6,6 +6,7 @@ from job import run
 from normscan.files import read_json, write_text, write_tsv
 from normscan.report.screened import joined, read_screened, scan_pages
 from normscan.report.screening import build_index_page
+from normscan.report.vendor import write_library
 
 
 def main(snakemake) -> None:
@@ -13,7 +14,9 @@ def main(snakemake) -> None:
     cohort, folder = snakemake.wildcards.cohort, Path(out.page).parent
     checked = read_json(files.checked)["excluded"].get(cohort, {})
     found = read_screened(files.results, checked, prior, folder)
-    for scan, page in scan_pages(cohort, found.results):
+    write_library(out.viewer)
+    library = Path(out.viewer).relative_to(folder).as_posix()
+    for scan, page in scan_pages(cohort, found, library):
         write_text(folder / f"{scan}.html", page)
     write_tsv(out.table, joined(found.tables))
     write_text(out.page, build_index_page(found.index(cohort, prior)))

@@ -1,5 +1,7 @@
 """What screening writes of a shard, and what its pages read of that."""
 
+import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -168,3 +170,27 @@ def test_uncertainty_is_in_native_space_and_on_the_page(screened, tmp_path, monk
     assert "standard deviation of the reconstructions" in result["picture"]["caption"]
     titles = [one["title"] for one in result["files"]]
     assert "uncertainty in the scan's own space" in titles and len(titles) == 4
+
+
+def test_every_page_has_a_viewer_and_all_of_them_one_library(screened):
+    folder, _, manifest = screened
+    out = folder / "out"
+    run(
+        "screen_index.py",
+        input={"results": [str(manifest)], "checked": folder / "checked.json"},
+        params={"prior": "hyperintense"},
+        output={
+            "page": out / "index.html",
+            "table": out / "components.tsv",
+            "viewer": out / "viewer" / "niivue.umd.js",
+        },
+        wildcards={"cohort": "wmh"},
+    )
+    page = (out / "sub-1.html").read_text()
+    assert 'data-library="viewer/niivue.umd.js"' in page
+    content = re.findall(r'id="viewer-content">(.*?)</script>', page)[0]
+    (approach,) = json.loads(content)["approaches"]
+    assert approach["title"] == "Intensity (p)" and approach["components"]
+    assert [one["kind"] for one in approach["layers"]] == ["map", "detection"]
+    assert (out / "viewer" / "LICENSE.niivue.txt").is_file()
+    assert "viewer-content" not in (out / "index.html").read_text()

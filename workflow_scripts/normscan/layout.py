@@ -112,6 +112,9 @@ SELECTION_REGRET = STUDY_FOLDER + "/selection.tsv"
 SELECTION_SCORES = STUDY_FOLDER + "/selection_scores.tsv"
 SELECTION_RANKS = STUDY_FOLDER + "/selection_ranks.tsv"
 SELECTION_RATES = STUDY_FOLDER + "/selection_rates.tsv"
+PATIENTS_FOLDER = "patients/{protocol}/{cohort}"
+PATIENTS_PAGE = PATIENTS_FOLDER + "/index.html"
+PATIENTS_VIEWER = PATIENTS_FOLDER + "/viewer/niivue.umd.js"
 REPORT = "report.html"
 
 # Screening: bundles may stand in another folder than results.
@@ -123,6 +126,7 @@ EXPORTED = f"{EXPORTED_FOLDER}/{APPROACH}"
 SCREENING_FOLDER = "screening/{cohort}/{protocol}/{variant}/seed-{seed}"
 SCREENED = SCREENING_FOLDER + "/{shard}.json"
 SCREENING_PAGE = "screening/{cohort}/index.html"
+SCREENING_VIEWER = "screening/{cohort}/viewer/niivue.umd.js"
 SCREENING_COMPONENTS = "screening/{cohort}/components.tsv"
 
 LOGS = "logs"

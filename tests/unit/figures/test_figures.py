@@ -10,7 +10,7 @@ from matplotlib.text import Text
 from normscan.figures.bars import metric_bars
 from normscan.figures.curves import pr_curves, roc_curves
 from normscan.figures.dice import dice_distributions
-from normscan.figures.fidelity import fidelity_distributions, fidelity_rows
+from normscan.figures.fidelity import fidelity_distributions, fidelity_rows, shared_rows
 from normscan.figures.quality import quality_overview, scan_montage
 from normscan.figures.residuals import residual_histograms
 from normscan.figures.slices import approach_rows, slice_rows
@@ -211,6 +211,14 @@ def test_fidelity_has_a_panel_for_each_score_and_a_point_for_each_patient():
     # Of each approach a cloud of points, and its mean.
     clouds = [[len(one.get_offsets()) for one in axes.collections] for axes in figure.axes]
     assert clouds == [[3, 1, 2, 1], [2, 1, 2, 1]]
+
+
+def test_approaches_with_the_same_reconstructions_are_one_row_and_named():
+    one, other = np.array([1.0, np.nan]), np.array([2.0, 3.0])
+    names, said = shared_rows({"VAE": [one], "AE": [other], "VAE (L1)": [one.copy()]})
+    assert names == {"VAE": "VAE (and 1 more)", "AE": "AE"}
+    assert "VAE, VAE (L1)" in said
+    assert shared_rows({"VAE": [one], "AE": [other]}) == ({"VAE": "VAE", "AE": "AE"}, "")
 
 
 def test_fidelity_rows_show_image_entropy_and_classes_of_input_and_reconstructions():

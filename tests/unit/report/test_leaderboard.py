@@ -223,6 +223,13 @@ def test_intervals_have_the_sign_of_model_less_baseline_and_dice_stands_beside()
     assert small.endswith("Dice −0.050 [−0.100, +0.000]")
 
 
+def test_of_few_patients_no_95_percent_interval_is_said():
+    table = rows(("intensity", 0, 0.3), ("vae", 0, 0.4))
+    for patients, said in ((2, "at most a 50 % interval"), (6, "with its 95 % interval")):
+        tests = {"p": made_tests(patients=patients, p_holm=0.5)}
+        assert said in leaderboard(table, baseline="intensity", tests=tests).sentences[2]
+
+
 def test_an_interval_that_holds_zero_is_no_claim():
     table = rows(("intensity", 0, 0.3), ("vae", 0, 0.4))
     tests = made_tests(high=0.01)

@@ -263,3 +263,13 @@ def test_weights_that_healthy_scans_do_not_determine_are_named():
     )
     page = build_report({"failures": [line]})
     assert line["what"] in page and line["why"] in page
+
+
+def test_leaderboards_lead_to_the_pages_of_their_patients():
+    content = made_content.content()
+    href = "patients/demo/demo_ms/index.html"
+    page = build_report({**content, "patients": {("demo_ms", "demo"): href}})
+    assert page.count(f'<a href="{href}">') == 1
+    assert "Pages of the test patients" not in build_report(content)
+    with pytest.raises(NormscanError, match="relative"):
+        build_report({**content, "patients": {("demo_ms", "demo"): "/etc/passwd"}})

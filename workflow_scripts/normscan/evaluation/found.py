@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from normscan.evaluation.truth import load_labels, load_truth
+from normscan.evaluation.truth import load_brain, load_labels, load_truth
 from normscan.files import read_json
 from normscan.postprocessing.components import drop_small
 from normscan.postprocessing.slice_rules import (
@@ -59,12 +59,24 @@ class Found:
 
     def contrasts(self, scan: str, z: int) -> dict[str, np.ndarray]:
         """One slice (x, y) of every contrast of the pack, in its order."""
+        return {contrast: one[:, :, z] for contrast, one in self.whole_contrasts(scan).items()}
+
+    def whole_contrasts(self, scan: str) -> dict[str, np.ndarray]:
+        """Every contrast of the pack, in its order."""
         entry = self._entry(scan)
         rows = open_array(self.content["index"])[entry.rows]
         return {
-            contrast: stack_volume(rows[:, channel], entry)[:, :, z]
+            contrast: stack_volume(rows[:, channel], entry)
             for channel, contrast in enumerate(self._index.contrasts)
         }
+
+    def brain(self, scan: str) -> np.ndarray:
+        """The brain mask (bool)."""
+        return load_brain(self.content["index"], self._entry(scan))
+
+    def affine(self, scan: str) -> np.ndarray:
+        """(4, 4) voxel of the slice grid to world, mm."""
+        return np.asarray(self._entry(scan).affine, float)
 
     def filtered(self, scan: str) -> np.ndarray | None:
         """The filtered map; None for an approach that scores slices only."""

@@ -186,6 +186,14 @@ def fewest_patients(tests: int, level: float = 0.05) -> int:
     return patients
 
 
+def most_coverage(patients: int) -> float:
+    """How often an interval from the least to the greatest of so many values holds their median.
+
+    No resampling of them reaches further, so a 95 % interval takes six (of two: 50 %).
+    """
+    return 1 - 0.5 ** (patients - 1)
+
+
 def compare(values: Mapping[str, pandas.Series]) -> pandas.DataFrame:
     """Every pair of approaches on their common patients, with Holm's correction over all pairs.
 

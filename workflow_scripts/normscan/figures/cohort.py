@@ -16,7 +16,7 @@ from normscan.figures.collection import Figures
 from normscan.figures.curves import froc_curves, pr_curves, roc_curves
 from normscan.figures.dice import dice_distributions
 from normscan.figures.examples import slice_examples
-from normscan.figures.fidelity import fidelity_distributions, fidelity_rows
+from normscan.figures.fidelity import fidelity_distributions, fidelity_rows, shared_rows
 from normscan.figures.residuals import residual_histograms
 from normscan.figures.slices import slice_rows, spread_words
 
@@ -136,13 +136,24 @@ def add_fidelity(figures: Figures, cohort: str, metrics: pandas.DataFrame) -> No
     quality, overlap = (per_patient(metrics, name) for name in (QUALITY, OVERLAP))
     if not quality:
         return
+    names, shared = shared_rows(
+        {title: (values, overlap.get(title, np.zeros(0))) for title, values in quality.items()}
+    )
     said = [
-        f"{title}: quality {values.mean():.4g} ± {values.std():.2g}, overlap "
+        f"{name}: quality {quality[title].mean():.4g} ± {quality[title].std():.2g}, overlap "
         f"{np.mean(overlap.get(title, [np.nan])):.3f} ± {np.std(overlap.get(title, [np.nan])):.2f}"
-        for title, values in quality.items()
+        for title, name in names.items()
     ]
     figures.add(
-        fidelity_distributions(quality, overlap, looks=figures.looks),
+        fidelity_distributions(
+            {name: quality[title] for title, name in names.items()},
+            {name: overlap[title] for title, name in names.items() if title in overlap},
+            looks={
+                name: figures.looks[title]
+                for title, name in names.items()
+                if title in figures.looks
+            },
+        ),
         "fidelity",
         "Fidelity",
         f"{cohort}: anatomical fidelity of reconstructions",
@@ -150,19 +161,22 @@ def add_fidelity(figures: Figures, cohort: str, metrics: pandas.DataFrame) -> No
         "classes' probabilities on the input minus that on the reconstruction, summed over a "
         "slice; below 0 the reconstruction is the blurrier one. Overlap: mean Dice of the classes "
         "in both. A point is a patient: the mean over slices, scans and seeds. Mean ± standard "
-        f"deviation over patients: {'; '.join(said)}.",
+        f"deviation over patients: {'; '.join(said)}.{shared}",
     )
 
 
 def add_fidelity_example(figures: Figures, cohort: str, example: Mapping[str, Any]) -> None:
     """A slice and its reconstructions as a segmentation sees them; nothing without any."""
-    if not example["titles"]:
+    titles = example["titles"]
+    if not titles:
         return
+    names, shared = shared_rows({name: [one] for name, one in zip(titles, example["images"])})
+    rows = [titles.index(title) for title in names]
     figures.add(
         fidelity_rows(
-            dict(zip(example["titles"], example["images"])),
-            example["entropy"],
-            example["labels"],
+            {name: example["images"][row] for name, row in zip(names.values(), rows)},
+            example["entropy"][rows],
+            example["labels"][rows],
             example["classes"],
         ),
         "fidelity_example",
@@ -170,7 +184,7 @@ def add_fidelity_example(figures: Figures, cohort: str, example: Mapping[str, An
         f"{cohort}: {example['scan']}: a slice and its reconstructions, segmented",
         "The first test patient's slice with most brain, first seed. Entropy: how unsure the "
         "segmentation is of each pixel. Classes: the most probable ones, whose overlap with those "
-        "of the input is the overlap score.",
+        f"of the input is the overlap score.{shared}",
     )
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import chain
+from textwrap import wrap
+
 from matplotlib.figure import Figure
 
 from normscan.figures.style import new_figure, pack_tightly
 
 TILE = 1.55
+# Letters in a line of a row's label.
+LABEL = 20
 INK = "#f2f2f2"
 GROUND = "#000000"
 
@@ -14,7 +19,7 @@ GROUND = "#000000"
 def dark_figure(rows: int, columns: int, title: bool, legend: bool, bars: int = 1) -> Figure:
     """An empty figure for so many panels, with room for a title, a legend below and bars."""
     height = TILE * max(1, rows) + 0.3 + 0.3 * title + 0.3 * legend
-    figure = new_figure(TILE * max(1, columns) + 1.0 + 1.0 * max(0, bars - 1), height)
+    figure = new_figure(TILE * max(1, columns) + 1.4 + 1.0 * max(0, bars - 1), height)
     figure.set_facecolor(GROUND)
     pack_tightly(figure, 0.05)
     return figure
@@ -31,7 +36,9 @@ def bare(axes) -> None:
 
 
 def row_label(axes, label: str) -> None:
-    """Text to the left of a row's first panel."""
+    """Text to the left of a row's first panel; a long one in several lines, as panels need room."""
+    lines = [wrap(line, LABEL, break_long_words=False) or [""] for line in label.split("\n")]
+    label = "\n".join(chain.from_iterable(lines))
     axes.set_ylabel(label, color=INK, fontsize=8, rotation=0, ha="right", va="center", labelpad=6)
 
 

@@ -18,6 +18,32 @@ from normscan.figures.slices import COLUMNS, Painter, slice_rows
 from normscan.figures.style import new_figure, styled
 
 
+def shared_rows(values: Mapping[str, Sequence[np.ndarray]]) -> tuple[dict[str, str], str]:
+    """Approaches that need a row each: those that share a model have the same reconstructions.
+
+    Parameters
+    ----------
+    values : approach -> arrays that say what its row would show.
+
+    Returns
+    -------
+    names : first approach with these values -> what its row is called.
+    said : which approaches one row stands for, as a sentence; empty where all differ.
+    """
+    groups: dict[tuple[bytes, ...], list[str]] = {}
+    for name, arrays in values.items():
+        groups.setdefault(tuple(np.asarray(one).tobytes() for one in arrays), []).append(name)
+    several = [group for group in groups.values() if len(group) > 1]
+    names = {
+        group[0]: group[0] if len(group) == 1 else f"{group[0]} (and {len(group) - 1} more)"
+        for group in groups.values()
+    }
+    if not several:
+        return names, ""
+    said = "; ".join(", ".join(group) for group in several)
+    return names, f" Approaches with the same reconstructions are one row: {said}."
+
+
 @styled
 def fidelity_distributions(
     quality: Mapping[str, np.ndarray],

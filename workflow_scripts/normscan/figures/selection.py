@@ -69,6 +69,12 @@ def choice_points(
             axes.plot(score, truth, marker="o", markersize=13, markerfacecolor="none",
                       markeredgecolor=colour, linestyle="none")  # fmt: skip
     axes.set(xlabel="AUPRC on synthetic anomalies (no labels)", ylabel="AUPRC on patients")
-    axes.set(xlim=(0, 1), ylim=(0, 1))
+    across = [value for name, (score, _) in points.items() for value in (score, *spread[name])]
+    axes.set(xlim=(0, _end(across)), ylim=(0, _end([truth for _, truth in points.values()])))
     figure.legend(loc="outside right upper", alignment="left")
     return figure
+
+
+def _end(values: Sequence[float]) -> float:
+    """Of an axis from 0: a tenth beyond the greatest value, but not beyond 1."""
+    return min(1.0, 1.1 * float(np.nanmax(values))) or 1.0

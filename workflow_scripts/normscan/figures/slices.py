@@ -176,15 +176,16 @@ def cropped(
     ]  # fmt: skip
 
 
-def _grey_range(row: Mapping[str, Any]) -> tuple[float, float]:
-    image = np.asarray(row["image"], float)
+def grey_range(image: np.ndarray) -> tuple[float, float]:
+    """Intensities that are shown black and white: all but the brightest half percent of tissue."""
+    image = np.asarray(image, float)
     inside = image[image > 0]
     top = np.percentile(inside, 99.5) if inside.size else 1.0
     return min(0.0, float(image.min())), float(top) or 1.0
 
 
 def _grey(axes, values: np.ndarray, row: Mapping[str, Any], dim: float = 1.0):
-    low, high = _grey_range(row)
+    low, high = grey_range(row["image"])
     return axes.imshow(np.asarray(values, float).T, cmap="gray", origin="lower", vmin=low,
                        vmax=low + (high - low) / dim)  # fmt: skip
 

@@ -36,8 +36,8 @@ CITE = {
     "Vision and Pattern Recognition Workshops 2022:650-656. "
     "https://doi.org/10.1109/CVPRW56347.2022.00080",
     "behrendt2023": "Behrendt F, Bhattacharya D, Krüger J, Opfer R, Schlaefer A. Patched diffusion "
-    "models for unsupervised anomaly detection in brain MRI. Medical Imaging with Deep Learning, "
-    "PMLR 227, 2024:1019-1032. https://proceedings.mlr.press/v227/behrendt24a.html",
+    "models for unsupervised anomaly detection in brain MRI. Medical Imaging with Deep Learning "
+    "2023, PMLR 227, 2024:1019-1032. https://proceedings.mlr.press/v227/behrendt24a.html",
     "behrendt2025": "Behrendt F, Bhattacharya D, Mieling R, et al. Guided reconstruction with "
     "conditioned diffusion models for unsupervised anomaly detection in brain MRIs. Computers in "
     "Biology and Medicine 186, 2025. https://doi.org/10.1016/j.compbiomed.2025.109660",
@@ -188,7 +188,7 @@ class Model(BaseModel):
             error = (predicted - clean).abs()
         else:
             error = (predicted - noise).square()
-        if where is None:
+        if where is None or self.patch is None:
             return error.flatten(1).mean(dim=1)
         return (error * where).flatten(1).sum(dim=1) / (self.patch**2 * clean.shape[1])
 

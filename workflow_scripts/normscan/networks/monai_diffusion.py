@@ -73,7 +73,7 @@ class Denoiser(nn.Module):
         if code is not None:
             self.coder = _coder(channels, width, depth, code)
             # Any module that gives what is added to the time's embedding will do for a class's.
-            self.network.class_embedding = nn.Linear(code, 4 * width)
+            self.network.add_module("class_embedding", nn.Linear(code, 4 * width))
 
     def encode(self, slices: Tensor) -> Tensor:
         """Codes (n, code) of slices (n, channels, size, size)."""

@@ -87,6 +87,7 @@ def content(files: Any, record: Mapping[str, Any], *, results: str, code: str) -
             postprocessing={name: one["postprocessing"] for name, one in protocols.items()},
             scales={name: scale_of(one["recipe"]["steps"]) for name, one in protocols.items()},
         ),
+        "patients": {(one["cohort"], one["protocol"]): one["page"] for one in record["patients"]},
         "statistics": statistics(files, protocols, metrics, chosen),
         "selection": selection(files.selection),
         "selected": sentences(files.selection),

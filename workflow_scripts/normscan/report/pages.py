@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -17,24 +19,40 @@ from normscan.report.numbers import count, listing, number, plain, size
 TEMPLATES = Path(__file__).parent / "pages"
 
 
-def render(template: str, **values) -> str:
-    """A page from a template; every value but the style and script is escaped.
+def render(template: str, viewer: Mapping[str, Any] | None = None, **values) -> str:
+    """A page from a template; every value but style and scripts is escaped.
 
-    The page allows itself its own style and script only (content security policy), so even a
-    mistake in a template could load or run nothing else.
+    The page allows itself its own style and scripts only (content security policy), so even a
+    mistake in a template could load or run nothing else. A page with a viewer loads its library
+    from a file beside it. ``strict-dynamic`` leaves that to its own script: neither a folder nor a
+    host is allowed, and it works from ``file://`` too, where files have no origin.
+
+    Parameters
+    ----------
+    viewer : what the viewer shows (``viewer.viewer_content``), and ``library``, a relative path.
     """
-    script = (TEMPLATES / "sortable.js").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    scripts = [_part("sortable.js"), *([_part("viewer.js")] if viewer else [])]
+    policy = [_hash_source(script) for script in scripts]
     return (
         _environment()
         .get_template(template)
         .render(
-            style=(TEMPLATES / "page.css").read_text(encoding="utf-8"),
-            script=script,
-            script_digest=digest,
+            style=_part("page.css") + (_part("viewer.css") if viewer else ""),
+            scripts=scripts,
+            script_policy=" ".join(policy + ["'strict-dynamic'"] * bool(viewer)),
+            viewer=viewer,
             **values,
         )
     )
+
+
+def _part(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _hash_source(script: str) -> str:
+    """The one script that a policy allows."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
 @cache

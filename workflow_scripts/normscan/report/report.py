@@ -10,7 +10,7 @@ import yaml
 from normscan.report import sections, tables
 from normscan.report.leaderboard import leaderboard, postprocessing_text, prior_text
 from normscan.report.numbers import count
-from normscan.report.pages import render, slug, web_link
+from normscan.report.pages import relative_link, render, slug, web_link
 
 
 def build_report(content: Mapping[str, Any]) -> str:
@@ -32,6 +32,7 @@ def build_report(content: Mapping[str, Any]) -> str:
         ``leaderboards`` : [{cohort, protocol ("" = combined), rows (metrics.tsv rows of this
         cohort), titles, baseline, tests, chosen, prior, scale, unsigned, postprocessing,
           split}].
+        ``patients`` : (cohort, protocol) -> index of the pages of test patients, a relative link.
         ``statistics``, ``published``, ``pairs``, ``selection`` : [{title, table (pandas), note}].
         ``selected`` : what was chosen without labels, in sentences.
         ``figures`` : [{section, title, caption, png, svg, cohort}], PNG as bytes or path.
@@ -57,6 +58,9 @@ def build_report(content: Mapping[str, Any]) -> str:
         pairs=[sections.noted_table(entry) for entry in content.get("pairs") or []],
         quality=quality,
         boards=boards,
+        patients={
+            which: relative_link(page) for which, page in (content.get("patients") or {}).items()
+        },
         statistics=[sections.noted_table(entry) for entry in content.get("statistics") or []],
         published=[sections.noted_table(entry) for entry in content.get("published") or []],
         selection=[sections.noted_table(entry) for entry in content.get("selection") or []],

@@ -17,6 +17,7 @@ from normscan.figures.style import save_figure
 from normscan.files import read_tsv
 from normscan.postprocessing.slice_rules import operating_point
 from normscan.report.screening import build_scan_page
+from normscan.report.viewer import Shown, viewer_content
 
 SHOWN_SLICES = 4
 
@@ -28,12 +29,14 @@ class Screened:
     Attributes
     ----------
     results : scan -> what its page shows of each approach.
+    shown : scan -> the same approaches as the viewer takes them.
     tables : components of a scan under an approach, with both named.
     overview : rows of the index.
     excluded : scan -> why it was left out.
     """
 
     results: dict[str, list[dict]] = field(default_factory=dict)
+    shown: dict[str, list[Shown]] = field(default_factory=dict)
     tables: list[pandas.DataFrame] = field(default_factory=list)
     overview: list[dict[str, Any]] = field(default_factory=list)
     excluded: dict[str, list[str]] = field(default_factory=dict)
@@ -77,8 +80,10 @@ def read_screened(
             name = content["approach"]["protocol"] + "/" + content["approach"]["variant"]
             components = read_tsv(files["components"])
             found.tables.append(components.assign(scan=scan, approach=name))
-            found.results.setdefault(scan, []).append(
-                result(shard, files, components, prior, folder, scan)
+            results = found.results.setdefault(scan, [])
+            results.append(result(shard, files, components, prior, folder, scan))
+            found.shown.setdefault(scan, []).append(
+                shown_approach(shard, components, results[-1], len(results) - 1)
             )
             found.overview.append(overview_row(scan, content["approach"]["title"], components))
     return found
@@ -97,10 +102,31 @@ def overview_row(scan: str, title: str, components: pandas.DataFrame) -> dict[st
     }
 
 
-def scan_pages(cohort: str, results: Mapping[str, list[dict]]) -> Iterator[tuple[str, str]]:
-    """Scan and its page (HTML), in order, each with links to its neighbours."""
-    scans = sorted(results)
+def shown_approach(shard: Found, components, result: Mapping[str, Any], section: int) -> Shown:
+    """An approach as the viewer takes it."""
+    approach = shard.content["approach"]
+    return Shown(
+        found=shard,
+        title=f"{approach['title']} ({approach['protocol']})",
+        section=section,
+        expected=approach["expected"],
+        components=components,
+        rules=result["thresholds"],
+    )
+
+
+def scan_pages(cohort: str, found: Screened, library: str) -> Iterator[tuple[str, str]]:
+    """Scan and its page (HTML), in order, each with links to its neighbours.
+
+    Volumes are read and packed one page at a time.
+
+    Parameters
+    ----------
+    library : of the viewer, relative to the pages.
+    """
+    results, scans = found.results, sorted(found.results)
     for number, scan in enumerate(scans):
+        viewer = viewer_content(scan, found.shown[scan])
         yield (
             scan,
             build_scan_page(
@@ -109,6 +135,7 @@ def scan_pages(cohort: str, results: Mapping[str, list[dict]]) -> Iterator[tuple
                     "scan": scan,
                     "results": results[scan],
                     "versions": {"normscan": __version__},
+                    "viewer": viewer and {"library": library, **viewer},
                     "index": "index.html",
                     "previous": f"{scans[number - 1]}.html" if number else "",
                     "next": f"{scans[number + 1]}.html" if number + 1 < len(scans) else "",
@@ -150,17 +177,7 @@ def result(shard: Found, files: dict, components, prior: str, folder: Path, scan
             "detections." + spread_words(shown),
         },
         "components": components,
-        "thresholds": [
-            {
-                "rule": rule,
-                "value": one["threshold"],
-                "per": one.get("per", ""),
-                "false_positive_rate": one.get("healthy_false_positive_rate"),
-                "used": rule == used,
-            }
-            for rule, one in content["thresholds"].items()
-            if operating_point(one) is not None
-        ],
+        "thresholds": threshold_rows(content["thresholds"], used),
         "files": [
             {"title": title, "href": Path(files[key]).relative_to(folder).as_posix()}
             for title, key in (
@@ -172,6 +189,21 @@ def result(shard: Found, files: dict, components, prior: str, folder: Path, scan
             if key in files
         ],
     }
+
+
+def threshold_rows(thresholds: Mapping[str, Mapping[str, Any]], used: str) -> list[dict]:
+    """Rules that found something to detect with, as pages show them; one of them is used."""
+    return [
+        {
+            "rule": rule,
+            "value": one["threshold"],
+            "per": one.get("per", ""),
+            "false_positive_rate": one.get("healthy_false_positive_rate"),
+            "used": rule == used,
+        }
+        for rule, one in thresholds.items()
+        if operating_point(one) is not None
+    ]
 
 
 def rows(shard: Found, scan: str) -> list[dict]:

@@ -1,4 +1,4 @@
-"""Pages of a screening: one per scan, made to be judged in a minute, and an index."""
+"""Pages of scans: one each, made to be judged in a minute, and an index."""
 
 from __future__ import annotations
 
@@ -25,29 +25,34 @@ _VOLUMES = ("volume_ml", "volume_mm3", "voxels")
 
 
 def build_scan_page(content: Mapping[str, Any]) -> str:
-    """The page of one screened scan.
+    """The page of one scan, screened or of a test patient.
 
     Parameters
     ----------
     content :
-        ``cohort``, ``scan`` : names. ``contrast`` : optional.
+        ``cohort``, ``scan`` : names. ``contrast``, ``heading`` (what the page is of) : optional.
         ``results`` : one mapping per approach that screened the scan: ``title``; ``model``,
         ``detector``, ``protocol``, ``seed``, ``prior``, ``postprocessing`` (all optional);
-        ``picture`` {png, svg} with ``caption``; ``components`` (pandas table, sorted here by
-        volume, largest first), in native space on the grid of ``contrast``; of its ``atlas_``
-        columns only the centre is shown; ``thresholds`` [{rule, value, false_positive_rate, used}];
+        ``scores`` [(value, of what)]; ``picture`` {png, svg} with ``caption``;
+        ``components`` (pandas table, sorted here by volume, largest first), in native space on the
+        grid of ``contrast``; of its ``atlas_`` columns only the centre is shown;
+        ``thresholds`` [{rule, value, false_positive_rate, used}];
         ``numbers`` {name: value}; ``files`` [{title, href}], relative to the page.
         ``versions`` {package: version}; ``notes`` [str], what a reader must know (quality flags);
-        ``index``, ``previous``, ``next`` : relative links.
+        ``index``, ``previous``, ``next`` : relative links. ``viewer`` : what the viewer shows
+        (``viewer.viewer_content``); its ``library`` is a relative link. Without it there is none.
 
     Raises
     ------
     NormscanError : a link is not relative; a picture is missing or broken.
     """
+    viewer = content.get("viewer")
     return render(
         "scan.html",
+        viewer=viewer and {**viewer, "library": relative_link(viewer["library"])},
         cohort=str(content["cohort"]),
         scan=str(content["scan"]),
+        heading=str(content.get("heading") or f"Screening of cohort {content['cohort']}"),
         contrast=str(content.get("contrast") or ""),
         results=[_result(entry) for entry in content.get("results") or []],
         versions=list((content.get("versions") or {}).items()),
@@ -61,14 +66,16 @@ def build_scan_page(content: Mapping[str, Any]) -> str:
 
 
 def build_index_page(content: Mapping[str, Any]) -> str:
-    """The index of a screened cohort.
+    """The index of a screened cohort, or of the test patients of one.
 
     Parameters
     ----------
     content :
         ``cohort``; ``scans`` : [{scan, page (relative link), approach, components (number),
-        volume_ml, largest_ml, max_score, thumbnail (PNG bytes or path, optional), note}];
-        ``excluded`` [{scan, reason}]; ``facts`` {name: value}.
+        volume_ml, largest_ml, max_score, dice, false_ml, missed, lesions, lesion_ml,
+        thumbnail (PNG bytes or path, optional), note}];
+        ``excluded`` [{scan, reason}], None: nothing is said of it; ``facts`` {name: value};
+        ``heading``, ``said`` : what the page is of; ``nothing`` : said where there is no scan.
 
     Raises
     ------
@@ -79,8 +86,9 @@ def build_index_page(content: Mapping[str, Any]) -> str:
         "index.html",
         cohort=str(content["cohort"]),
         table=_index_table(scans) if scans else None,
-        total=len({str(entry["scan"]) for entry in scans}),
-        found=len({str(entry["scan"]) for entry in scans if entry.get("components")}),
+        heading=str(content.get("heading") or f"Screening of {content['cohort']}"),
+        nothing=str(content.get("nothing") or "No scan was screened."),
+        said=str(content.get("said") or _said(scans)),
         thumbnails=[
             {
                 "scan": str(entry["scan"]),
@@ -90,9 +98,15 @@ def build_index_page(content: Mapping[str, Any]) -> str:
             for entry in scans
             if entry.get("thumbnail")
         ],
-        excluded=list(content.get("excluded") or []),
+        excluded=content.get("excluded", []),
         facts=[(name, plain(value)) for name, value in (content.get("facts") or {}).items()],
     )
+
+
+def _said(scans) -> str:
+    total = {str(entry["scan"]) for entry in scans}
+    found = {str(entry["scan"]) for entry in scans if entry.get("components")}
+    return f"{count(len(total), 'scan')}, {len(found)} with detections."
 
 
 def _result(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,6 +122,7 @@ def _result(entry: Mapping[str, Any]) -> dict[str, Any]:
         "title": title,
         "anchor": slug(title),
         "headline": _headline(components, used),
+        "scores": list(entry.get("scores") or []),
         "facts": [(name, plain(value)) for name, value in facts if value is not None],
         "picture": picture(entry["picture"]) if entry.get("picture") else None,
         "caption": str((entry.get("picture") or {}).get("caption") or ""),
@@ -199,6 +214,11 @@ def _index_table(scans) -> dict:
         ("volume_ml", "detected (ml)"),
         ("largest_ml", "largest (ml)"),
         ("max_score", "highest score"),
+        ("dice", "Dice"),
+        ("false_ml", "false positives (ml)"),
+        ("missed", "lesions missed"),
+        ("lesions", "lesions"),
+        ("lesion_ml", "lesions (ml)"),
         ("note", "note"),
     ]
     there = [

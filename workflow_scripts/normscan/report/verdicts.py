@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from normscan.evaluation.significance import against, fewest_patients, smallest_p
+from normscan.evaluation.significance import LEVEL as INTERVAL
+from normscan.evaluation.significance import (
+    against,
+    fewest_patients,
+    most_coverage,
+    smallest_p,
+)
 from normscan.evaluation.study import strongest
 from normscan.report.numbers import count, difference, listing, number
 
@@ -172,9 +178,15 @@ def _over_patients(row: Row, several: bool) -> str:
     text = f"AUPRC {difference(test.difference, test.low, test.high)}"
     if test.dice is not None:
         text += f", Dice {difference(*test.dice)}"
+    said = "mean difference with its 95 % interval"
+    if (covered := most_coverage(test.patients)) < INTERVAL:
+        said = (
+            f"mean difference, and how far resampling {count(test.patients, 'patient')} reaches: "
+            f"at most a {100 * covered:.0f} % interval"
+        )
     return (
         f"Over {count(test.patients, 'patient')}, {_name(row, several)} less the baseline: {text} "
-        "(mean difference with its 95 % interval)."
+        f"({said})."
     )
 
 

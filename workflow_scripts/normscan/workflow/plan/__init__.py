@@ -15,6 +15,7 @@ from normscan.workflow.plan.detection import Detection
 from normscan.workflow.plan.fidelity import Fidelity
 from normscan.workflow.plan.fusing import Fusing
 from normscan.workflow.plan.jobs import Job, variant_label, variant_parts
+from normscan.workflow.plan.patients import Patients
 from normscan.workflow.plan.preprocessing import Preprocessing
 from normscan.workflow.plan.report import Report
 from normscan.workflow.plan.scoring import Scoring
@@ -30,7 +31,7 @@ class Plan:
     Attributes
     ----------
     cohorts, preprocessing, training, detection, scoring, fusing, fidelity, teaching, screening,
-    selection, report : each for the rules of its stage; a part knows the ones before it.
+    selection, patients, report : each for the rules of its stage; a part knows the ones before it.
     """
 
     def __init__(self, study: Study):
@@ -46,8 +47,15 @@ class Plan:
         self.teaching = Teaching(study, self.cohorts, self.training, self.detection, self.scoring)
         self.screening = Screening(study, layout, self.cohorts, self.preprocessing, self.detection)
         self.selection = Selection(study, layout, self.cohorts, self.detection)
+        self.patients = Patients(study, layout, self.cohorts, self.detection)
         self.report = Report(
-            study, layout, self.cohorts, self.detection, self.screening, self.selection
+            study,
+            layout,
+            self.cohorts,
+            self.detection,
+            self.screening,
+            self.selection,
+            self.patients,
         )
 
     def results(self) -> list[str]:

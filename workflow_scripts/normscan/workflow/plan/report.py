@@ -13,6 +13,7 @@ from normscan.workflow.introductions import appearance, introductions
 from normscan.workflow.plan.cohorts import Cohorts
 from normscan.workflow.plan.detection import Detection
 from normscan.workflow.plan.jobs import Job, titled, variant_parts
+from normscan.workflow.plan.patients import Patients
 from normscan.workflow.plan.screening import Screening
 from normscan.workflow.plan.selection import Selection
 from normscan.workflow.protocol_approaches import NO_MODEL
@@ -31,9 +32,11 @@ class Report:
         detection: Detection,
         screening: Screening,
         selection: Selection,
+        patients: Patients,
     ):
         self.study, self.layout, self.cohorts = study, layout, cohorts
         self.detection, self.screening, self.selection = detection, screening, selection
+        self.patients = patients
 
     def approaches(self, protocol: str) -> list[dict[str, Any]]:
         """Approaches in the order of the protocol, as figures label them."""
@@ -179,6 +182,7 @@ class Report:
             "thresholds": [self.layout.fill(places.THRESHOLDS, **job.wildcards()) for job in jobs],
             "tuned": list(self.tuned()),
             "bundles": self.screening.bundles(),
+            "pages": [self.layout.path(one["page"]) for one in self.patients.pages()],
         }
 
     def tuned(self) -> dict[str, str]:
@@ -227,6 +231,7 @@ class Report:
             "trained": list(self._all_trained().values()),
             "seeds": list(study.seeds),
             "tuned": self.tuned(),
+            "patients": self.patients.pages(),
             "device": study.device,
         }
 
