@@ -6,7 +6,7 @@ from normscan.files import write_json
 from normscan.postprocessing.pooling import (
     by_subject,
     operating_points,
-    pooled,
+    pooled_healthy,
     same_prior,
     scores_only_slices,
     validation_subjects,
@@ -25,7 +25,7 @@ def main(snakemake) -> None:
     only_slices = scores_only_slices([*files.healthy, *files.patients])
     thresholds, froc = {}, {}
     for prior in params.priors:
-        healthy = pooled(files.healthy, scans, params.healthy_cohorts, prior)
+        healthy = pooled_healthy(files.healthy, scans, params.healthy_cohorts, prior)
         froc[prior] = froc_thresholds(healthy)
         own = by_subject(files.healthy, subjects, params.healthy_cohorts, prior) if apart else None
         thresholds[prior] = operating_points(

@@ -7,6 +7,7 @@ from handed_on import evaluate, run, write_detections
 from made_pack import write_pack
 from sklearn.metrics import roc_auc_score
 
+from normscan.evaluation.healthy_scans import Part
 from normscan.evaluation.truth import load_brain, load_truth
 from normscan.files import read_json, write_json, write_tsv
 from normscan.postprocessing.fusing import load_healthy, rarity
@@ -306,3 +307,30 @@ def test_everything_after_it_is_as_of_any_map(made):
     assert written == {
         "sub-1_label-anomaly_dseg.nii.gz", "sub-1_desc-filtered_map.nii.gz"
     }  # fmt: skip
+
+
+def test_patients_are_compared_with_slices_without_lesions(made, tmp_path):
+    """In place of healthy scans; the patient itself is left out."""
+    folder, pack = made[0] / "wmh", made[1]["wmh"]
+    table = pandas.DataFrame(
+        [[scan, scan, "validation"] for scan in SPLITS], columns=["scan", "subject", "split"]
+    )
+    write_tsv(tmp_path / "subjects.tsv", table)
+    run(
+        "count_healthy.py",
+        input={"filtered": [folder / "a.json"], "subjects": [tmp_path / "subjects.tsv"]},
+        params={"cohorts": ["wmh"], "erosion": EROSION},
+        output=[str(tmp_path / "a-healthy.npz")],
+        wildcards={"protocol": "p", "variant": "a", "seed": "0", "prior": "hyperintense"},
+    )
+    healthy = load_healthy(tmp_path / "a-healthy.npz")
+    assert healthy.scans == ("wmh/sub-1", "wmh/sub-2")
+    # The lesions are in slices 4 to 6.
+    assert not healthy.present[:, 4:7].any() and healthy.present[:, 3].all()
+    assert healthy.counts[4:7].sum() == 0 < healthy.counts[3].sum()
+    part = Part(
+        folder / "a.json", tmp_path / "a-healthy.npz", least_scans=0, tail=0.0, erosion=EROSION
+    )
+    scan = load_index(pack).scan("sub-1")
+    others = part.tables_for(scan)
+    assert not part.compared_with_itself and (others != part.tables).any()

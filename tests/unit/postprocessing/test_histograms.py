@@ -84,6 +84,28 @@ def test_files_hold_what_was_saved_and_are_equal_for_equal_content(tmp_path):
         np.testing.assert_array_equal(loaded[scan].lesion, histogram.lesion)
 
 
+def volumes(seed):
+    """Score, lesions in slices 3 to 5, region, and which of ten slices have none."""
+    score, lesion, region = (one.reshape(10, 20, 10) for one in made(seed))
+    free = ~np.isin(np.arange(10), (3, 4, 5))
+    return score, lesion & ~free, region, free
+
+
+def test_slices_without_lesions_are_counted_apart_and_kept(tmp_path):
+    score, lesion, region, free = volumes(3)
+    histogram = ScoreHistogram.of(score, lesion, region, free)
+    alone = ScoreHistogram.of(score[..., free], lesion[..., free], region[..., free])
+    np.testing.assert_array_equal(histogram.without_lesions().normal, alone.normal)
+    assert histogram.without_lesions().lesion.sum() == 0 < histogram.lesion.sum()
+    healthy = ScoreHistogram.of(*made(1))
+    save_histograms(tmp_path / "a.npz", {"sub-1": histogram, "sub-2": healthy})
+    loaded = load_histograms(tmp_path / "a.npz")
+    for one, expected in (("sub-1", alone), ("sub-2", healthy)):
+        np.testing.assert_array_equal(loaded[one].without_lesions().normal, expected.normal)
+    both = (loaded["sub-1"] + loaded["sub-2"]).without_lesions()
+    np.testing.assert_array_equal(both.normal, alone.normal + healthy.normal)
+
+
 def test_no_scans_make_an_empty_file(tmp_path):
     save_histograms(tmp_path / "a.npz", {})
     assert load_histograms(tmp_path / "a.npz") == {}

@@ -287,3 +287,10 @@ def test_patients_that_models_were_trained_on_are_said():
     text = citation([changed(streams=streams)])["text"]
     assert "healthy subjects only" not in text
     assert "'unlabelled': patients" in text and "'main': ixi (lesion free slices)" in text
+
+
+def test_patients_in_place_of_healthy_scans_are_said():
+    said = cited({**changed(), "calibrated_on_patients": ["gliomas"]})["text"]
+    assert "slices without lesions of validation patients ('gliomas')" in said
+    assert "There was no healthy cohort" in said
+    assert "There was no healthy cohort" not in cited(changed())["text"]

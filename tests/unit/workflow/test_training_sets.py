@@ -73,6 +73,20 @@ def test_the_main_stream_may_be_of_patients_who_are_evaluated_too(tmp_path):
     assert made.cohorts.study.training == {**dict.fromkeys(made.cohorts.roles, 0), "gliomas": 0.5}
 
 
+def test_without_healthy_cohorts_lesion_free_slices_give_operating_points(tmp_path):
+    content = protocol(training={"streams": {"main": {"cohorts": ["ms"], "slices": "lesion_free"}}})
+    content["approaches"]["both"] = {"fuse": ["intensity", "vae"]}
+    made = plan(tmp_path, content, cohorts=("ms", "gliomas"))
+    assert made.cohorts.healthy("p0") == ["ms"]
+    where = SimpleNamespace(protocol="p0", variant="vae", seed=0)
+    assert made.scoring.healthy_histograms(where)
+    record = made.report.run_record({})["protocols"]["p0"]
+    assert record["calibrated_on_patients"] == ["ms"]
+    content["training"]["streams"]["main"]["slices"] = "all"
+    with pytest.raises(ConfigError, match="nor lesion-free slices of patients"):
+        plan(tmp_path, content, cohorts=("ms", "gliomas"))
+
+
 def test_a_model_makes_no_maps_of_patients_that_it_was_trained_on(tmp_path):
     main = {"main": {"cohorts": ["gliomas"], "slices": "lesion_free"}}
     made = plan(tmp_path, protocol(), protocol(training={"streams": main}))

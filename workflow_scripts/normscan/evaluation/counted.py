@@ -9,7 +9,12 @@ import numpy as np
 
 from normscan.evaluation.region import evaluated_region
 from normscan.evaluation.residuals import Residuals, save_residuals
-from normscan.evaluation.truth import load_labels, load_truth, slice_truth
+from normscan.evaluation.truth import (
+    load_labels,
+    load_truth,
+    slice_truth,
+    slices_without_lesions,
+)
 from normscan.postprocessing.class_counts import ClassCounts, class_arrays
 from normscan.postprocessing.histograms import ScoreHistogram, save_histograms
 from normscan.postprocessing.slice_scores import SliceScores, slice_arrays
@@ -44,7 +49,8 @@ class Counted:
         """Count a scan's filtered map and the map that it was made of; volumes (x, y, z)."""
         lesion, ignored = load_truth(self.index, scan, self.labels)
         region = evaluated_region(brain, lesion, ignored)
-        self._histograms[scan.scan] = ScoreHistogram.of(filtered, lesion, region)
+        free = slices_without_lesions(self.index, scan)
+        self._histograms[scan.scan] = ScoreHistogram.of(filtered, lesion, region, free)
         if self.classes:
             labels = load_labels(self.index, scan)
             self._classes[scan.scan] = ClassCounts.of(filtered, labels, brain, self.classes)

@@ -1,4 +1,7 @@
-"""Scores of filtered maps of held-out healthy scans, and a scan's own place among them."""
+"""Scores of filtered maps of held-out healthy scans, and a scan's own place among them.
+
+Of patients, where there are no healthy scans, it is those of their lesion-free slices.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from normscan.evaluation.truth import load_brain
+from normscan.evaluation.truth import load_brain, slices_without_lesions
 from normscan.postprocessing.filter import eroded
 from normscan.postprocessing.fusing import (
     load_healthy,
@@ -20,7 +23,7 @@ from normscan.slices.rows import RowReader
 
 
 def scored_region(path: str | Path, index: PackIndex, scan: ScanEntry, erosion: int) -> np.ndarray:
-    """Voxels (x, y, z) in which a scan's filtered maps have scores.
+    """Voxels (x, y, z) of slices without lesions in which a scan's filtered maps have scores.
 
     Parameters
     ----------
@@ -29,7 +32,8 @@ def scored_region(path: str | Path, index: PackIndex, scan: ScanEntry, erosion: 
     """
     brain = load_brain(path, scan)
     searched = np.asarray(scan.z, int)[scan.rows_with_brain(index.min_brain_voxels)]
-    return eroded(brain, erosion) & np.isin(np.arange(brain.shape[2]), searched)
+    free = slices_without_lesions(path, scan)
+    return eroded(brain, erosion) & (np.isin(np.arange(brain.shape[2]), searched) & free)
 
 
 def scores_of(

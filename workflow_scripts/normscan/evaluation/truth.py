@@ -28,6 +28,11 @@ def load_labels(index: str | Path, scan: ScanEntry) -> np.ndarray:
     return layer_volume(index, "lesion", scan)
 
 
+def slices_without_lesions(index: str | Path, scan: ScanEntry) -> np.ndarray:
+    """Which axial slices (z,) have no label at all, as the lesion-free ones of a training."""
+    return ~layer_volume(index, "lesion", scan).any(axis=(0, 1))
+
+
 def load_brain(index: str | Path, scan: ScanEntry) -> np.ndarray:
     """The brain mask of a scan (bool, (x, y, z)) from the layer of its pack."""
     return layer_volume(index, "brain", scan) > 0

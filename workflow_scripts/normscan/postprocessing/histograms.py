@@ -23,33 +23,63 @@ BINS = 1 << 16
 MANTISSA_BITS = 11
 LOWEST_EXPONENT = -20
 _ARRAYS = ("scans", "rows", "bins", "normal", "lesion")
+# Only in files in which a scan has lesions.
+FREE = "free"
 _SHIFT = 23 - MANTISSA_BITS
 _FIRST = (LOWEST_EXPONENT + 127) << MANTISSA_BITS
 
 
 @dataclass(frozen=True)
 class ScoreHistogram:
-    """Counts (65536,) int64 of normal and of lesion voxels by score."""
+    """Counts (65536,) int64 of voxels by score.
+
+    Attributes
+    ----------
+    normal, lesion : voxels of either kind.
+    free : normal voxels of axial slices without any lesion; of a healthy scan all of them.
+    """
 
     normal: np.ndarray
     lesion: np.ndarray
+    free: np.ndarray | None = None
 
     @classmethod
-    def of(cls, score: np.ndarray, lesion: np.ndarray, region: np.ndarray) -> ScoreHistogram:
+    def of(
+        cls,
+        score: np.ndarray,
+        lesion: np.ndarray,
+        region: np.ndarray,
+        free: np.ndarray | None = None,
+    ) -> ScoreHistogram:
         """Count the voxels of a region.
 
         Parameters
         ----------
         score : float, >= 0, finite; any shape.
         lesion, region : bool, the same shape.
+        free : bool, of the last axis: slices without any lesion; None: all of them.
         """
         bins, inside = score_bins(score[region]), lesion[region]
-        return cls(
-            np.bincount(bins[~inside], minlength=BINS), np.bincount(bins[inside], minlength=BINS)
-        )
+        counted = [
+            np.bincount(bins[~inside], minlength=BINS),
+            np.bincount(bins[inside], minlength=BINS),
+        ]
+        if free is not None and not free.all():
+            own = np.broadcast_to(free, score.shape)[region]
+            counted.append(np.bincount(bins[own & ~inside], minlength=BINS))
+        return cls(*counted)
 
     def __add__(self, other: ScoreHistogram) -> ScoreHistogram:
-        return ScoreHistogram(self.normal + other.normal, self.lesion + other.lesion)
+        free = None
+        if self.free is not None or other.free is not None:
+            free = self.without_lesions().normal + other.without_lesions().normal
+        return ScoreHistogram(self.normal + other.normal, self.lesion + other.lesion, free)
+
+    def without_lesions(self) -> ScoreHistogram:
+        """Of slices without any lesion: what counts as healthy."""
+        return ScoreHistogram(
+            self.normal if self.free is None else self.free, np.zeros_like(self.lesion)
+        )
 
     def exceeding(self, threshold: float) -> float:
         """Share of normal voxels with a score above a threshold (false-positive rate).
@@ -89,7 +119,7 @@ def save_histograms(
     others : further arrays of the file, by name (:func:`load_arrays`).
     """
     scans = sorted(histograms)
-    rows, bins, normal, lesion = [], [], [], []
+    rows, bins, normal, lesion, free = [], [], [], [], []
     for number, scan in enumerate(scans):
         one = histograms[scan]
         used = np.flatnonzero(one.normal + one.lesion)
@@ -97,6 +127,9 @@ def save_histograms(
         bins.append(used)
         normal.append(one.normal[used])
         lesion.append(one.lesion[used])
+        free.append(one.without_lesions().normal[used])
+    if any(one.free is not None for one in histograms.values()):
+        others = {FREE: np.concatenate(free).astype(np.int64), **others}
 
     def joined(parts: list[np.ndarray]) -> np.ndarray:
         return np.concatenate(parts).astype(np.int64) if parts else np.zeros(0, np.int64)
@@ -116,23 +149,30 @@ def save_histograms(
 
 def load_histograms(path: str | Path) -> dict[str, ScoreHistogram]:
     """Read what :func:`save_histograms` wrote. NormscanError when missing or broken."""
-    scans, rows, bins, normal, lesion = load_arrays(path, *_ARRAYS)
+    scans, rows, bins, *kinds = load_arrays(path, *_ARRAYS, optional=(FREE,))
     ends = np.searchsorted(rows, np.arange(len(scans) + 1))
     found = {}
     for number, scan in enumerate(scans):
         own = slice(ends[number], ends[number + 1])
-        counts = [np.zeros(BINS, np.int64), np.zeros(BINS, np.int64)]
-        for count, values in zip(counts, (normal, lesion)):
+        counts = np.zeros((len(kinds), BINS), np.int64)
+        for count, values in zip(counts, kinds):
             count[bins[own]] = values[own]
         found[str(scan)] = ScoreHistogram(*counts)
     return found
 
 
-def load_arrays(path: str | Path, *names: str) -> list[np.ndarray]:
-    """Some arrays of a file of histograms. NormscanError when missing or broken."""
+def load_arrays(path: str | Path, *names: str, optional: tuple[str, ...] = ()) -> list[np.ndarray]:
+    """Some arrays of a file of histograms. NormscanError when missing or broken.
+
+    Parameters
+    ----------
+    optional : those that come last where the file has them.
+    """
     try:
         with np.load(path, allow_pickle=False) as content:
-            return [content[name] for name in names]
+            return [
+                content[name] for name in [*names, *(one for one in optional if one in content)]
+            ]
     except FileNotFoundError:
         raise NormscanError(f"{path}: no such file") from None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:

@@ -71,9 +71,10 @@ def by_subject(
         if cohort not in cohorts or (prior and own != prior):
             continue
         for scan, histogram in load_histograms(path).items():
-            if scan in subjects[cohort] and histogram.normal.any():
+            normal = histogram.without_lesions().normal
+            if scan in subjects[cohort] and normal.any():
                 key = (cohort, subjects[cohort][scan])
-                found[key] = histogram.normal + found.get(key, 0)
+                found[key] = normal + found.get(key, 0)
     return np.stack([found[key] for key in sorted(found)]) if found else np.zeros((0, BINS), int)
 
 
@@ -110,6 +111,18 @@ def pooled(
             if scan in scans[cohort]:
                 total = histogram if total is None else total + histogram
     return total
+
+
+def pooled_healthy(
+    paths: Sequence[str],
+    scans: Mapping[str, set[str]],
+    cohorts: Sequence[str],
+    prior: str | None,
+) -> ScoreHistogram | None:
+    """:func:`pooled` of slices without lesions only: all of healthy scans, some of patients'."""
+    total = pooled(paths, scans, cohorts, prior)
+    found = total.without_lesions() if total else None
+    return found if found and found.normal.any() else None
 
 
 def operating_points(

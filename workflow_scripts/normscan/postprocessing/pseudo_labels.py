@@ -12,7 +12,7 @@ from normscan.postprocessing.detections import detected_voxels
 from normscan.postprocessing.filter import filter_map
 from normscan.postprocessing.pooling import (
     by_subject,
-    pooled,
+    pooled_healthy,
     promised,
     validation_scans,
     validation_subjects,
@@ -51,7 +51,7 @@ def healthy_point(
             raise NormscanError(f"pseudo-labels: {kind} finds no threshold: {record['reason']}")
         return record["threshold"]
     scans = validation_scans(cohorts, subjects)
-    found = pooled(histograms, scans, cohorts, prior)
+    found = pooled_healthy(histograms, scans, cohorts, prior)
     reason = "no healthy validation scans" if found is None else why_none(kind, found)
     threshold = None if found is None else find_threshold(kind, found, **settings)
     if threshold is None:

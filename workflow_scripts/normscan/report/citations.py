@@ -10,6 +10,7 @@ from typing import Any
 from normscan.files import read_json
 from normscan.report.differences import relation
 from normscan.report.methods import methods
+from normscan.report.numbers import listing
 from normscan.report.settings import literal
 
 REFERENCES = Path(__file__).parent / "citations" / "references.json"
@@ -39,7 +40,8 @@ def citation(
     Parameters
     ----------
     protocols : ``name``, ``citation`` (key of a reference, or any text), ``used`` (names of its
-        cohorts), ``recipe`` and ``reference`` as of ``workflow.recipes``.
+        cohorts), ``calibrated_on_patients`` (those that stand in for healthy ones), ``recipe`` and
+        ``reference`` as of ``workflow.recipes``.
     cohorts : name -> ``skull_stripped``, ``space``.
     seeds : of the trainings.
     simulated, synthetic : whether such cohorts took part.
@@ -58,6 +60,7 @@ def citation(
     for one in protocols:
         used = {name: cohorts[name] for name in one.get("used", ()) if name in cohorts}
         said = [_relation(one, known), methods(one["recipe"], used, seeds, plugins)]
+        said.append(_on_patients(one.get("calibrated_on_patients", ())))
         paragraphs.append(" ".join(filter(None, said)))
     made = [SIMULATED if simulated else "", SYNTHETIC if synthetic else ""]
     paragraphs.append(" ".join(filter(None, [*made, SOFTWARE])))
@@ -94,6 +97,18 @@ def _relation(protocol: Mapping[str, Any], known: Mapping[str, Any]) -> str:
     source = f"{{{key}}}" if key in known else f"'{literal(key)}'"
     said = f"Protocol '{name}' {text.replace('{source}', source)}"
     return f"{said}: {literal('; '.join(lines))}." if lines else f"{said}."
+
+
+def _on_patients(cohorts: Sequence[str]) -> str:
+    """That patients stand in for healthy scans, which their masks then have a part in."""
+    if not cohorts:
+        return ""
+    names = listing([f"'{literal(name)}'" for name in cohorts])
+    return (
+        "There was no healthy cohort: operating points that need no labels, and what fused "
+        f"approaches are compared with, come from slices without lesions of validation patients "
+        f"({names}), whose lesion masks say which slices these are."
+    )
 
 
 def _numbered(text: str, known: Mapping[str, Any]) -> dict[str, Any]:

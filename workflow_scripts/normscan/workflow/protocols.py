@@ -10,7 +10,7 @@ from typing import Any
 from normscan.models.registry import describe as family
 from normscan.plugins import complete_settings, literals, plugin_names
 from normscan.preprocessing.labels import step_label
-from normscan.streams import ALL, MAIN
+from normscan.streams import ALL, LESION_FREE, MAIN
 from normscan.workflow.declared import LIBRARY
 from normscan.workflow.protocol_anatomy import fidelity_problems
 from normscan.workflow.protocol_approaches import Approach, parse_approaches
@@ -139,6 +139,18 @@ class Protocol:
             if found:
                 return list(dict.fromkeys(found))
         return []
+
+    def calibration_cohorts(self, roles: Mapping[str, str]) -> list[str]:
+        """Cohorts whose validation subjects give operating points without labels of voxels.
+
+        Healthy ones; where there are none, patients whose lesion-free slices models are trained on:
+        those slices of the validation patients.
+        """
+        if healthy := self.healthy_cohorts(roles):
+            return healthy
+        streams = self.training_streams(roles).values()
+        free = (one.cohorts or () for one in streams if one.slices == LESION_FREE)
+        return list(dict.fromkeys(name for names in free for name in names))
 
     def uses(self, cohort: str, roles: Mapping[str, str]) -> bool:
         """Whether this protocol trains on, calibrates with, evaluates or screens a cohort."""

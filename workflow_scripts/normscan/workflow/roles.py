@@ -33,16 +33,17 @@ def role_problems(study: Study) -> list[str]:
             if not one.among(roles).cohorts:
                 problems.append(_no_cohort(where, stream, one.role))
         taught = [name for name, model in protocol.models.items() if model.labels]
-        if taught and not protocol.healthy_cohorts(roles):
+        calibrating = protocol.calibration_cohorts(roles)
+        if taught and not calibrating:
             problems.append(
                 f"{where}.models.{taught[0]}.labels.rule: there is no cohort of role 'healthy' to "
-                "find the threshold on"
+                "find the threshold on, nor lesion-free slices of patients"
             )
         fused = [name for name, one in protocol.approaches.items() if one.parts]
-        if fused and not protocol.healthy_cohorts(roles):
+        if fused and not calibrating:
             problems.append(
                 f"{where}.approaches.{fused[0]}.fuse: there is no cohort of role 'healthy' to "
-                "compare maps with"
+                "compare maps with, nor lesion-free slices of patients"
             )
         problems += _shown_twice(study, protocol, roles)
         for name in protocol.evaluation_cohorts:

@@ -201,8 +201,8 @@ class Cohorts:
     # Which cohorts a protocol uses, and for what
 
     def healthy(self, protocol: str) -> list[str]:
-        """Healthy cohorts of a protocol, on which operating points are found without labels."""
-        return sorted(self.study.protocols[protocol].healthy_cohorts(self.roles))
+        """Cohorts of a protocol on which operating points are found without labels of voxels."""
+        return sorted(self.study.protocols[protocol].calibration_cohorts(self.roles))
 
     def evaluated(self, protocol: str) -> list[str]:
         """Patient cohorts that a protocol reports on."""

@@ -248,6 +248,11 @@ class Report:
             "postprocessing": spec.postprocessing,
             "cohorts": self.cohorts.evaluated(name),
             "training_cohorts": list(streams[MAIN].cohorts or ()),
+            "calibrated_on_patients": [
+                cohort
+                for cohort in self.cohorts.healthy(name)
+                if self.cohorts.roles[cohort] == "patients"
+            ],
             "streams": {stream: one.record() for stream, one in streams.items()},
             "approaches": self.approaches(name),
             "rules": [rule.label for rule in spec.rules],
