@@ -5,10 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from made_studies import load, say
 from made_studies import protocol as made_protocol
-from made_studies import say
 
 from normscan import layout
+from normscan.errors import ConfigError
 from normscan.evaluation.published import load_published
 from normscan.networks import registry as networks
 from normscan.workflow.fingerprint import SCRIPTS
@@ -56,10 +57,13 @@ def test_the_study_has_all_published_approaches_and_the_baseline(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_shipped_protocol_has_the_training_free_baseline(name):
     protocol, _ = parse_protocol(name, content(name))
-    (baseline,) = [one for one in protocol.approaches.values() if one.detector == "intensity"]
-    # Protocols of one study share what has the same name: that of FLAIR, not those of others.
-    assert (baseline.name.partition("_")[0], baseline.model) == ("intensity", "none")
-    assert baseline.name == "intensity" or baseline.settings["contrast"] != "FLAIR"
+    baselines = [one for one in protocol.approaches.values() if one.detector == "intensity"]
+    assert baselines
+    for one in baselines:
+        # Protocols of one study share what has the same name: that of FLAIR, not those of others.
+        assert (one.name.partition("_")[0], one.model) == ("intensity", "none")
+        plain = one.settings["contrast"] == "FLAIR" and one.settings["form"] == "rank"
+        assert (one.name == "intensity") == plain
 
 
 def test_values_of_the_study_are_those_of_the_paper():
@@ -197,3 +201,11 @@ def test_tissues_are_not_segmented_in_whole_heads():
 
 def made_problems(**changes) -> list[str]:
     return parse_protocol("p", made_protocol(**changes))[1]
+
+
+def test_an_override_leaves_out_what_it_says_is_null(tmp_path):
+    content = made_protocol()
+    made = load(tmp_path, content, overrides={"p0": {"approaches": {"ae": None}}})
+    assert "ae" not in made.protocols["p0"].approaches
+    with pytest.raises(ConfigError, match=r"p0.approaches.vea: is null.*did you mean 'vae'"):
+        load(tmp_path, content, overrides={"p0": {"approaches": {"vea": None}}})

@@ -207,6 +207,26 @@ def merged(content: Any, changes: Any) -> Any:
     return changes
 
 
+def _laid_over(
+    name: str, content: dict[str, Any], changes: dict[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """A protocol with its overrides, models and approaches that are null left out; problems."""
+    problems, found = [], merged(content, changes)
+    for room in ("models", "approaches"):
+        entries, named = content.get(room), changes.get(room)
+        if not isinstance(entries, dict) or not isinstance(named, dict):
+            continue
+        absent = [one for one, value in named.items() if value is None]
+        problems += [
+            f"config.overrides.{name}.{room}.{one}: is null, which leaves it out, but the protocol "
+            f"has none of this name{nearest(one, list(entries))}"
+            for one in absent
+            if one not in entries
+        ]
+        found[room] = {key: value for key, value in found[room].items() if key not in absent}
+    return found, problems
+
+
 def _report(problems: list[str]) -> str:
     count = len(problems)
     title = f"the configuration has {count} problem{'s' * (count != 1)}:"
@@ -244,7 +264,9 @@ def _load_protocols(
             problems += str(error).splitlines()
             continue
         changes = values["overrides"].get(path.stem, {})
-        protocol, wrong = parse_protocol(path.stem, merged(content, changes))
+        content, wrong = _laid_over(path.stem, content, changes)
+        problems += wrong
+        protocol, wrong = parse_protocol(path.stem, content)
         problems += wrong
         if protocol:
             found[path.stem] = protocol
