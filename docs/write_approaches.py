@@ -22,7 +22,7 @@ from normscan.workflow.protocols import parse_protocol  # noqa: E402
 
 PROTOCOLS = (
     "comparative_study", "thesis", "thesis_labels", "normative_prior",
-    "strega", "strega_baselines", "adm", "global_local",
+    "strega", "strega_baselines", "adm", "global_local", "further_methods",
 )  # fmt: skip
 # Recipes that `make papers` runs a small form of under another name.
 SMALL = {"comparative_study": "demo_study", "normative_prior": "demo_prior"}
@@ -31,7 +31,7 @@ PAGE = ROOT / "docs/approaches.md"
 FAMILIES = ROOT / "docs/models/README.md"
 HEAD = """# All approaches
 
-Every approach of the papers' protocols. Written by `python docs/write_approaches.py`.
+Every approach of the papers' protocols, and the methods that these lack. Written by `python docs/write_approaches.py`.
 
 - **Quality**: AUPRC over all voxels / mean Dice of test patients, at the threshold that is best on
   the validation patients, on the simulated cohorts `ms` and `tumour` of `make papers`. Its recipes
@@ -44,6 +44,8 @@ Every approach of the papers' protocols. Written by `python docs/write_approache
 | approach | protocol | paper | family | needs | detector | ms | tumour | s per volume |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 """
+# Of protocols whose approaches are of several sources.
+NO_PAPER = "see its page"
 NOTHING = "- An empty column was not measured yet.\n"
 
 
@@ -92,7 +94,7 @@ def main() -> None:
             cells = [
                 one.title,
                 f"`{name}`",
-                protocol.citation,
+                protocol.citation or NO_PAPER,
                 f"`{family}`" if family else "none",
                 needs[family] if family else "nothing",
                 f"`{one.detector}`",
