@@ -31,7 +31,8 @@ PAGE = ROOT / "docs/approaches.md"
 FAMILIES = ROOT / "docs/models/README.md"
 HEAD = """# All approaches
 
-Every approach of the papers' protocols, and the methods that these lack. Written by `python docs/write_approaches.py`.
+Every approach of the papers' protocols, and the methods that these lack. Written by
+`python docs/write_approaches.py`.
 
 - **Quality**: AUPRC over all voxels / mean Dice of test patients, at the threshold that is best on
   the validation patients, on the simulated cohorts `ms` and `tumour` of `make papers`. Its recipes

@@ -72,6 +72,7 @@ SETTINGS: dict[str, Any] = {
     "batch_size": 32,
     "precision": "auto",
 }
+SIDE = "multiple of patch"
 ALLOWED = {
     "width": "1..",
     "depth": "1..",

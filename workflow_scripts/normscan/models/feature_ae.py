@@ -67,6 +67,7 @@ SETTINGS: dict[str, Any] = {
     "patience": 5,
     "precision": "auto",
 }
+SIDE = "multiple of 8"
 ALLOWED = {
     "feature_width": "1..",
     "feature_steps": "0..",

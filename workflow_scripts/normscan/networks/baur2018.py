@@ -18,6 +18,7 @@ from normscan.networks.normalisation import BatchNorm
 CITE = ["baur2018"]
 BOTTLENECKS = ["spatial"]
 PARTS = {"encoder", "decoder", "critic"}
+SIDE = "multiple of 16"
 FILTERS = (64, 128, 256, 512)
 SLOPE = 0.2
 

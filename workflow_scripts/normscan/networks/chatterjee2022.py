@@ -20,6 +20,7 @@ from normscan.networks.normalisation import BatchNorm
 CITE = ["chatterjee2022"]
 BOTTLENECKS = ["dense"]
 PARTS = {"encoder", "decoder"}
+SIDE = "multiple of 8"
 MAPS = (64, 128, 256)
 
 

@@ -13,6 +13,7 @@ from normscan.networks.residual import Decoder, Encoder
 CITE = ["chen2018"]
 BOTTLENECKS = ["dense"]
 PARTS = {"encoder", "decoder"}
+SIDE = "multiple of 8"
 
 
 def make_encoder(contrasts: int, size: int, latent: int, bottleneck: str, codes: int = 1):

@@ -22,6 +22,7 @@ CITE = {
     "Computer Vision, 2017. https://doi.org/10.1109/ICCV.2017.244"
 }
 PARTS = {"image_to_image", "patch_critic"}
+SIDE = "multiple of 2 ** depth"
 # Strided convolutions of a critic -> pixels that one of its outputs sees.
 PATCHES = {3: 70, 2: 34, 1: 16}
 CRITIC_WIDTH = 64

@@ -33,6 +33,7 @@ CITE = {
     "https://doi.org/10.1007/978-3-319-46475-6_43",
 }
 PARTS = {"contrast_to_contrast", "dimension_reduction"}
+SIDE = "multiple of 4"
 BLOCKS = 4
 # Borders of the 9x9 convolutions mirror so many pixels; the side is halved twice.
 REACH, HALVINGS = 4, 2

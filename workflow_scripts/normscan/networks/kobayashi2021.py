@@ -31,6 +31,7 @@ from normscan.networks.normalisation import BatchNorm
 CITE = ["kobayashi2021", "he2015", "he2016"]
 BOTTLENECKS = ["spatial"]
 PARTS = {"encoder", "decoder"}
+SIDE = "8 times a power of two"
 FILTERS = (32, 64, 128, 256, 512, 512)
 LAST_FILTERS = 16
 GRID = 4

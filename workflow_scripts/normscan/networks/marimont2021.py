@@ -19,6 +19,7 @@ from normscan.networks.normalisation import BatchNorm
 CITE = ["marimont2021", "oord2017"]
 BOTTLENECKS = ["spatial"]
 PARTS = {"encoder", "decoder"}
+SIDE = "multiple of 8"
 FILTERS = (16, 32, 64, 256)
 BLOCKS = 2
 COARSER = 2 ** (len(FILTERS) - 1)

@@ -23,6 +23,7 @@ CITE = {
     "https://doi.org/10.1007/978-3-031-18576-2_12"
 }
 PARTS = {"denoiser"}
+SIDE = "multiple of 2 ** depth"
 # Groups of the norms and channels of an attention head, where the width is a multiple of them.
 GROUPS, HEAD = 32, 64
 

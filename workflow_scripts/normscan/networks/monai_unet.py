@@ -21,6 +21,7 @@ CITE = {
     "2019. https://doi.org/10.1007/978-3-030-12029-0_40"
 }
 PARTS = {"image_to_image"}
+SIDE = "multiple of 2 ** depth"
 # Convolutions of a residual unit.
 CONVOLUTIONS = 2
 

@@ -12,6 +12,9 @@ made by a function of its own. ::
     image_to_image  make_image_to_image(inputs, outputs, size, **settings)    slices -> images;
                   its ``features`` -> (n, features, size, size), its ``head`` -> images of those
 
+``SIDE`` says which sides of slices it takes, where it does not take all
+(:mod:`normscan.workflow.slice_sides`), so that a run of other ones is refused when it is planned.
+
 Further parts are words that a network and the families which need them agree on. A network with
 an encoder also has ``BOTTLENECKS`` (forms of its code, the usual one first) and, where codes are
 dropped at random on their way into the decoder, ``DROPOUT`` (bottleneck -> usual rate): with such a

@@ -18,6 +18,7 @@ from normscan.networks.normalisation import BatchNorm
 
 CITE = ["schlegl2017"]
 PARTS = {"decoder", "discriminator"}
+SIDE = "multiple of 16"
 # Of the discriminator's stages; the generator's go the other way.
 FILTERS = (64, 128, 256, 512)
 SLOPE = 0.2

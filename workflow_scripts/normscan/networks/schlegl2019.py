@@ -14,6 +14,7 @@ from normscan.networks.residual import Critic, Decoder, Encoder
 CITE = ["schlegl2019"]
 BOTTLENECKS = ["dense"]
 PARTS = {"encoder", "decoder", "critic"}
+SIDE = "multiple of 8"
 
 
 def make_encoder(contrasts: int, size: int, latent: int, bottleneck: str, codes: int = 1):

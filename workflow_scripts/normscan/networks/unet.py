@@ -20,6 +20,7 @@ from normscan.networks.normalisation import BatchNorm
 
 CITE = ["ronneberger2015"]
 PARTS = {"image_to_image"}
+SIDE = "multiple of 2 ** depth"
 
 
 def _convolutions(inputs: int, outputs: int) -> nn.Sequential:

@@ -21,6 +21,7 @@ from normscan.networks.normalisation import BatchNorm
 CITE = ["baur2021"]
 BOTTLENECKS = ["dense", "spatial"]
 PARTS = {"encoder", "decoder", "critic", "discriminator"}
+SIDE = "8 times a power of two"
 # Rate at which entries of a code are dropped.
 DROPOUT = {"dense": 0.2}
 COARSEST = 8

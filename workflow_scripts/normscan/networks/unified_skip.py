@@ -33,6 +33,7 @@ from normscan.networks.unified import (
 
 CITE = ["baur2021"]
 PARTS = {"skip_encoder", "skip_decoder"}
+SIDE = "16 times a power of two"
 
 
 class SkipEncoder(nn.Module):

@@ -18,6 +18,7 @@ from normscan.networks.layers import full_precision, initialise
 CITE = ["you2019"]
 BOTTLENECKS = ["spatial"]
 PARTS = {"encoder", "decoder"}
+SIDE = "multiple of 4"
 FILTERS = 64
 
 

@@ -17,6 +17,7 @@ from normscan.networks.layers import full_precision, initialise
 CITE = ["zimmerer2018"]
 BOTTLENECKS = ["dense"]
 PARTS = {"encoder", "decoder"}
+SIDE = "multiple of 16"
 MAPS = (16, 64, 256, 1024)
 
 

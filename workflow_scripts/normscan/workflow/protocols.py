@@ -19,6 +19,7 @@ from normscan.workflow.protocol_fused import with_fused
 from normscan.workflow.protocol_labels import with_labels
 from normscan.workflow.protocol_models import Model, parse_models
 from normscan.workflow.schema import schema_problems, unknown_key, wrong_value
+from normscan.workflow.slice_sides import side_problems
 from normscan.workflow.training_sets import Stream
 
 # Files of rules: those that choose one threshold for all maps, and those that split each slice.
@@ -185,6 +186,7 @@ def parse_protocol(name: str, content: dict[str, Any]) -> tuple[Protocol | None,
     streams = _streams(training, where, problems)
     entries = content.get("models") or {}
     models = parse_models(entries, contrasts, streams, where, problems)
+    problems += side_problems(models, slices.get("size"), where)
     approaches = parse_approaches(
         content["approaches"], list(entries), models, contrasts, where, problems
     )
