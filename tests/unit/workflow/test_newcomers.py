@@ -101,6 +101,12 @@ def test_all_tests_pass_without_another_edit(copy):
     )
 
 
+def test_the_reference_has_them_once_it_is_written(copy):
+    run(copy, "docs/write_reference.py")
+    run(copy, "-m", "pytest", "-q", "tests/unit/workflow/test_reference.py")
+    assert "| `noise` | number | `0.1` |" in (copy / "docs/reference/models.md").read_text()
+
+
 def test_they_can_be_asked_for_in_a_protocol(copy):
     run(copy, "-c", PROTOCOL)
 

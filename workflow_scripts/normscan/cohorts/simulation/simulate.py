@@ -38,6 +38,13 @@ SETTINGS = {
     "bias": 0.2,
     "noise": 0.02,
 }
+ALLOWED = {
+    "subjects": "whole 1..",
+    "lesion": ["none", "ms", "tumour", "stroke", "mixed"],
+    "deformation": "0..",
+    "bias": "0..",
+    "noise": "0..",
+}
 MEANING = {
     "subjects": "that are made [subjects]",
     "seed": "draws anatomies, lesions and noise",
