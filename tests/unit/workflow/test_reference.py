@@ -68,7 +68,9 @@ def test_no_meaning_is_of_a_setting_that_there_is_not():
 
 
 def test_defaults_of_the_configuration_are_what_a_run_gets(written, tmp_path):
-    study = load_study({"cohorts": {"healthy": ENTRY}, "protocols": ["comparative_study"]}, tmp_path, FOLDER)
+    study = load_study(
+        {"cohorts": {"healthy": ENTRY}, "protocols": ["comparative_study"]}, tmp_path, FOLDER
+    )
     found = rows(written["configuration.md"])
     plain = ["title", "results", "on_bad_scan", "intermediates", "device", "threads"]
     given = {key: getattr(study, key) for key in plain}
