@@ -70,7 +70,7 @@ ALLOWED = {
     "batch_size": "whole 1..",
 }
 MEANING = {
-    "stride": "between scores; those between are interpolated [pixels]",
+    "stride": "between scores, a power of two; those between are interpolated [pixels]",
     "standardise": "z-scores of each slice, or the distances as they are",
     "search_steps": "of the search for a better code; null: no search",
     "learning_rate": "step size of that search",

@@ -56,7 +56,7 @@ SETTINGS: dict[str, Any] = {
     "batch_size": None,
 }
 ALLOWED = {
-    "steps": "0..",
+    "steps": "1..",
     "step_size": ">0..",
     "first_steps": "0..",
     "first_step_size": ">0..",

@@ -84,7 +84,7 @@ ALLOWED = {
     "precision": ["auto", "float32", "bfloat16", "float16"],
 }
 MEANING = {
-    "patch": "side of a patch [pixels]",
+    "patch": "side of a patch; can be halved once for each of filters [pixels]",
     "filters": "of each residual block",
     "hidden": "entries of the layer before the embedding",
     "embedding": "entries of an embedding",
