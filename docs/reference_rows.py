@@ -37,6 +37,11 @@ class Row(NamedTuple):
     meaning: str
 
 
+def list_of(kind: str) -> str:
+    """The type of a list, by that of what is in it."""
+    return f"list of {kind}{'' if kind == 'text' else 's'}"
+
+
 def as_yaml(value: Any) -> str:
     """A value as a configuration has it, in one line."""
     if value is None:
@@ -103,8 +108,8 @@ def _kind(default: Any, allowed: str | list | dict | None) -> str:
         return "mapping"
     if isinstance(default, bool):
         return "true or false"
-    if isinstance(default, list) or (isinstance(allowed, str) and allowed.startswith(EACH)):
-        return "list"
+    if isinstance(default, (list, tuple)):
+        return list_of(_kind(default[0], None)) if default else "list"
     choices = [allowed] if isinstance(allowed, str) else allowed or []
     number = "whole number" if _whole(default, choices) else "number"
     ranges = any(BETWEEN in one for one in choices)
@@ -163,7 +168,7 @@ def kind(node: Mapping[str, Any]) -> str:
     types = node.get("type", "any")
     words = [TYPES.get(one, one) for one in ([types] if isinstance(types, str) else types)]
     if types == "array" and "items" in node:
-        return f"list of {kind(node['items'])}"
+        return list_of(kind(node["items"]))
     return " or ".join(words)
 
 

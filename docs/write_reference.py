@@ -184,15 +184,26 @@ def detector_pages(book: Book) -> str:
     text = "Settings of an approach, by its `detector`; [a new one](../new-detector.md).\n\n"
     for name in detectors.names():
         file, about = detectors.FOLDER / f"{name}.py", detectors.describe(name)
-        needs = f"Needs a model that can {words(sorted(about['needs']))}." if about["needs"] else ""
-        scores = (
-            "" if about["levels"] == {"voxel"} else f"Scores: {words(sorted(about['levels']))}."
-        )
-        sign = "" if about["signed"] else "Its map has no sign."
-        said = " ".join(filter(None, (needs or "Needs no model.", scores, sign)))
-        text += f"## {name}\n\n{sentence(literals(file)['TITLE'])} {said}\n\n"
+        text += f"## {name}\n\n{sentence(literals(file)['TITLE'])} {_needs(about)}\n\n"
         text += book.settings(file, detectors.MEANING)
     return text
+
+
+def _needs(about: Mapping[str, Any]) -> str:
+    """What a detector needs, and what comes of it."""
+    able = words(sorted(about["needs"]))
+    said = [f"Needs a model that can {able}." if able else "Needs no model."]
+    for key, needed in about["needed_for"].items():
+        one = f"`{needed}`" if isinstance(needed, str) else _pairs(needed)
+        said.append(f"With `{key}` the model must also be able to: {one}.")
+    said += [f"Uses: {words(sorted(about['uses']))}."] if about["uses"] else []
+    levels = sorted(about["levels"])
+    said += [f"Scores: {words(levels)}."] if levels != ["voxel"] else []
+    return " ".join([*said, *([] if about["signed"] else ["Its map has no sign."])])
+
+
+def _pairs(needed: Mapping[str, str]) -> str:
+    return ", ".join(f"`{needs}` for `{value}`" for value, needs in needed.items())
 
 
 def threshold_rules(book: Book) -> str:

@@ -68,9 +68,9 @@ ALLOWED = {
 }
 MEANING = {
     "steps": "of the descent, first ones included",
-    "step_size": "of all but the first ones",
+    "step_size": "size of a step",
     "first_steps": "so many of the steps come first and have a size of their own",
-    "first_step_size": "of these",
+    "first_step_size": "size of the first steps",
     "largest_gradient": "limit of a pixel's gradient, either way; null: there is none",
     "brain_only": "whether pixels outside of the brain stay as they are",
     "tv_candidates": "weights that auto tries: none, and the range that the paper plots (its "
