@@ -1,5 +1,6 @@
 """The reference says what the code goes by, of every key."""
 
+import re
 import subprocess
 import sys
 
@@ -130,3 +131,22 @@ def test_schemas_hold_no_word_that_nothing_reads(name):
             if isinstance(node.get(one), dict)
         ]
         waiting += node.get("anyOf", [])
+
+
+def test_tables_of_the_page_on_cohorts_name_keys_that_there_are():
+    """They say how keys are used; which there are, and with which default, is said once."""
+    text = (ROOT / "docs/new-cohort.md").read_text()
+    entry = yaml.safe_load((SCHEMAS / "config.schema.yaml").read_text())["properties"]["cohorts"]
+    (keys,) = re.findall(r"^\| key \| meaning \|\n\| --- \| --- \|\n(.*?)\n\n", text, re.S | re.M)
+    named = re.findall(r"^\| `(\w+)` \|", keys, re.M)
+    assert set(named) <= entry["additionalProperties"]["properties"].keys() and len(named) > 10
+    settings = literals(LIBRARY / "cohorts/plan_synthetic.py")["SETTINGS"]
+    (table,) = re.findall(
+        r"^\| setting \| default \| meaning \|\n.*?\n(.*?)\n\n", text, re.S | re.M
+    )
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines()]
+    assert set(re.findall(r"`(\w+)`", " ".join(one[0] for one in rows))) == settings.keys()
+    for names, default, *_ in rows:
+        value = default.strip("`")
+        if "`" not in names.strip("`") and re.match(r"[\d.\[]", value):
+            assert yaml.safe_load(value) == settings[names.strip("`")], names
