@@ -127,7 +127,7 @@ def test_a_step(copy):
     run(copy, "-m", "ruff", "format", "--check", *files)
     run(copy, "-m", "snakefmt", "--check", "rules/preprocessing.smk")
     run(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/unit/test_allowed.py",
-        "tests/unit/test_house.py")  # fmt: skip
+        "tests/unit/test_house.py", "-k", name + " or every_rule")  # fmt: skip
 
 
 def test_a_figure(copy):
