@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Tests side by side: a process for each core, four at most.
 PARALLEL := -n logical --maxprocesses 4
 
-.PHONY: demo study papers check check_model test lint types coverage format bench lock clean_demo
+.PHONY: demo study papers check check_model test lint types coverage format bench lock reference docs clean_demo
 
 $(VENV)/.installed: envs/lock.txt
 	$(PYTHON) -m venv $(VENV)
@@ -56,6 +56,12 @@ bench: $(VENV)/.installed  ## benchmarks, each against a plain version in the sa
 
 lock: $(VENV)/.installed  ## write down what is installed
 	$(BIN)/python envs/write_lock.py
+
+reference: $(VENV)/.installed  ## docs/reference, from the schemas and the code
+	$(BIN)/python docs/write_reference.py
+
+docs: $(VENV)/.installed  ## the documentation as a site, site/html/index.html; warnings are errors
+	$(BIN)/python docs/write_site.py
 
 clean_demo:
 	rm -rf results

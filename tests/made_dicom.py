@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import locale
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +36,17 @@ def volume(shape=(24, 20, 12), seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(1, 1000, shape).astype(np.int16)
 
 
+@contextmanager
+def kept_locale() -> Iterator[None]:
+    """Put the process's locale back: GDCM's writer leaves "C", and text is read as ASCII then."""
+    before = locale.setlocale(locale.LC_ALL)
+    try:
+        yield
+    finally:
+        locale.setlocale(locale.LC_ALL, before)
+
+
+@kept_locale()
 def write_series(
     folder: Path,
     description: str,

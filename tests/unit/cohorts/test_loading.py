@@ -237,8 +237,8 @@ class TestSimulated:
         [
             ({"lesions": "ms"}, "simulation.lesions: unknown key (did you mean 'lesion'?)"),
             ({"lesion": "cyst"}, "simulation.lesion: found 'cyst'; allowed: none, ms, tumour"),
-            ({"subjects": 0}, "simulation.subjects: found 0; must be at least 1"),
-            ({"subjects": "many"}, "simulation.subjects: found 'many'; must be of type int"),
+            ({"subjects": 0}, "simulation.subjects: found 0; must be a whole number of at least 1"),
+            ({"subjects": "many"}, "simulation.subjects: found 'many'; must be a whole number"),
             ({"contrasts": ["T3"]}, "simulation.contrasts: unknown contrast 'T3'; allowed: T1w"),
         ],
     )

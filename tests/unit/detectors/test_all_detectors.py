@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 from fake_models import Convolutional, Linear, Scores, bank, detect, norm, prior
+from range_ends import settings_at_ends
 
 from normscan.detectors import registry
 from normscan.models import registry as models
 from normscan.models.capabilities import PROTOCOLS
+from normscan.workflow.declared import A_CONTRAST
 
 BATCHED = [name for name in registry.names() if "batch_size" in registry.describe(name)["settings"]]
 MODELS = {
@@ -229,3 +231,18 @@ class Twice(torch.nn.Module):
     def elbo_parts(self, slices):
         expected, rest = zip(*(self.model.elbo_parts(one) for one in self.apart(slices)))
         return torch.cat(expected, dim=1), sum(rest)
+
+
+ALONE = [name for name in registry.names() if not registry.describe(name)["uses"]]
+
+
+@pytest.mark.parametrize("detector", ALONE)
+def test_it_is_prepared_at_the_ends_of_every_range(detector):
+    """Ranges that detectors state are those that they take, of a model that can what is needed."""
+    model, needed = MODELS[anyone(detector)](), registry.describe(detector)["needed_for"]
+    few = getattr(registry.load(detector), "CHECKED_WITH", {})
+    for key, value in settings_at_ends(registry.FOLDER / f"{detector}.py"):
+        if value != A_CONTRAST and key not in needed:
+            settings = {**few, key: value}
+            device = torch.device("cpu")
+            registry.prepare(detector, model, device=device, contrasts=["FLAIR"], **settings)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from normscan.detectors import registry as detectors
 from normscan.models import registry
 from normscan.plugins import literals
 from normscan.workflow.protocols import parse_protocol
@@ -67,3 +68,38 @@ def test_examples_are_sound(page):
             **block,
         }
         assert parse_protocol("example", whole)[1] == []
+
+
+# Said in words.
+IN_WORDS = {("context_ae.md", "largest_square")}
+
+
+def stated(cell: str) -> set[float]:
+    """Numbers in a cell: ``1e-4``, ``67,000``."""
+    found = re.findall(r"\d[\d,]*(?:\.\d+)?(?:e-?\d+)?", cell)
+    return {float(one.replace(",", "")) for one in found}
+
+
+def is_stated(default, cell: str) -> bool:
+    if isinstance(default, bool) or default is None:
+        return True
+    if isinstance(default, list):
+        return all(is_stated(one, cell) for one in default)
+    return default in cell if isinstance(default, str) else default in stated(cell)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_values_are_those_that_the_code_has(page):
+    """Of the page of one family; pages of several say what their protocols have."""
+    (family, *others), text = sorted(named(page)), (FOLDER / page).read_text()
+    found = re.search(r"\n## Values.*?\n(.*?)(\n## |$)", text, re.DOTALL)
+    if others or not found:
+        return
+    kinds = [registry.describe(family)["settings"]]
+    kinds += [detectors.describe(name)["settings"] for name in detectors.names()]
+    for line in re.findall(r"^\| (.*) \|$", found[1], re.MULTILINE):
+        names, _, values = line.partition(" | ")
+        for name in re.findall(r"`(\w+)`", names):
+            defaults = [one[name] for one in kinds if name in one]
+            right = not defaults or any(is_stated(one, values) for one in defaults)
+            assert right or (page, name) in IN_WORDS, f"{page}: {name}: {values}"

@@ -59,6 +59,8 @@ def test_follows_imports_and_named_modules(tree):
         ),
         ("normscan/models/vae.py", "SIZE = 1", 'SIZE = 1\nTITLE = NAME = "VAE"', True),
         ("normscan/parts.py", "def layer", 'TITLE = "parts"\n\n\ndef layer', True),
+        # What settings mean, in any module.
+        ("normscan/parts.py", "def layer", 'MEANING = {"size": "pixels"}\n\n\ndef layer', False),
         ("normscan/models/extra/page.html", "<p>", "<b>", True),
         # Another module's table; a template of a room that is not imported.
         ("normscan/models/ae/table.tsv", "a", "b", False),

@@ -1,21 +1,8 @@
 """A newcomer adds a model and a detector as the documentation says, and edits nothing else."""
 
-import os
-import re
-import shutil
-import subprocess
-import sys
-from textwrap import dedent
-
 import pytest
+from made_copies import blocks, copied, run
 
-from normscan.workflow.recipes import FOLDER
-
-ROOT = FOLDER.parent
-PARTS = [
-    "benchmarks", "configs", "docs", "envs", "profiles", "protocols", "rules", "schemas", "tests",
-    "workflow_scripts", "config.yaml", "pyproject.toml", "README.md", "Snakefile",
-]  # fmt: skip
 PAGES = {
     "docs/new-model.md": "models/my_model.py",
     "docs/new-detector.md": "detectors/my_detector.py",
@@ -48,43 +35,13 @@ assert len(problems) == 1 and "models.mine.noise" in problems[0], problems
 """
 
 
-def code(page: str) -> str:
-    """The first block of Python on a page."""
-    block = re.search(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
-    assert block
-    return dedent("   " + block[1].removeprefix("   ")).rstrip(" ")
-
-
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
     """The repository with the two files of the documentation."""
-    folder = tmp_path_factory.mktemp("newcomer")
-    for part in PARTS:
-        if (ROOT / part).is_dir():
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(ROOT / part, folder / part, ignore=ignored)
-        else:
-            shutil.copy2(ROOT / part, folder / part)
+    folder = copied(tmp_path_factory.mktemp("newcomer"))
     for page, path in PAGES.items():
-        (folder / "workflow_scripts" / "normscan" / path).write_text(code(page))
+        (folder / "workflow_scripts" / "normscan" / path).write_text(blocks(page, "python")[0])
     return folder
-
-
-def run(folder, *arguments: str) -> str:
-    """Python in the copy; what it prints."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}
-    environment["PYTHONPATH"] = str(folder / "workflow_scripts")
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stdout[-5000:]
-    return done.stdout
 
 
 def test_all_tests_pass_without_another_edit(copy):
@@ -99,6 +56,12 @@ def test_all_tests_pass_without_another_edit(copy):
         "-k",
         "my_detector",
     )
+
+
+def test_the_reference_has_them_once_it_is_written(copy):
+    run(copy, "docs/write_reference.py")
+    run(copy, "-m", "pytest", "-q", "tests/unit/workflow/test_reference.py")
+    assert "| `noise` | number | `0.1` |" in (copy / "docs/reference/models.md").read_text()
 
 
 def test_they_can_be_asked_for_in_a_protocol(copy):

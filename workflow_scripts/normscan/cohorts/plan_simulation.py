@@ -8,7 +8,6 @@ from typing import Any
 from normscan.cohorts.scans import CONTRASTS, Scan
 from normscan.plugins import complete_settings, literals
 
-LESIONS = ("none", "ms", "tumour", "stroke", "mixed")
 SETTINGS_FILE = Path(__file__).parent / "simulation" / "simulate.py"
 
 
@@ -23,22 +22,17 @@ def planned_scans(
     settings : of the simulation; unknown keys are problems.
     folder : where its BIDS folder will be.
     """
+    declared = literals(SETTINGS_FILE)
     complete, problems = complete_settings(
-        settings, literals(SETTINGS_FILE)["SETTINGS"], {}, "simulation"
+        settings, declared["SETTINGS"], declared["ALLOWED"], "simulation"
     )
     if problems:
         return [], problems
-    if complete["lesion"] not in LESIONS:
-        problems.append(
-            f"simulation.lesion: found '{complete['lesion']}'; allowed: {', '.join(LESIONS)}"
-        )
     unknown = [one for one in complete["contrasts"] if one not in CONTRASTS]
     problems += [
         f"simulation.contrasts: unknown contrast '{one}'; allowed: {', '.join(CONTRASTS)}"
         for one in unknown
     ]
-    if complete["subjects"] < 1:
-        problems.append(f"simulation.subjects: found {complete['subjects']}; must be at least 1")
     if problems:
         return [], problems
     return [_scan(cohort, label, complete, folder) for label in labels(complete["subjects"])], []

@@ -45,6 +45,25 @@ ALLOWED = {
     "inside": "0..1",
     "seed": "0..",
 }
+MEANING = {
+    "hosts": "the healthy cohort that hosts are taken from",
+    "subjects": "so many of its subjects leave it and become hosts [subjects]",
+    "lesions": "cohort of patients whose lesions are pasted with their intensities",
+    "masks": "instead of lesions: NIfTI masks in the space of atlas (/data/masks/*.nii.gz), or a "
+    "shape that is made: spheres, ellipsoids, blobs, clusters, mixed",
+    "atlas": "by which places in patients and hosts correspond; the space that masks are in",
+    "lesion_contrasts": "host's contrast -> contrast that its lesion comes from, where they "
+    "differ: {T1w: T1ce}",
+    "blend": "of lesions: intensities are added to the host's, or take their place",
+    "intensities": "what is pasted, of masks or in place of what lesions show; null: the usual of "
+    "lesions or masks",
+    "contrast": "of tissue: contrast -> how much brighter than around, {FLAIR: 0.8} [share]",
+    "strength": "factor of what is pasted",
+    "radius": "of made shapes, smallest and largest: of a ball as large [mm]",
+    "mass_effect": "smallest and largest way that tissue around a lesion is pushed [mm]",
+    "inside": "least share of a lesion that must be in the host's brain and field of view",
+    "seed": "draws hosts, donors, shapes and noise",
+}
 # Shapes that are made, for ``masks``; MIXED draws one of them, and one of MIXED_INTENSITIES, for
 # every host.
 SHAPES = ("spheres", "ellipsoids", "blobs", "clusters")

@@ -38,10 +38,13 @@ LINE = "dashed"
 EXPECTED = "reconstruction"
 COST = 16.0
 NEEDS = {"reconstruct"}
-# draws: random reconstructions of each slice and of its mirror image; None: the one that is not
-# random. flips: whether mirrored slices count. batch_size: slices at once; None = what suits.
 SETTINGS: dict[str, Any] = {"draws": None, "flips": True, "batch_size": None}
 ALLOWED = {"draws": "whole 1..", "batch_size": "whole 1.."}
+MEANING = {
+    "draws": "random reconstructions of each slice, and of its mirror image; null: the one that is "
+    "not random",
+    "flips": "whether mirrored slices count",
+}
 NEEDED_FOR = {"draws": "sample"}
 SIGNED = True
 RESIDUAL = True

@@ -54,11 +54,6 @@ EXPECTED = "restored"
 NEEDS = {"quantise", "code_likelihood"}
 LEVELS = {"voxel", "slice"}
 COST = 15.0
-# threshold: nats above which a code is drawn anew; "auto" = the quantile ``quantile`` of the codes
-#   of healthy validation slices. score_threshold, score_quantile: likewise, of the codes that count
-#   for a slice's score. restorations: of each slice. sharpness: how much the restorations that are
-#   nearest to a slice outweigh the others; 0 = not at all, and the wider the intensities the less.
-#   batch_size: slices at once; None = what suits the device.
 SETTINGS: dict[str, Any] = {
     "threshold": "auto",
     "quantile": 0.98,
@@ -76,6 +71,15 @@ ALLOWED = {
     "restorations": "1..",
     "sharpness": "0..",
     "batch_size": "whole 1..",
+}
+MEANING = {
+    "threshold": "-log likelihood above which a code is drawn anew; auto: by quantile [nats]",
+    "quantile": "share of the codes of healthy validation slices below threshold: auto",
+    "score_threshold": "-log likelihood above which a code counts for a slice's score; auto: by "
+    "score_quantile [nats]",
+    "score_quantile": "likewise, below score_threshold: auto",
+    "restorations": "of each slice",
+    "sharpness": "how much the restorations nearest to a slice outweigh the others; 0: not at all",
 }
 # For tests of all detectors, on untrained models: about every other code. One restoration, whose
 # residual is the map.

@@ -55,9 +55,6 @@ LINE = "dotted"
 NEEDS = {"reconstruct"}
 USES = {"metric": {"embed_patches"}}
 COST = 2.0
-# stride: pixels between scores. standardise: z-scores of each slice, or none.
-# search_steps: of the search for a better code, None = no search; learning_rate: of its steps.
-# batch_size: slices at once; None = what suits the device.
 SETTINGS: dict[str, Any] = {
     "stride": 1,
     "standardise": "slice",
@@ -71,6 +68,12 @@ ALLOWED = {
     "search_steps": "whole 1..",
     "learning_rate": ">0..",
     "batch_size": "whole 1..",
+}
+MEANING = {
+    "stride": "between scores, a power of two; those between are interpolated [pixels]",
+    "standardise": "z-scores of each slice, or the distances as they are",
+    "search_steps": "of the search for a better code; null: no search",
+    "learning_rate": "step size of that search",
 }
 NEEDED_FOR = {"search_steps": "encode"}
 SIGNED = False

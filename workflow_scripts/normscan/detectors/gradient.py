@@ -29,11 +29,12 @@ CITE = ["zimmerer2018"]
 LINE = "dashdot"
 EXPECTED = "reconstruction"
 NEEDS = {"elbo", "reconstruct"}
-# residual: weight the residual by the gradient's magnitude; else the magnitude alone.
-# batch_size: slices at once; None = what suits the device.
 SETTINGS = {"residual": True, "batch_size": None}
 ALLOWED = {
     "batch_size": "whole 1..",
+}
+MEANING = {
+    "residual": "weight the residual by the gradient's magnitude; else the magnitude alone",
 }
 SIGNED = True
 # Weighted by the gradient: no longer in units of intensity.

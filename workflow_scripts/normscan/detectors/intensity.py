@@ -29,16 +29,21 @@ CITE = ["meissen2021"]
 LINE = "solid"
 BASELINE = True
 NEEDS = set()
-# contrast: which one is looked at.
-# direction: "bright" (white matter lesions, tumours on FLAIR), "dark" (the same on T1w), or "both".
-# form: "rank" or "scaled".
-# minus: contrast -> weight of what is subtracted, all divided by their medians first: {T1w: 0.25}.
 SETTINGS = {"contrast": "FLAIR", "direction": "bright", "form": "rank", "minus": {}}
 ALLOWED = {
     "contrast": "a contrast",
     "direction": ["bright", "dark", "both"],
     "form": ["rank", "scaled"],
     "minus": {"a contrast": ">0.."},
+}
+MEANING = {
+    "contrast": "that is looked at",
+    "direction": "what is abnormal: bright (white matter lesions, tumours on FLAIR), dark (the "
+    "same on T1w), or both",
+    "form": "rank: share of brain voxels that are at most as bright; scaled: over the brain's "
+    "median",
+    "minus": "contrast -> weight of what is subtracted, all divided by their medians first: {T1w: "
+    "0.25}",
 }
 SIGNED = True
 # A rank, or a distance to the median: nothing is reconstructed.

@@ -58,9 +58,6 @@ CITE = ["schlegl2017"]
 LINE = "dashed"
 LEVELS = {"voxel", "slice"}
 NEEDS = {"generate"}
-# feature_weight: lambda; None = 0.1, or 0 for a model without a discriminator.
-# start: where the first code comes from. starts: codes that are searched from; all but the first
-# are random. batch_size: slices at once; None = what suits.
 SETTINGS: dict[str, Any] = {
     "start": "prior",
     "steps": 500,
@@ -78,6 +75,15 @@ ALLOWED = {
     "distance": ["absolute", "squared"],
     "starts": "1..",
     "batch_size": "whole 1..",
+}
+MEANING = {
+    "start": "first code: a draw from the prior, or what the encoder infers",
+    "steps": "of the search",
+    "learning_rate": "step size of the search",
+    "feature_weight": "lambda, share of the discriminator's features in the objective; null: 0.1, "
+    "or 0 for a model without a discriminator",
+    "distance": "sums of absolute differences, or of their squares",
+    "starts": "codes that are searched from; all but the first are random, and the best is kept",
 }
 NEEDED_FOR = {"feature_weight": "discriminate", "start": {"encoder": "encode"}}
 # For tests of all detectors, on slices of four pixels and more.

@@ -41,12 +41,15 @@ CITE = ["pawlowski2018", "gal2016"]
 LINE = "dotted"
 EXPECTED = "reconstruction"
 NEEDS = {"sample"}
-# samples: N, reconstructions of each slice. dropout: rate (p_r) at which an AE's code loses its
-# entries; None: as in training. Models that draw from a posterior take none.
 SETTINGS: dict[str, Any] = {"samples": 100, "dropout": None}
 ALLOWED = {
     "samples": "1..",
     "dropout": ">0..<1",
+}
+MEANING = {
+    "samples": "reconstructions of each slice",
+    "dropout": "rate at which an AE's code loses its entries; null: as in training. Models that "
+    "draw from a posterior take none",
 }
 NEEDED_FOR = {"dropout": "drop"}
 # For tests of all detectors, on slices of four pixels and more.

@@ -26,14 +26,16 @@ LINE = "dashed"
 EXPECTED = "normal mean"
 NEEDS = {"deviate"}
 COST = 0.5
-# score: the distance, or -log p, but for a constant, which also asks how usual variation is there.
-# contrast: the one whose z-score is the map; None: all of them together.
-# batch_size: slices at once; None = what suits the device.
 SETTINGS = {"score": "distance", "contrast": None, "batch_size": None}
 ALLOWED = {
     "score": ["distance", "log_p"],
     "contrast": "a contrast",
     "batch_size": "whole 1..",
+}
+MEANING = {
+    "score": "the distance, or -log p but for a constant, which also asks how usual variation is "
+    "at that place",
+    "contrast": "whose z-score is the map; null: all of them together",
 }
 SIGNED = True
 RESIDUAL = False

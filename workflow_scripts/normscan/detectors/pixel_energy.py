@@ -23,10 +23,11 @@ CITE = ["roth2022"]
 LINE = "dashdot"
 NEEDS = {"energy"}
 NEEDED_FOR = {"features": "energy_by_feature"}
-# batch_size: slices at once; None = what suits the device.
-# features: the kind that the energy is of; None = all that the model has.
 SETTINGS = {"batch_size": None, "features": None}
 ALLOWED = {"batch_size": "whole 1..", "features": ["translated", "reduced"]}
+MEANING = {
+    "features": "kind of features that the energy is of; null: all that the model has",
+}
 SIGNED = False
 RESIDUAL = False
 

@@ -43,13 +43,6 @@ CITE = ["you2019", "beck2009"]
 LINE = "dashed"
 EXPECTED = "restored"
 NEEDS = {"elbo"}
-# time: length of the descent; that of the published 500 steps of 1e-3.
-# long_step: taken as long as it does not raise a slice's objective; most models never refuse it.
-# short_step: taken from then on (benchmarks/README.md has a model that needs it); halved where even
-#   such steps lead upwards.
-# most_evaluations: of the network, for each slice; real ones took 68 at most (weights up to 7.2).
-# inner_steps: of the dual problem, in every step; more where they do not do.
-# The others as of the restoration detector.
 SETTINGS: dict[str, Any] = {
     "time": 0.5,
     "long_step": 0.05,
@@ -71,6 +64,14 @@ ALLOWED = {
     "tv_candidates": "each 0..",
     "tv_slices": "1..",
     "batch_size": "whole 1..",
+}
+MEANING = {
+    "time": "length of the descent, sum of its steps; that of the published 500 steps of 1e-3",
+    "long_step": "taken as long as it does not raise a slice's objective; most models never refuse "
+    "it",
+    "short_step": "taken from then on; halved where even such steps lead upwards",
+    "most_evaluations": "of the network, for each slice; real ones took 68 (weights up to 7.2)",
+    "inner_steps": "of the dual problem, in every step; more where they do not do",
 }
 # For tests of all detectors, on slices of four pixels and more.
 CHECKED_WITH = {"time": 0.1, "tv_weight": 0.7}

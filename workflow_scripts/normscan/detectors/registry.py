@@ -17,6 +17,16 @@ if TYPE_CHECKING:
     from normscan.detectors.base import Detector
 
 FOLDER = Path(__file__).resolve().parent
+# Of settings that several detectors have; a detector's own words come first.
+MEANING = {
+    "batch_size": "slices at once; null: what suits the device [slices]",
+    "tv_weight": "lambda, weight of the total variation; auto: the one that changes healthy "
+    "validation slices least, if it is inside of the range that is searched, else the published "
+    "one",
+    "tv_candidates": "weights that auto tries",
+    "tv_slices": "healthy slices that are restored for each candidate, spread over all scans "
+    "[slices]",
+}
 
 
 def names() -> list[str]:

@@ -43,14 +43,6 @@ CITE = ["you2019"]
 LINE = "dashed"
 EXPECTED = "restored"
 NEEDS = {"elbo"}
-# first_steps, first_step_size: so many of the steps come first and have this size.
-# largest_gradient: limit of a pixel's gradient, either way; None = there is none.
-# brain_only: whether pixels outside of the brain stay as they are.
-# tv_weight: lambda; "auto" = the one that changes healthy validation slices least, if that is
-#   inside of the range that is searched; else the published one (restoring.py).
-# tv_candidates: none, and the range that the paper plots (its choice: 1.8).
-# tv_slices: healthy slices that are restored for each candidate, spread over all scans.
-# batch_size: slices at once; None = what suits the device.
 SETTINGS: dict[str, Any] = {
     "steps": 500,
     "step_size": 1e-3,
@@ -64,7 +56,7 @@ SETTINGS: dict[str, Any] = {
     "batch_size": None,
 }
 ALLOWED = {
-    "steps": "0..",
+    "steps": "1..",
     "step_size": ">0..",
     "first_steps": "0..",
     "first_step_size": ">0..",
@@ -73,6 +65,16 @@ ALLOWED = {
     "tv_candidates": "each 0..",
     "tv_slices": "1..",
     "batch_size": "whole 1..",
+}
+MEANING = {
+    "steps": "of the descent, first ones included",
+    "step_size": "size of a step",
+    "first_steps": "so many of the steps come first and have a size of their own",
+    "first_step_size": "size of the first steps",
+    "largest_gradient": "limit of a pixel's gradient, either way; null: there is none",
+    "brain_only": "whether pixels outside of the brain stay as they are",
+    "tv_candidates": "weights that auto tries: none, and the range that the paper plots (its "
+    "choice: 1.8)",
 }
 # For tests of all detectors, on slices of four pixels and more.
 CHECKED_WITH = {"steps": 4, "tv_weight": 0.7}

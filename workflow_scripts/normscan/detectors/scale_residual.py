@@ -32,10 +32,11 @@ TITLE = "the residual of the reconstruction, averaged over scales"
 CITE = ["baurscale2020"]
 LINE = "dashdot"
 NEEDS = {"reconstruct"}
-# levels: scales, the first is that of the slices. batch_size: slices at once; None = what suits
-#   the device.
 SETTINGS = {"levels": 3, "batch_size": None}
 ALLOWED = {"levels": "1..", "batch_size": "whole 1.."}
+MEANING = {
+    "levels": "scales, the first of which is that of the slices",
+}
 # For tests of all detectors, on slices of four pixels and more.
 CHECKED_WITH = {"levels": 2}
 SIGNED = True

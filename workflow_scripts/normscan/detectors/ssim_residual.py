@@ -44,9 +44,6 @@ CITE = {
 }
 LINE = "dotted"
 NEEDS = {"reconstruct"}
-# kernel: side of the window in pixels, odd. sigmas: standard deviations of the window in pixels.
-# weights: of the scales at a pixel, exp(-SSIM) or equal. data_range: largest intensity.
-# batch_size: slices at once; None = what suits the device.
 SETTINGS = {
     "kernel": 11,
     "sigmas": [0.3, 0.5, 0.7, 0.9, 1.1, 1.3, 1.5, 1.7],
@@ -60,6 +57,12 @@ ALLOWED = {
     "weights": ["dissimilarity", "equal"],
     "data_range": ">0..",
     "batch_size": "whole 1..",
+}
+MEANING = {
+    "kernel": "side of the window, odd [pixels]",
+    "sigmas": "standard deviations of the window, one a scale [pixels]",
+    "weights": "of the scales at a pixel: exp(-SSIM), or equal",
+    "data_range": "largest intensity [units of intensity]",
 }
 # Noise is similar to nothing: only with a wide range scores of noise stay below residuals.
 CHECKED_WITH = {"kernel": 5, "data_range": 100.0}

@@ -36,7 +36,6 @@ COST = 60.0
 CAPABILITIES = {"energy", "energy_by_feature", "reconstruct"}
 PARTS = {"contrast_to_contrast", "dimension_reduction"}
 LEAST_CONTRASTS = 2
-# features: "translated" (ADM_ct of the paper), "reduced" (ADM_dr), or both.
 SETTINGS = {
     "network": "kim2021",
     "width": 64,
@@ -71,6 +70,20 @@ ALLOWED = {
     "max_epochs": "1..",
     "patience": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
+}
+MEANING = {
+    "width": "feature maps of the translating network",
+    "median": "whether the contrast that is predicted is replaced by its median, or by 0",
+    "reduced": "numbers that a pixel's contrasts are reduced to",
+    "features": "what the mixture is of: translated (ADM_ct of the paper), reduced (ADM_dr), or "
+    "both",
+    "joint": "whether the features follow the loss of the mixture",
+    "bound": "what keeps covariances from collapse: a least eigenvalue, a penalty (as in DAGMM), "
+    "or nothing",
+    "epsilon": "the least eigenvalue [squared units of the features]",
+    "penalty_weight": "weight of the penalty on small variances, for that bound",
+    "density_weight": "weight of the mean energy; the reduction's errors have 1",
+    "fit_share": "share of the training slices that the final mixture is fitted to",
 }
 # For tests of all families.
 CHECKED_WITH = {"width": 4, "learning_rate": 1e-2, "max_epochs": 10}

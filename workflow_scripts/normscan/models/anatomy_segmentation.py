@@ -37,7 +37,6 @@ CAPABILITIES = {"classify_anatomy"}
 PARTS = {"image_to_image"}
 STREAMS = ("anatomy",)
 LAYERS = {"anatomy"}
-# classes: how many, background aside. rotation: largest, degrees; 0: none.
 SETTINGS = {
     "classes": 13,
     "network": "monai_unet",
@@ -62,6 +61,10 @@ ALLOWED = {
     "max_epochs": "1..",
     "patience": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
+}
+MEANING = {
+    "classes": "of the label maps, background aside",
+    "rotation": "largest random rotation of training slices, either way; 0: none [degrees]",
 }
 # For tests of all families.
 CHECKED_WITH = {"classes": 3, "depth": 2, "width": 4, "learning_rate": 1e-2, "max_epochs": 25}

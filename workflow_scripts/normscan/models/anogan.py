@@ -46,6 +46,9 @@ ALLOWED = {
     "batch_size": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
 }
+MEANING = {
+    "real_label": "what the discriminator is told of real slices",
+}
 # Radford et al. 2016, section 4.
 BETAS = (0.5, 0.999)
 

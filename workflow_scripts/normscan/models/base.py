@@ -8,7 +8,8 @@ it, and a class ``Model``, a :class:`BaseModel`.
     Those in ``BY_DROPOUT``, where a family declares it, are there only on a network whose
     bottleneck has dropout.
 ``SETTINGS``, ``ALLOWED``
-    every setting with its default, and the values that it may have. The settings of
+    every setting with its default, and the values that it may have; ``MEANING``: what it is, for
+    the reference, where ``models.registry`` does not say so of all families. The settings of
     :data:`TRAINING` are the loop's, all others are keywords of ``Model(shape, **settings)``.
 ``STREAMS``, ``LAYERS``
     what it trains on beside the slices of the protocol's main stream, if anything: streams by name,

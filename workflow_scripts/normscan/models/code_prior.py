@@ -29,7 +29,6 @@ LOOK = "quantised"
 COST = 1.0
 CAPABILITIES = {"quantise", "code_likelihood"}
 USES = {"coder": {"quantise"}}
-# width: features of either stack. depth: gated layers. dropout: rate in each of them.
 SETTINGS = {
     "width": 64,
     "depth": 8,
@@ -49,6 +48,11 @@ ALLOWED = {
     "max_epochs": "1..",
     "patience": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
+}
+MEANING = {
+    "width": "features of either stack",
+    "depth": "gated layers",
+    "dropout": "rate in each gated layer",
 }
 CHECKED_WITH = {"width": 8, "depth": 1, "learning_rate": 5e-3, "max_epochs": 20}
 CHECKED_AT = 32

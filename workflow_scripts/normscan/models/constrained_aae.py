@@ -50,6 +50,11 @@ ALLOWED = {
     "patience": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
 }
+MEANING = {
+    "code_weight": "weight of the squared distance between the codes of a slice and of its "
+    "reconstruction",
+    "critic_steps": "steps of the critic for every batch",
+}
 # The codes must be vectors.
 NEEDS_DENSE = True
 WIDTHS = (400, 200)

@@ -42,6 +42,10 @@ ALLOWED = {
     "patience": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
 }
+MEANING = {
+    "code_weight": "weight of the squared distance between the codes of a slice and of its "
+    "reconstruction",
+}
 
 
 class Model(CodingModel):

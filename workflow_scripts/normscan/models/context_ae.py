@@ -21,7 +21,6 @@ CITE = ["zimmerer2018"]
 LOOK = "context"
 CAPABILITIES = {"reconstruct", "embed"}
 PARTS = {"encoder", "decoder"}
-# squares, largest_square: how many are painted over, and their largest side per slice side.
 SETTINGS = {
     "network": "unified",
     "bottleneck": "dense",
@@ -45,6 +44,10 @@ ALLOWED = {
     "max_epochs": "1..",
     "patience": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
+}
+MEANING = {
+    "squares": "that are painted over",
+    "largest_square": "their largest side [share of a slice's side]",
 }
 
 

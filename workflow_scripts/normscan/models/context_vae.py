@@ -50,6 +50,11 @@ ALLOWED = {
     "patience": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
 }
+MEANING = {
+    "context_weight": "weight of the branch whose slices are painted over; the VAE's is 1",
+    "squares": "that are painted over",
+    "largest_square": "their largest side [share of a slice's side]",
+}
 
 
 class Model(VAE):

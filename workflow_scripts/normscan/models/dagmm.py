@@ -48,8 +48,6 @@ CITE = {
 LOOK = "density"
 COST = 0.5
 CAPABILITIES = {"reconstruct", "energy"}
-# layers: "pixelwise" (DAG of the second paper), "convolutional" (DAGc). fit_share: of the training
-# slices, for the final mixture.
 SETTINGS = {
     "layers": "pixelwise",
     "widths": [32, 16, 8],
@@ -83,6 +81,17 @@ ALLOWED = {
     "max_epochs": "1..",
     "patience": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
+}
+MEANING = {
+    "layers": "pixelwise (DAG of the second paper), or convolutional (DAGc)",
+    "widths": "features after each layer of the encoder, in its order",
+    "latent": "numbers of a pixel's code",
+    "density_weight": "weight of the mean energy; the squared error has 1",
+    "penalty_weight": "weight of the penalty on small variances",
+    "bound": "whether eigenvalues of covariances are kept from 0",
+    "epsilon": "the least eigenvalue [squared units of the features]",
+    "dropout": "rate in the network that estimates the mixture",
+    "fit_share": "share of the training slices that the final mixture is fitted to",
 }
 CHECKED_WITH = {"latent": 3, "learning_rate": 5e-3}
 # Pixels that are darker, over all contrasts, have errors relative to this; brain is about 1.

@@ -46,11 +46,6 @@ LOOK = "diffusion"
 COST = 90.0
 CAPABILITIES = {"reconstruct", "sample"}
 PARTS = {"denoiser"}
-# width, depth, blocks, attention: of the network. largest: of simplex noise, pixels. times: how
-#   often noise is put on in all. starts: times from which slices are reconstructed; the mean of
-#   several. denoising_steps: from there to the clean slice; 1 = at once. patch: pixels a side; None
-#   = noise everywhere. condition: whether the network is given a code of the slice, of ``code``
-#   entries. steps: batches that are trained on.
 SETTINGS: dict[str, Any] = {
     "network": "monai_diffusion",
     "width": 128,
@@ -90,6 +85,23 @@ ALLOWED = {
     "learning_rate": ">0..",
     "batch_size": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
+}
+MEANING = {
+    "width": "feature maps at full size",
+    "blocks": "residual blocks at every size",
+    "attention": "whether the coarsest maps have self-attention",
+    "noise": "simplex: coarse, in octaves; gaussian: of single pixels",
+    "largest": "coarsest structure of simplex noise [pixels]",
+    "times": "how often noise is put on in all",
+    "schedule": "how the noise grows with time",
+    "predicts": "what the network gives: the clean slice, or the noise",
+    "starts": "times from which slices are reconstructed; the mean of several",
+    "denoising_steps": "from there to the clean slice; 1: at once",
+    "patch": "side of the patch that noise is put on, one at a time; null: noise everywhere "
+    "[pixels]",
+    "condition": "whether the network is also given a code of the slice",
+    "code": "numbers of that code",
+    "steps": "that are trained [batches]",
 }
 # For tests of all families.
 CHECKED_WITH = {

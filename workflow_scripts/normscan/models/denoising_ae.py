@@ -41,9 +41,6 @@ COST = 24.0
 CAPABILITIES = {"reconstruct", "sample"}
 PARTS = {"image_to_image"}
 TRANSLATES = True
-# noise: its kind. grid, sigma: of gaussian noise, points a side and deviation in units of
-#   intensity. largest_radius: of blobs, in pixels. steps: batches that are trained on.
-#   learning_rate: None = 1e-4 (gaussian), 1e-3 (blobs).
 SETTINGS = {
     "network": "unet",
     "depth": 3,
@@ -68,6 +65,14 @@ ALLOWED = {
     "learning_rate": ">0..",
     "batch_size": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
+}
+MEANING = {
+    "noise": "gaussian, on a coarse grid; or blobs, whose strength follows the slice's",
+    "grid": "of gaussian noise: points a side",
+    "sigma": "of gaussian noise: its standard deviation [units of intensity]",
+    "largest_radius": "of blobs [pixels]",
+    "steps": "that are trained; the best on held-out slices is kept [batches]",
+    "learning_rate": "step size of the optimiser; null: 1e-4 for gaussian noise, 1e-3 for blobs",
 }
 # For tests of all families.
 CHECKED_WITH = {"depth": 2, "width": 4, "grid": 4, "steps": 75, "learning_rate": 1e-2}

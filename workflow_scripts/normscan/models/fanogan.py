@@ -38,7 +38,6 @@ CHECKED_WITH = {"gan_steps": 150}
 CAPABILITIES = {"reconstruct", "embed", "generate", "encode", "discriminate"}
 PARTS = {"encoder", "decoder", "critic"}
 NEEDS_DENSE = True
-# resolution: side of the slices that it is trained on, in pixels; None: that of the slices.
 SETTINGS = {
     "network": "unified",
     "bottleneck": "dense",
@@ -68,6 +67,11 @@ ALLOWED = {
     "max_epochs": "1..",
     "patience": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
+}
+MEANING = {
+    "resolution": "side of the slices that it is trained on; null: that of the slices [pixels]",
+    "feature_weight": "weight of the error of the critic's features; the image's is 1",
+    "critic_steps": "steps of the critic for each step of the generator",
 }
 
 

@@ -51,9 +51,6 @@ CITE = {
 LOOK = "features"
 COST = 4.0
 CAPABILITIES = {"energy", "embed"}
-# feature_width: maps of layers 0 and 1 (layer 2 has twice as many). feature_steps: of the training
-# of the features. noise: its standard deviation, in units of intensity. widths: maps of the
-# autoencoder after each halving. dropout: of its maps. window: side in places, odd.
 SETTINGS: dict[str, Any] = {
     "feature_width": 64,
     "feature_steps": 500,
@@ -80,6 +77,14 @@ ALLOWED = {
     "max_epochs": "1..",
     "patience": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
+}
+MEANING = {
+    "feature_width": "maps of the feature layers 0 and 1; layer 2 has twice as many",
+    "feature_steps": "of the training of the features; 0: random first weights [batches]",
+    "noise": "standard deviation of the noise that features are trained with [units of intensity]",
+    "widths": "maps of the autoencoder after each halving",
+    "dropout": "rate at which maps of the autoencoder are dropped",
+    "window": "side of the structural similarity's window, odd [places]",
 }
 CHECKED_WITH = {
     "feature_width": 8,

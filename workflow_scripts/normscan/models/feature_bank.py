@@ -36,9 +36,6 @@ LOOK = "features"
 COST = 0.1
 CAPABILITIES = {"energy"}
 USES = {"features": {"embed"}}
-# bank_size: most entries. candidates: features that they are chosen from, drawn at random.
-# projected: entries of the vectors that the choice goes by. patch: side of the neighbourhood of a
-# place, odd. neighbours: nearest entries that a distance is a mean over.
 SETTINGS = {
     "bank_size": 2000,
     "candidates": 50000,
@@ -54,6 +51,13 @@ ALLOWED = {
     "patch": "1..",
     "neighbours": "1..",
     "batch_size": "1..",
+}
+MEANING = {
+    "bank_size": "most entries of the bank",
+    "candidates": "features that entries are chosen from, drawn at random",
+    "projected": "numbers of the random projections that the choice goes by",
+    "patch": "side of the neighbourhood that a feature is a mean over, odd [places]",
+    "neighbours": "nearest entries that a distance is a mean over",
 }
 
 

@@ -62,6 +62,10 @@ ALLOWED = {
     "patience": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
 }
+MEANING = {
+    "clusters": "of the prior",
+    "cluster_floor": "the clusters' divergence is not pushed below this, at each place [nats]",
+}
 HIDDEN = 64
 LIMIT = 6.0
 

@@ -38,8 +38,6 @@ LOOK = "adversarial"
 CAPABILITIES = {"reconstruct", "embed", "generate", "encode"}
 PARTS = {"encoder", "decoder"}
 COST = 2.5
-# adversarial_weight: alpha. margin: m. reconstruction_weight: beta. structure_weight: of 1 - SSIM
-# beside squared errors. learning_rate: of the encoder.
 SETTINGS = {
     "network": "kobayashi2021",
     "bottleneck": "spatial",
@@ -69,6 +67,14 @@ ALLOWED = {
     "max_epochs": "1..",
     "patience": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
+}
+MEANING = {
+    "adversarial_weight": "alpha, weight of what the encoder thinks of reconstructions",
+    "margin": "m, the divergence that codes of reconstructions are to have [nats]",
+    "reconstruction_weight": "beta, weight of the reconstruction's errors",
+    "structure_weight": "weight of 1 - SSIM beside squared errors",
+    "learning_rate": "step size of the encoder's optimiser",
+    "decoder_learning_rate": "step size of the decoder's optimiser",
 }
 CHECKED_WITH = {"decoder_learning_rate": 2e-3}
 

@@ -54,11 +54,6 @@ LOOK = "density"
 COST = 0.2
 CAPABILITIES = {"deviate"}
 LAYERS = {"brain"}
-# clip: standard deviations beyond which a value counts less.
-# passes: most of them over the slices that weigh values; 0: all count alike.
-# mean_smoothing, spread_smoothing: standard deviations of Gaussians, in pixels and slices.
-# floor: share of the spread of all brain voxels that no voxel's spread is below.
-# least_scans: fewer are refused; where fewer have brain, the spread is that of all voxels.
 SETTINGS = {
     "clip": 1.5,
     "passes": 10,
@@ -76,6 +71,17 @@ ALLOWED = {
     "floor": "0..1",
     "least_scans": "2..",
     "batch_size": "1..",
+}
+MEANING = {
+    "clip": "values beyond this count less [standard deviations]",
+    "passes": "most of them over the slices that weigh values; 0: all count alike",
+    "mean_smoothing": "standard deviation of the Gaussian that means are smoothed with [pixels, "
+    "slices]",
+    "spread_smoothing": "standard deviation of the Gaussian that covariances are smoothed with "
+    "[pixels, slices]",
+    "floor": "no voxel's spread is below this share of that of all brain voxels",
+    "least_scans": "fewer are refused; where fewer have brain, the spread is that of all voxels "
+    "[scans]",
 }
 CHECKED_WITH = {"least_scans": 4}
 

@@ -43,9 +43,13 @@ LOOK = "density"
 COST = 0.1
 CAPABILITIES = {"energy"}
 LAYERS = {"brain"}
-# gamma: of the kernel; None: 1 over the number of contrasts.
 SETTINGS = {"nu": 5e-4, "gamma": None, "samples": 50000, "batch_size": 64}
 ALLOWED = {"nu": ">0..1", "gamma": ">0..", "samples": "2..", "batch_size": "1.."}
+MEANING = {
+    "nu": "largest share of training pixels that may lie outside",
+    "gamma": "of the kernel exp(-gamma d²); null: 1 over the number of contrasts",
+    "samples": "that it is fitted to, drawn at random from all slices [pixels]",
+}
 CHECKED_WITH = {"nu": 0.05, "samples": 2000}
 # Of the sum of the coefficients; LIBSVM's 1e-3 is this for 2 million pixels at the usual nu.
 TOLERANCE = 1e-6

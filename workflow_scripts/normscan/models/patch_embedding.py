@@ -45,10 +45,6 @@ CITE = {
 LOOK = "features"
 COST = 3.5
 CAPABILITIES = {"embed_patches"}
-# patch: side in pixels. filters: of each residual block. hidden, embedding: entries.
-# patches: triplets of each slice in a batch. foreground: share of a patch that is not background.
-# translation (pixels), rotation (degrees), scaling and gain (shares), offset (units of intensity):
-# largest changes of a positive.
 SETTINGS: dict[str, Any] = {
     "patch": 32,
     "filters": [64, 128, 256, 512],
@@ -86,6 +82,20 @@ ALLOWED = {
     "max_epochs": "1..",
     "patience": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
+}
+MEANING = {
+    "patch": "side of a patch; can be halved once for each of filters [pixels]",
+    "filters": "of each residual block",
+    "hidden": "entries of the layer before the embedding",
+    "embedding": "entries of an embedding",
+    "margin": "by which a negative is to be further away than a positive",
+    "patches": "triplets of each slice in a batch",
+    "foreground": "least share of a patch that is not background",
+    "translation": "largest shift of a positive [pixels]",
+    "rotation": "largest rotation of a positive [degrees]",
+    "scaling": "largest change of a positive's size [share]",
+    "gain": "largest change of a positive's range of intensities [share]",
+    "offset": "largest change of a positive's intensities [units of intensity]",
 }
 CHECKED_WITH = {"patch": 8, "filters": [8, 16], "hidden": 32, "embedding": 16}
 # Of the patches that are validated on.

@@ -30,7 +30,6 @@ LOOK = "density"
 COST = 0.1
 CAPABILITIES = {"energy"}
 LAYERS = {"brain"}
-# width: features of both hidden layers. latent: features of the code.
 SETTINGS = {
     "width": 8,
     "latent": 3,
@@ -50,6 +49,10 @@ ALLOWED = {
     "max_epochs": "1..",
     "patience": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
+}
+MEANING = {
+    "width": "features of both hidden layers",
+    "latent": "features of the code",
 }
 CHECKED_WITH = {"latent": 3, "learning_rate": 1e-2}
 SLOPE = 0.01

@@ -18,6 +18,30 @@ if TYPE_CHECKING:
     from normscan.slices.batch import SliceShape
 
 FOLDER = Path(__file__).resolve().parent
+# Of settings that several families have; a family's own words come first.
+MEANING = {
+    "network": "network that its parts are of",
+    "bottleneck": "form of the code: one vector of a slice, or a map",
+    "latent": "numbers of a code; of a map, at each place",
+    "dropout": "rate at which entries of a code are dropped in training; null: the network's usual "
+    "one",
+    "depth": "how often the network halves the side of a slice",
+    "width": "feature maps at full size; twice as many at every halving",
+    "kl_weight": "weight of the divergence of codes from their prior; the reconstruction's is 1",
+    "likelihood": "of the reconstruction: l1, absolute errors; gaussian, whose deviation the "
+    "decoder predicts",
+    "gan_steps": "batches that generator and critic are trained on [batches]",
+    "critic_steps": "steps of the critic for each step of the generator",
+    "penalty_weight": "weight of the critic's gradient penalty",
+    "weight_decay": "of the optimiser",
+    "components": "Gaussians of the mixture",
+    "learning_rate": "step size of the optimiser",
+    "batch_size": "slices of a batch, in training or when it is fitted [slices]",
+    "max_epochs": "training ends after so many, at the latest [epochs]",
+    "patience": "training ends after so many without a better loss on held-out slices; the best "
+    "weights are kept [epochs]",
+    "precision": "of numbers in training; auto: half precision on a GPU, 32 bits elsewhere",
+}
 
 
 def families() -> list[str]:

@@ -29,8 +29,6 @@ LOOK = "autoencoder"
 COST = 1.4
 CAPABILITIES = {"reconstruct"}
 PARTS = {"encoder", "decoder"}
-# levels: bands of the pyramid. level_weights: of their losses, the finest first; the last one also
-#   stands for all further levels.
 SETTINGS = {
     "network": "unified",
     "bottleneck": "dense",
@@ -54,6 +52,11 @@ ALLOWED = {
     "max_epochs": "1..",
     "patience": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
+}
+MEANING = {
+    "levels": "bands of the pyramid",
+    "level_weights": "of the bands' losses, the finest first; the last one also stands for all "
+    "further ones",
 }
 # Bands of 32 and of 16 pixels, the least that the network takes.
 CHECKED_WITH = {"levels": 2}

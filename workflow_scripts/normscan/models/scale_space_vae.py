@@ -23,7 +23,6 @@ LOOK = "variational"
 COST = 1.4
 CAPABILITIES = {"reconstruct", "sample"}
 PARTS = {"encoder", "decoder"}
-# levels, level_weights: as of the scale-space AE.
 SETTINGS = {
     "network": "unified",
     "bottleneck": "dense",
@@ -49,6 +48,11 @@ ALLOWED = {
     "max_epochs": "1..",
     "patience": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
+}
+MEANING = {
+    "levels": "bands of the pyramid",
+    "level_weights": "of the bands' losses, the finest first; the last one also stands for all "
+    "further ones",
 }
 # Bands of 32 and of 16 pixels, the least that the network takes.
 CHECKED_WITH = {"levels": 2}

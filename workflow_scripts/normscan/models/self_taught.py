@@ -29,7 +29,6 @@ CAPABILITIES = {"segment"}
 PARTS = {"image_to_image"}
 STREAMS = ("unlabelled",)
 LAYERS = {"unlabelled": {"pseudo"}}
-# cross_entropy_weight: against the Dice's 1.
 SETTINGS = {
     "network": "unet",
     "depth": 4,
@@ -50,6 +49,9 @@ ALLOWED = {
     "max_epochs": "1..",
     "patience": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
+}
+MEANING = {
+    "cross_entropy_weight": "weight of the cross entropy; the Dice's is 1",
 }
 # For tests of all families.
 CHECKED_WITH = {"depth": 2, "width": 4, "learning_rate": 1e-2, "max_epochs": 25}

@@ -33,7 +33,6 @@ CAPABILITIES = {"segment"}
 PARTS = {"image_to_image"}
 STREAMS = ("unlabelled", "annotated")
 LAYERS = {"unlabelled": {"pseudo"}, "annotated": {"lesion"}}
-# cross_entropy_weight: against the Dice's 1. annotated_weight: of the true labels' loss against 1.
 SETTINGS = {
     "network": "unet",
     "depth": 4,
@@ -56,6 +55,10 @@ ALLOWED = {
     "max_epochs": "1..",
     "patience": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
+}
+MEANING = {
+    "cross_entropy_weight": "weight of the cross entropy; the Dice's is 1",
+    "annotated_weight": "weight of the loss of true labels; that of pseudo-labels is 1",
 }
 # For tests of all families.
 CHECKED_WITH = {"depth": 2, "width": 4, "learning_rate": 1e-2, "max_epochs": 25}

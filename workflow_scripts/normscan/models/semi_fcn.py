@@ -65,6 +65,12 @@ ALLOWED = {
     "patience": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
 }
+MEANING = {
+    "samples": "places that are drawn from each domain",
+    "lesion_share": "share of the places that is drawn from lesions, as far as there are",
+    "margin": "cosine distance that places of different classes are to have",
+    "embedding_weight": "weight of the embedding's loss; the Dice's is 1",
+}
 # For tests of all families.
 CHECKED_WITH = {"depth": 2, "width": 4, "learning_rate": 1e-2, "max_epochs": 25}
 # A place is a lesion of the noisy prior from this probability on.

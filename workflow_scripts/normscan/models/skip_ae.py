@@ -42,8 +42,6 @@ LOOK = "autoencoder"
 COST = 1.6
 CAPABILITIES = {"reconstruct", "sample", "drop", "embed"}
 PARTS = {"skip_encoder", "skip_decoder"}
-# skip_dropout: rates at which the skips lose feature maps, the finest first; the last one also
-#   stands for all further skips. gdl_weight: of the gradient difference loss.
 SETTINGS = {
     "network": "unified_skip",
     "latent": 128,
@@ -64,6 +62,11 @@ ALLOWED = {
     "max_epochs": "1..",
     "patience": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
+}
+MEANING = {
+    "skip_dropout": "rates at which the skips lose feature maps, the finest first; the last one "
+    "also stands for all further skips",
+    "gdl_weight": "weight of the gradient difference loss",
 }
 # One skip, the least that the network takes. In so few epochs on slices that are all edge and level
 # the edges must not count as much as usual.

@@ -38,8 +38,6 @@ CITE = ["kingma2014", "wang2004", "bergmann2019", "kobayashi2021"]
 LOOK = "variational"
 CAPABILITIES = {"reconstruct", "embed", "generate", "encode"}
 PARTS = {"encoder", "decoder"}
-# reconstruction_weight: beta. structure_weight: of 1 - SSIM beside squared errors.
-# learning_rate: of the encoder.
 SETTINGS = {
     "network": "kobayashi2021",
     "bottleneck": "spatial",
@@ -65,6 +63,12 @@ ALLOWED = {
     "max_epochs": "1..",
     "patience": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
+}
+MEANING = {
+    "reconstruction_weight": "beta, weight of the reconstruction's errors",
+    "structure_weight": "weight of 1 - SSIM beside squared errors",
+    "learning_rate": "step size of the encoder's optimiser",
+    "decoder_learning_rate": "step size of the decoder's optimiser",
 }
 CHECKED_WITH = {"decoder_learning_rate": 2e-3}
 # The paper's range, [-1, 1], is so much wider than that of slices, [0, 1].

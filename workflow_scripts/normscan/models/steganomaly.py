@@ -39,8 +39,6 @@ COST = 100.0
 CAPABILITIES = {"reconstruct"}
 PARTS = {"image_to_image", "patch_critic"}
 LAYERS = {"tissue"}
-# low_pass: standard deviation of the filter in pixels, 0: none. variation: of a tissue's intensity
-#   inside a simulated slice. pool_size: earlier images that each critic also sees.
 SETTINGS = {
     "network": "cyclegan",
     "depth": 2,
@@ -67,6 +65,13 @@ ALLOWED = {
     "learning_rate": ">0..",
     "batch_size": "2..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
+}
+MEANING = {
+    "low_pass": "standard deviation of the filter on simulated slices; 0: none [pixels]",
+    "variation": "of a tissue's intensity inside a simulated slice [share]",
+    "cycle_weight": "weight of the error after both mappings",
+    "identity_weight": "weight of what a mapping changes in slices of its own domain",
+    "pool_size": "earlier images that each critic also sees [slices]",
 }
 # For tests of all families.
 CHECKED_WITH = {"depth": 1, "width": 4, "gan_steps": 18, "pool_size": 12}

@@ -44,8 +44,6 @@ LOOK = "denoising"
 COST = 12.0
 CAPABILITIES = {"reconstruct"}
 PARTS = {"image_to_image"}
-# levels: degrees of corruption in training. steps: of a restoration. strength: largest intensity
-#   bias, in root mean squares of a slice's foreground.
 SETTINGS = {
     "levels": 100,
     "steps": 5,
@@ -70,6 +68,11 @@ ALLOWED = {
     "max_epochs": "1..",
     "patience": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
+}
+MEANING = {
+    "levels": "degrees of corruption in training",
+    "steps": "of a restoration",
+    "strength": "largest intensity bias [root mean squares of a slice's foreground]",
 }
 # For tests of all families.
 CHECKED_WITH = {"depth": 2, "width": 4, "learning_rate": 1e-2, "max_epochs": 40, "patience": 40}

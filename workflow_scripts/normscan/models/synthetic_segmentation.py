@@ -43,7 +43,6 @@ LOOK = "synthesis"
 COST = 12.0
 CAPABILITIES = {"segment"}
 PARTS = {"image_to_image"}
-# anomaly: what is made. dice_weight: against the cross entropy's 1; 0: cross entropy alone.
 SETTINGS = {
     "anomaly": "mixed",
     "dice_weight": 1.0,
@@ -66,6 +65,11 @@ ALLOWED = {
     "max_epochs": "1..",
     "patience": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
+}
+MEANING = {
+    "anomaly": "how anomalies are made: fpi, pii, nsa or dag after its paper, or one of them for "
+    "each slice",
+    "dice_weight": "weight of the Dice; the cross entropy's is 1. 0: cross entropy alone",
 }
 # For tests of all families.
 CHECKED_WITH = {"depth": 2, "width": 4, "learning_rate": 1e-2, "max_epochs": 40, "patience": 40}

@@ -33,8 +33,6 @@ COST = 3.0
 CAPABILITIES = {"reconstruct", "embed", "quantise"}
 PARTS = {"encoder", "decoder"}
 NEEDS_SPATIAL = True
-# codes: entries of the codebook. latent: numbers of each. commitment: weight of the distance
-#   between the encoder's outputs and their entries. decay: of the entries' moving averages.
 SETTINGS = {
     "network": "marimont2021",
     "bottleneck": "spatial",
@@ -58,6 +56,12 @@ ALLOWED = {
     "max_epochs": "1..",
     "patience": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
+}
+MEANING = {
+    "codes": "entries of the codebook",
+    "latent": "numbers of an entry",
+    "commitment": "weight of the distance between the encoder's outputs and their entries",
+    "decay": "of the entries' moving averages",
 }
 # Maps of 4x4 codes.
 CHECKED_WITH = {"codes": 8, "decay": 0.9, "max_epochs": 16}

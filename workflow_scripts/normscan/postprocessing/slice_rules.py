@@ -28,6 +28,13 @@ ALLOWED = {
         "saturate": ">0..",
     },
 }
+MEANING = {
+    "otsu": "Otsu's threshold of every slice by itself",
+    "population": "pixels that give the threshold: all of a slice, or those above 0",
+    "opening": "smaller pieces of a slice are dropped [mm²]",
+    "least": "scores up to this are never detected",
+    "saturate": "scores above this count as 1 before; null: none does",
+}
 PER_SLICE = "slice"
 
 

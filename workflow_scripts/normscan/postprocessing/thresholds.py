@@ -26,6 +26,21 @@ ALLOWED = {
     "healthy_percentile": {"percentile": "0..100"},
     "healthy_fpr": {"rate": "0..1", "search": ["exact", "golden_section"]},
 }
+MEANING = {
+    "best_dice": "best Dice on validation patients: an oracle where these are reported on",
+    "youden": "largest sensitivity + specificity on validation patients",
+    "best_synthetic": "best Dice on validation hosts of synthetic cohorts",
+    "conformal": "a limit on healthy scans that holds for the next healthy subject as well",
+    "healthy_percentile": "a percentile of the scores of healthy validation scans",
+    "healthy_fpr": "a limit of the false positive rate on healthy validation scans",
+    "cohorts": "whose validation scans count; null: all that may",
+    "conformal.rate": "share of a healthy subject's voxels that may be above, on average",
+    "exceeding": "probability with which the next subject may be above rate; null: rate holds on "
+    "average",
+    "percentile": "of healthy voxels [per cent]",
+    "rate": "share of healthy voxels that may be above",
+    "search": "all thresholds, or the paper's golden section",
+}
 # Rules whose `cohorts` are synthetic: their lesions are known without anybody's labels.
 SYNTHETIC_RULES = ("best_synthetic",)
 # Rules that look at healthy subjects one by one (:mod:`normscan.postprocessing.conformal`).

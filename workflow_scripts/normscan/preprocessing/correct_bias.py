@@ -24,6 +24,11 @@ ALLOWED = {
     "shrink": "1..",
     "iterations": "1..",
 }
+MEANING = {
+    "method": "of the correction",
+    "shrink": "factor by which the grid is shrunk to estimate the field",
+    "iterations": "at most, on each of four levels",
+}
 LEVELS = 4
 SMALLEST_SIDE = 16
 USUAL_NEGATIVE = 0.05

@@ -23,6 +23,11 @@ ALLOWED = {
     "iterations": "0..",
     "time_step": ">0..",
 }
+MEANING = {
+    "method": "curvature flow",
+    "iterations": "number of steps",
+    "time_step": "size of a step",
+}
 
 
 def run(

@@ -21,6 +21,9 @@ from normscan.preprocessing.volumes import Prepared
 
 SETTINGS = {"closing": 6.0}
 ALLOWED = {"closing": "0..50"}
+MEANING = {
+    "closing": "gaps in the body up to twice as wide belong to it [mm]",
+}
 
 
 def run(

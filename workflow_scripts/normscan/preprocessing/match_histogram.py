@@ -18,11 +18,13 @@ from normscan.preprocessing.grids import Grid, read_mask, read_volume
 from normscan.preprocessing.images import change_images
 from normscan.preprocessing.volumes import Prepared
 
-# reference: "healthy" = a healthy training subject, drawn by the seed of the splits when the run is
-#   planned (workflow/histogram_references.py); or one by its name, cohort/sub-LABEL.
-# scans: which are matched; the others stay as they are. The paper matches patients only.
 SETTINGS = {"reference": "healthy", "scans": "all"}
 ALLOWED = {"scans": ["all", "not_healthy"]}
+MEANING = {
+    "reference": "healthy: a training subject, drawn by the seed of the splits; or one by its "
+    "name, cohort/sub-LABEL",
+    "scans": "which are matched; the others stay as they are. The paper matches patients only",
+}
 
 
 def run(

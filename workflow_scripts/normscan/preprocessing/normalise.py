@@ -36,6 +36,12 @@ ALLOWED = {
     "ceiling": ">0..",
     "level": ">0..",
 }
+MEANING = {
+    "method": "what the brain's intensities are scaled by (docs/intensities.md)",
+    "percentile": "of the brain's intensities, for that method [per cent]",
+    "ceiling": "of percentile: values above it are set to it; null keeps them",
+    "level": "value that the median (median, nyul) or white matter (tissue_peak) gets",
+}
 # Which voxels count is known by then.
 AFTER = ["find_body"]
 METHODS = tuple(ALLOWED["method"])

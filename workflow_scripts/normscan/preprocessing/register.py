@@ -48,6 +48,16 @@ ALLOWED = {
     "margin": "0..",
     "resolution": "1..10",
 }
+MEANING = {
+    "atlas": "whose space scans are brought to: a known one, or one of `atlases`",
+    "transform": "of a scan to the atlas; syn deforms",
+    "spacing": "of voxels, equal along all axes; null: the atlas's voxels [mm]",
+    "reference": "contrast that is registered to the atlas, where a scan has it; else its first",
+    "margin": "around the atlas's brain that the grid covers [mm]",
+    "antialias": "whether scans are smoothed before they go to a coarser grid",
+    "resolution": "of the voxels on which a scan is aligned with the atlas; 3 takes a fifth of the "
+    "time [mm]",
+}
 TRANSFORMS = ("rigid", "affine", "syn")
 
 

@@ -30,9 +30,6 @@ from normscan.preprocessing.naming import tissue_name
 from normscan.preprocessing.transforms import to_ants
 from normscan.preprocessing.volumes import Prepared
 
-# output: image | layer. reference: contrast that the layer is made from, where a scan has it.
-# iterations, smoothness: of the fit, and weight of equal labels among neighbours (Atropos's -m).
-# least_share: of the brain that each tissue must have at least.
 SETTINGS = {
     "output": "image",
     "reference": "T1w",
@@ -46,6 +43,14 @@ ALLOWED = {
     "iterations": "1..",
     "smoothness": "0..1",
     "least_share": "0..<0.3",
+}
+MEANING = {
+    "output": "image: label maps take the place of images; layer: one map becomes the layer "
+    "`tissue`",
+    "reference": "contrast that the layer is made from, where a scan has it",
+    "iterations": "of the fit",
+    "smoothness": "weight of equal labels among neighbours (Atropos's -m)",
+    "least_share": "of the brain that each tissue must have [share]",
 }
 # Layers of the slices that it makes, and with which settings; steps that it must come after.
 LAYERS = {"tissue": {"output": "layer"}}

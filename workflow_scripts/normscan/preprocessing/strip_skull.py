@@ -31,6 +31,10 @@ ALLOWED = {
     "method": ["robex", "given", "atlas"],
     "reference": ["T1w", "T2w", "FLAIR", "T1ce", "PD", "DWI"],
 }
+MEANING = {
+    "method": "robex finds the brain; given: the scan's own mask; atlas: the atlas's mask",
+    "reference": "contrast that ROBEX is given, where a scan has it",
+}
 METHODS = ("robex", "given", "atlas")
 
 # ROBEX works at 1.5 mm itself. It needs the whole head, which the working grid may have cropped.

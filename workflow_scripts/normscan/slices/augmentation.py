@@ -73,6 +73,31 @@ ALLOWED = {
     },
     "noise": {"probability": "0..1", "std": "0.."},
 }
+MEANING = {
+    "flip": "the slice mirrored",
+    "flip.axes": "left and right; of any this, front and back, or both",
+    "affine": "the slice turned and scaled",
+    "rotation": "the slice turned",
+    "bias_field": "a smooth change of intensities, a polynomial of both axes",
+    "gamma": "intensities to a power",
+    "scaling": "every contrast times a factor of its own",
+    "ghosting": "copies of the slice along an axis, as of motion",
+    "noise": "of every pixel",
+    "probability": "of each slice, in each epoch",
+    "degrees": "largest angle, either way [degrees]",
+    "scales": "largest change of size [share]",
+    "interpolation": "between pixels",
+    "coefficients": "largest coefficient of a term",
+    "order": "of the polynomial",
+    "log_gamma": "largest logarithm of the power",
+    "strength": "largest change [share]",
+    "fewest": "ghosts",
+    "most": "ghosts",
+    "weakest": "least strength of ghosts [share of the spectrum's maximum]",
+    "strongest": "greatest strength of ghosts [share of the spectrum's maximum]",
+    "restore": "share of the spectrum's centre that is left alone",
+    "std": "largest standard deviation [units of intensity]",
+}
 # The first of two settings must not exceed the second.
 ORDERED = {"ghosting": [["fewest", "most"], ["weakest", "strongest"]]}
 

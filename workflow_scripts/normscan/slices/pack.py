@@ -44,13 +44,16 @@ __all__ = [
 ]
 
 LOG = logging.getLogger("normscan")
-# field_of_view: mm of a slice's side, None = the larger side of the atlas's grid.
-# min_brain_voxels: axial slices with fewer are packed, but not used.
 SETTINGS = {"size": 128, "field_of_view": None, "min_brain_voxels": 1}
 ALLOWED = {
     "size": "8..",
     "field_of_view": ">0..",
     "min_brain_voxels": "1..",
+}
+MEANING = {
+    "size": "side of a slice [pixels]",
+    "field_of_view": "side of a slice; null: the larger side of the atlas's grid [mm]",
+    "min_brain_voxels": "slices with fewer are packed, but not used [voxels]",
 }
 
 

@@ -4,7 +4,8 @@ Snakemake tracks the modification time of a script and nothing that it imports. 
 ``params`` hold a digest of the syntax trees of its script and of all project modules that the
 script imports, directly or not. Comments, docstrings and formatting do not count; a ``git
 checkout`` that only refreshes times changes nothing. Nor does what a plug-in says of itself (its
-title, what it cites, how it is drawn): that is a parameter of the rules that show it.
+title, what it cites, how it is drawn): that is a parameter of the rules that show it. Nor what the
+reference says of settings, in any module.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ SAID = {
     "CHECKED_WITH",
     "CHECKED_AT",
 }
+# What settings mean, for the reference.
+MEANT = {"MEANING"}
 OWNERS = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -108,16 +111,16 @@ def _parsed(path: Path, mtime: int, size: int) -> tuple[bytes, tuple[ast.AST, ..
     words: list[str] = []
     imports: list[ast.AST] = []
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    if path.parent.name in PLUGINS:
-        tree.body = [node for node in tree.body if not _said(node)]
+    silent = MEANT | (SAID if path.parent.name in PLUGINS else set())
+    tree.body = [node for node in tree.body if not _names(node, silent)]
     _describe(tree, words, imports)
     return hashlib.sha256(" ".join(words).encode()).digest(), tuple(imports)
 
 
-def _said(node: ast.stmt) -> bool:
-    """Whether a statement gives a name of :data:`SAID` its value."""
+def _names(node: ast.stmt, known: set[str]) -> bool:
+    """Whether a statement gives some of these names, and no other, their value."""
     targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-    return all(isinstance(one, ast.Name) and one.id in SAID for one in targets)
+    return all(isinstance(one, ast.Name) and one.id in known for one in targets)
 
 
 def _describe(node: object, words: list[str], imports: list[ast.AST]) -> None:

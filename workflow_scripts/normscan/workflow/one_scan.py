@@ -22,6 +22,14 @@ from normscan.workflow.schema import wrong_value
 SCAN = "scan"
 # What may be said of it beside where it is.
 ABOUT = ("prior", "skull_stripped", "series")
+MEANING = {
+    SCAN: "a NIfTI file whose name ends in its contrast, a folder of such files or of DICOM files, "
+    "or contrast -> file",
+    "prior": "sign of what is sought; without it, none where bundles have a threshold for that, "
+    "else the only one that they have",
+    "skull_stripped": "it shows a brain only",
+    "series": "of DICOM: contrast -> regular expression of the description of its series",
+}
 WORDS = {"true": True, "yes": True, "false": False, "no": False}
 NIFTI = (".nii", ".nii.gz")
 NAMES = {

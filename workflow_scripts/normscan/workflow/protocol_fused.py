@@ -33,16 +33,20 @@ EXPECTED = "reconstruction"
 # Priors are applied to the parts' maps, as far as these have a sign; the sum has none.
 SIGNED = False
 RESIDUAL = False
-# seeds: "own": a fused map of each seed; "all": one of the maps of all seeds, -log p averaged.
-# position: "slice": tail probabilities of each axial slice, where at least least_scans held-out
-#   healthy scans have scores; "none": of all voxels together.
-# tail: share of the voxels that an exponential tail is fitted to; 0: none.
 SETTINGS = {"seeds": "own", "position": "slice", "least_scans": 20, "tail": 0.001}
 ALLOWED = {
     "seeds": ["own", "all"],
     "position": ["slice", "none"],
     "least_scans": "whole 1..",
     "tail": "0..0.5",
+}
+MEANING = {
+    "seeds": "own: a fused map of each seed; all: one of the maps of all seeds, -log p averaged",
+    "position": "slice: tail probabilities of each axial slice, where there are scans enough; "
+    "none: of all voxels together",
+    "least_scans": "held-out healthy scans that must have scores in a slice [scans]",
+    "tail": "share of the voxels that an exponential tail is fitted to; 0: none",
+    "weights": "shares of the parts in the sum: equal, or part -> number above 0",
 }
 EQUAL = "equal"
 # Keys of an entry that are no settings.

@@ -28,6 +28,7 @@ SLICE_RULES = LIBRARY / "postprocessing" / "slice_rules.py"
 HEALTHY = "healthy"
 # Beside these a protocol may say ``prior``; without it each cohort has its own.
 POSTPROCESSING = {"erosion": 1, "median": 5, "minimum_voxels": 8}
+TRAINING = {"shares": (100,)}
 DEFAULT_RULES = [
     {"best_dice": {}},
     {"healthy_percentile": {}},
@@ -206,7 +207,7 @@ def parse_protocol(name: str, content: dict[str, Any]) -> tuple[Protocol | None,
         steps=tuple(steps),
         slices=slices,
         streams=streams,
-        shares=tuple(training.get("shares", (100,))),
+        shares=tuple(training.get("shares", TRAINING["shares"])),
         models=models,
         approaches=approaches,
         postprocessing={**POSTPROCESSING, **(content.get("postprocessing") or {})},

@@ -38,6 +38,25 @@ SETTINGS = {
     "bias": 0.2,
     "noise": 0.02,
 }
+ALLOWED = {
+    "subjects": "whole 1..",
+    "lesion": ["none", "ms", "tumour", "stroke", "mixed"],
+    "deformation": "0..",
+    "bias": "0..",
+    "noise": "0..",
+}
+MEANING = {
+    "subjects": "that are made [subjects]",
+    "seed": "draws anatomies, lesions and noise",
+    "lesion": "kind of lesion; mixed: each kind in turn",
+    "contrasts": "that every subject has",
+    "head": "with skull, scalp and face; false: brain only, zero outside",
+    "spacing": "size of voxels: a number, three, or either by contrast; null: clinical grids [mm]",
+    "oblique": "whether grids are turned and the head moves between contrasts",
+    "deformation": "strength of the random local deformation [mm]",
+    "bias": "largest logarithm of the bias field",
+    "noise": "standard deviation [white matter on T1w]",
+}
 KINDS = ("ms", "tumour", "stroke")
 FINEST_MM = 1.5  # grid of the anatomy; the bundled maps are an average and no sharper than this
 # Voxels in mm as in clinical protocols: a nearly isotropic T1w, thick slices else.
