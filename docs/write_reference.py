@@ -172,10 +172,11 @@ def model_families(book: Book) -> str:
         text += f"## {family}\n\n{sentence(literals(file)['TITLE'])}{page} {said}\n\n"
         text += book.settings(file, models.MEANING, **own)
     text += "## Networks\n\nEach serves families that need no other parts.\n\n"
-    text += "| network | parts | bottlenecks |\n| --- | --- | --- |\n"
+    text += "| network | parts | bottlenecks | side of slices |\n| --- | --- | --- | --- |\n"
     for name in networks.names():
         about = networks.describe(name)
-        text += f"| `{name}` | {words(sorted(about['parts']))} | {words(about['bottlenecks'])} |\n"
+        cells = [words(sorted(about["parts"])), words(about["bottlenecks"]), about["side"]]
+        text += f"| `{name}` | {' | '.join(cells)} |\n"
     return text
 
 

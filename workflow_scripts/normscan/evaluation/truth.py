@@ -30,7 +30,7 @@ def load_labels(index: str | Path, scan: ScanEntry) -> np.ndarray:
 
 def slices_without_lesions(index: str | Path, scan: ScanEntry) -> np.ndarray:
     """Which axial slices (z,) have no label at all, as the lesion-free ones of a training."""
-    return ~layer_volume(index, "lesion", scan).any(axis=(0, 1))
+    return np.asarray(~layer_volume(index, "lesion", scan).any(axis=(0, 1)))
 
 
 def load_brain(index: str | Path, scan: ScanEntry) -> np.ndarray:

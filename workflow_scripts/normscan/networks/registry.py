@@ -41,7 +41,7 @@ def names() -> list[str]:
 
 
 def describe(name: str) -> dict[str, Any]:
-    """``parts`` (set of words), ``bottlenecks`` (list) and ``dropout`` (bottleneck -> rate).
+    """``parts`` (set of words), ``bottlenecks`` (list), ``dropout`` (bottleneck -> rate), ``side``.
 
     Raises
     ------
@@ -53,6 +53,7 @@ def describe(name: str) -> dict[str, Any]:
         "parts": set(found["PARTS"]),
         "bottlenecks": list(found.get("BOTTLENECKS", ())),
         "dropout": dict(found.get("DROPOUT", {})),
+        "side": found.get("SIDE", ""),
     }
 
 
