@@ -112,6 +112,7 @@ rule report:
     params:
         run=lambda w: PLAN.report.run_record(config),
         results=lambda w, output: str(Path(output[0]).parent),
+        embed=STUDY.report["embed"],
         code=code("report.py"),
     script:
         "../workflow_scripts/report.py"

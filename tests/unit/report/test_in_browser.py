@@ -50,7 +50,8 @@ def clicking(page: str, column: int, times: int = 1) -> str:
     """
     page = re.sub(r"script-src '[^']+'", "script-src 'unsafe-inline'", page)
     click = (
-        f'document.querySelectorAll("table")[0].querySelectorAll("thead button")[{column}].click();'
+        "document.querySelector(\"[aria-label^='Leaderboard'] table\")"
+        f'.querySelectorAll("thead button")[{column}].click();'
     )
     return page.replace("</body>", f"<script>{click * times}</script></body>")
 

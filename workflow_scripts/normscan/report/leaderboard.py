@@ -201,7 +201,9 @@ def _cell(rows, column: Column) -> Cell:
         return Cell(note="no residual" if column.metric.startswith("l1_") else "")
     groups = chosen.groupby("seed")["value"]
     means = groups.mean().to_numpy(float)
-    spread = float(np.nanmean(groups.std(ddof=0))) if chosen is subjects else float("nan")
+    # One patient has no spread.
+    several = chosen is subjects and groups.count().max() > 1
+    spread = float(np.nanmean(groups.std(ddof=0))) if several else float("nan")
     known = means[np.isfinite(means)]
     if not known.size:
         return Cell()
