@@ -65,9 +65,10 @@ def figure_groups(
 
 
 def shown(entry: Mapping[str, Any], pictures: Pictures, *, key: bool = False) -> dict[str, Any]:
-    """A figure as the template takes it."""
+    """A figure as the template takes it; one of the answer stands alone, and names its protocol."""
+    of = f" ({entry['protocol']})" if key else ""
     return {
-        "title": str(entry["title"]),
+        "title": f"{entry['title']}{of}",
         "caption": str(entry.get("caption") or ""),
         "kind": "wide" if entry.get("section") in WIDE else "",
         **pictures.shown(entry, key=key),
