@@ -22,6 +22,7 @@ rule check_quality:
         reference=lambda w: STUDY.protocols[w.protocol].contrasts[0],
         lesion_labels=lambda w: PLAN.cohorts.lesion_labels(w.cohort),
         atlases=STUDY.atlases,
+        orientation=STUDY.figures["orientation"],
         code=code("check_quality.py"),
     script:
         "../workflow_scripts/check_quality.py"
@@ -49,6 +50,7 @@ rule draw_figures:
         folder=PLAN.path(layout.FIGURES_FOLDER),
         lesion_labels=lambda w: PLAN.cohorts.lesion_labels(w.cohort),
         lesion_classes=lambda w: PLAN.cohorts.lesion_classes(w.cohort),
+        orientation=STUDY.figures["orientation"],
         approaches=lambda w: PLAN.report.approaches(w.protocol),
         code=code("draw_figures.py"),
     script:
@@ -87,6 +89,7 @@ rule compare_approaches:
         lesion_labels=lambda w: PLAN.report.lesion_labels(w),
         approaches=lambda w: PLAN.report.approaches(w.protocol),
         rule=lambda w: PLAN.scoring.primary_rule(w.protocol),
+        orientation=STUDY.figures["orientation"],
         models=lambda w: PLAN.report.compared_names(w),
         tuned=lambda w: list(PLAN.report.compared_tuned(w).values()),
         published=lambda w: STUDY.protocols[w.protocol].citation,

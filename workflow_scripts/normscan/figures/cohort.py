@@ -178,13 +178,14 @@ def add_fidelity_example(figures: Figures, cohort: str, example: Mapping[str, An
             example["entropy"][rows],
             example["labels"][rows],
             example["classes"],
+            orientation=figures.orientation,
         ),
         "fidelity_example",
         "Fidelity",
         f"{cohort}: {example['scan']}: a slice and its reconstructions, segmented",
         "The first test patient's slice with most brain, first seed. Entropy: how unsure the "
         "segmentation is of each pixel. Classes: the most probable ones, whose overlap with those "
-        f"of the input is the overlap score.{shared}",
+        f"of the input is the overlap score. {figures.sides}{shared}",
     )
 
 
@@ -201,22 +202,23 @@ def add_slices(
     rows = slice_examples(manifests, one, metrics, protocol, labels)
     if rows:
         figures.add(
-            slice_rows(rows, title=one["title"]),
+            slice_rows(rows, title=one["title"], orientation=figures.orientation),
             f"slices_{one['variant']}",
             "Slices",
             f"{cohort}: {one['title']}: best, median and worst patient",
             "The slice with most lesion voxels of each patient; of several scans that whose "
-            "Dice is closest to the patient's mean." + spread_words(rows),
+            f"Dice is closest to the patient's mean. {figures.sides}{spread_words(rows)}",
         )
 
     if any("thresholded" in row for row in rows):
         figures.add(
-            stage_rows(rows, title=one["title"]),
+            stage_rows(rows, title=one["title"], orientation=figures.orientation),
             f"stages_{one['variant']}",
             "Slices",
             f"{cohort}: {one['title']}: stages of the detection",
             "The same slices: what the network sees and expects, the difference that counts, what "
-            "exceeds the threshold of its slice, and what is left when small pieces are dropped.",
+            "exceeds the threshold of its slice, and what is left when small pieces are dropped. "
+            + figures.sides,
         )
 
 
@@ -239,12 +241,13 @@ def add_boxes(
     rows = slice_examples(manifests, one, metrics, protocol, labels)
     if rows and all("detection" in row for row in rows):
         figures.add(
-            box_rows(rows, title=one["title"]),
+            box_rows(rows, title=one["title"], orientation=figures.orientation),
             "boxes",
             "Slices",
             f"{cohort}: {one['title']}: boxes around what was detected",
             "The approach with the highest Dice per patient; best, median and worst patient. A box "
-            "is that of a piece in this slice; scores of boxes are of whole components.",
+            "is that of a piece in this slice; scores of boxes are of whole components. "
+            + figures.sides,
         )
 
 

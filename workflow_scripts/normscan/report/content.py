@@ -191,6 +191,7 @@ def quality(path: str) -> dict:
         "source": str(Path(path).with_suffix(".tsv")),
         "flagged": content["flagged"],
         "overview": content["overview"],
+        "orientation": content.get("orientation"),
         "pictures": content["pictures"],
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from normscan.figures.orientation import NEUROLOGICAL, words
 from normscan.report import tables
 from normscan.report.embedding import Pictures
 from normscan.report.glossary import QUALITY
@@ -88,6 +89,7 @@ def quality(entry: Mapping[str, Any], pictures: Pictures) -> dict[str, Any]:
             for item in shown
         ],
         "left_out": len(given) - len(shown),
+        "sides": words(entry.get("orientation") or NEUROLOGICAL),
     }
 
 
