@@ -230,7 +230,7 @@ def rows(shard: Found, scan: str) -> list[dict]:
     assert filtered is not None and detected is not None
     # Where nothing is detected, or nothing scores at all, the reader still sees the scan.
     for volume in (filtered * detected, filtered, shard.brain(scan)):
-        weight = volume.sum(axis=(0, 1))
+        weight = volume.sum(axis=(0, 1), dtype=float)
         if weight.any():
             break
     chosen: list[int] = []
