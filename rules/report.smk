@@ -22,7 +22,6 @@ rule check_quality:
         reference=lambda w: STUDY.protocols[w.protocol].contrasts[0],
         lesion_labels=lambda w: PLAN.cohorts.lesion_labels(w.cohort),
         atlases=STUDY.atlases,
-        orientation=STUDY.figures["orientation"],
         code=code("check_quality.py"),
     script:
         "../workflow_scripts/check_quality.py"

@@ -7,7 +7,6 @@ import pandas
 
 from job import run
 from normscan.evaluation.lost_lesions import lost_lesions
-from normscan.figures.orientation import RADIOLOGICAL
 from normscan.figures.quality import quality_overview
 from normscan.figures.style import save_figure
 from normscan.files import atomic_path, read_json, write_json, write_tsv
@@ -36,8 +35,7 @@ def main(snakemake) -> None:
             lost += [{"scan": prepared.scan, "lesions": count, "ml": ml}] if count else []
         rows.append({"scan": prepared.scan, **numbers})
         picture = folder / f"{prepared.scan}.png"
-        radiological = params.orientation == RADIOLOGICAL
-        save_picture(quality_slices(prepared, params.atlases, radiological), picture)
+        save_picture(quality_slices(prepared, params.atlases), picture)
         pictures.append({"scan": prepared.scan, "png": str(picture)})
     table = pandas.DataFrame(rows)
     flagged = flag_outliers(table)
@@ -54,7 +52,6 @@ def main(snakemake) -> None:
             "flagged": [
                 {"scan": scan, "reason": "; ".join(reasons)} for scan, reasons in flagged.items()
             ],
-            "orientation": params.orientation,
             "overview": str(png),
             "overview_svg": str(svg),
             "pictures": pictures,

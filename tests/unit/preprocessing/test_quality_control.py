@@ -135,15 +135,3 @@ def test_picture_is_not_mirrored(scan, own_atlas, tmp_path):
     rows, columns = np.nonzero(axial)
     assert rows.mean() < GRID.shape[1] / 2 < GRID.shape[1]
     assert columns.mean() > GRID.shape[0] / 2
-
-
-def test_a_radiological_picture_is_mirrored_but_for_its_sagittal_slice(scan, own_atlas):
-    usual = quality_slices(scan, own_atlas)
-    turned = quality_slices(scan, own_atlas, radiological=True)
-    # Axial and coronal slices, and two columns of black after each.
-    first, second = GRID.shape[0], 2 * GRID.shape[0] + 2
-    np.testing.assert_array_equal(turned[:, :first], usual[:, :first][:, ::-1])
-    coronal = slice(first + 2, second)
-    np.testing.assert_array_equal(turned[:, coronal], usual[:, coronal][:, ::-1])
-    np.testing.assert_array_equal(turned[:, second:], usual[:, second:])
-    assert (turned[:, :first] != usual[:, :first]).any()

@@ -136,3 +136,12 @@ def test_figures_are_sorted_by_kind_and_by_what_they_are_of():
         ("ms · p", ["b", "e"]),
         ("gb · p", ["d"]),
     ]
+
+
+def test_pictures_of_quality_control_are_turned_for_radiologists():
+    entry = {"cohort": "a", "pictures": [{"scan": "sub-1", "png": made_content.PIXEL}]}
+    usual = build_report({"quality": [entry]})
+    turned = build_report({"quality": [entry], "orientation": "radiological"})
+    assert 'class="strips"' in usual and "left is on the left (neurological)" in usual
+    assert 'class="strips turned"' in turned
+    assert "left is on the right (radiological). Their files have it on the left." in turned

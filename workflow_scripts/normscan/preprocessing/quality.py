@@ -144,14 +144,11 @@ def robust_scores(values: np.ndarray) -> np.ndarray:
 
 
 def quality_slices(
-    prepared: Prepared,
-    atlases: Mapping[str, Mapping[str, str]] | None = None,
-    radiological: bool = False,
+    prepared: Prepared, atlases: Mapping[str, Mapping[str, str]] | None = None
 ) -> np.ndarray:
     """Picture of a scan: a row per contrast, axial, coronal and sagittal through the brain.
 
-    The atlas's brain is outlined in orange. Front and top are up; the patient's left is on the
-    left, in a radiological picture on the right.
+    The atlas's brain is outlined in orange. Left is left, front and top are up.
 
     Returns
     -------
@@ -174,8 +171,6 @@ def quality_slices(
             _coloured(np.take(grey, middle[axis], axis), np.take(outline, middle[axis], axis))
             for axis in (2, 1, 0)
         ]
-        if radiological:
-            views = [*(view[:, ::-1] for view in views[:2]), views[2]]
         height = max(view.shape[0] for view in views)
         rows.append(np.hstack([_padded(view, height) for view in views]))
     width = max(row.shape[1] for row in rows)

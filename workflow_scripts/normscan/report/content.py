@@ -62,6 +62,7 @@ def content(files: Any, record: Mapping[str, Any], *, results: str, code: str) -
         "cohorts": [cohort(name, one, splits, checked) for name, one in record["cohorts"].items()],
         "pairs": pairs(files.pairs),
         "quality": [quality(path) for path in files.quality],
+        "orientation": record["orientation"],
         "leaderboards": leaderboard_sections(
             metrics,
             titles={
@@ -191,7 +192,6 @@ def quality(path: str) -> dict:
         "source": str(Path(path).with_suffix(".tsv")),
         "flagged": content["flagged"],
         "overview": content["overview"],
-        "orientation": content.get("orientation"),
         "pictures": content["pictures"],
     }
 

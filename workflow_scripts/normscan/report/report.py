@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from normscan.figures.orientation import NEUROLOGICAL
 from normscan.report import sections
 from normscan.report.answer import answer_table, asked
 from normscan.report.approaches import approach_table
@@ -47,6 +48,7 @@ def build_report(
         ``leaderboards`` : [{cohort, protocol ("" = combined), rows (metrics.tsv rows of this
         cohort), titles, baseline, tests, chosen, prior, scale, unsigned, postprocessing,
           split}].
+        ``orientation`` : of slices (``figures.orientation``).
         ``patients`` : (cohort, protocol) -> index of the pages of test patients, a relative link.
         ``statistics``, ``published``, ``pairs``, ``selection`` : [{title, table (pandas), note,
         source}].
@@ -65,7 +67,10 @@ def build_report(
     linked = {one["key"] for one in described}
     metrics = pictures.link(content["metrics"]) if content.get("metrics") else ""
     boards = [board(entry, linked, metrics) for entry in content.get("leaderboards") or []]
-    quality = [sections.quality(entry, pictures) for entry in content.get("quality") or []]
+    orientation = content.get("orientation") or NEUROLOGICAL
+    quality = [
+        sections.quality(entry, pictures, orientation) for entry in content.get("quality") or []
+    ]
     cohorts = list(content.get("cohorts") or [])
     failures = list(content.get("failures") or [])
     run = content.get("run") or {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from normscan.figures.orientation import NEUROLOGICAL, words
+from normscan.figures.orientation import NEUROLOGICAL, RADIOLOGICAL, words
 from normscan.report import tables
 from normscan.report.embedding import Pictures
 from normscan.report.glossary import QUALITY
@@ -56,8 +56,13 @@ def excluded(cohorts: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str]]
     ]
 
 
-def quality(entry: Mapping[str, Any], pictures: Pictures) -> dict[str, Any]:
-    """Quality control of one cohort; flagged scans come first, and not all pictures are shown."""
+def quality(
+    entry: Mapping[str, Any], pictures: Pictures, orientation: str = NEUROLOGICAL
+) -> dict[str, Any]:
+    """Quality control of one cohort; flagged scans come first, and not all pictures are shown.
+
+    Its pictures have the patient's left on the left; the page turns them for radiologists.
+    """
     flagged = [
         item if isinstance(item, Mapping) else {"scan": item, "reason": ""}
         for item in entry.get("flagged") or []
@@ -89,7 +94,9 @@ def quality(entry: Mapping[str, Any], pictures: Pictures) -> dict[str, Any]:
             for item in shown
         ],
         "left_out": len(given) - len(shown),
-        "sides": words(entry.get("orientation") or NEUROLOGICAL),
+        "turned": orientation == RADIOLOGICAL,
+        "sides": words(orientation)
+        + (" Their files have it on the left." if orientation == RADIOLOGICAL else ""),
     }
 
 
