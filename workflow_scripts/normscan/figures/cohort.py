@@ -140,8 +140,8 @@ def add_fidelity(figures: Figures, cohort: str, metrics: pandas.DataFrame) -> No
         {title: (values, overlap.get(title, np.zeros(0))) for title, values in quality.items()}
     )
     said = [
-        f"{name}: quality {quality[title].mean():.4g} ± {quality[title].std():.2g}, overlap "
-        f"{np.mean(overlap.get(title, [np.nan])):.3f} ± {np.std(overlap.get(title, [np.nan])):.2f}"
+        f"{name}: quality {_spread(quality[title], '.4g', '.2g')}, overlap "
+        f"{_spread(overlap.get(title, np.array([np.nan])), '.3f', '.2f')}"
         for title, name in names.items()
     ]
     figures.add(
@@ -163,6 +163,13 @@ def add_fidelity(figures: Figures, cohort: str, metrics: pandas.DataFrame) -> No
         "in both. A point is a patient: the mean over slices, scans and seeds. Mean ± standard "
         f"deviation over patients: {'; '.join(said)}.{shared}",
     )
+
+
+def _spread(values: np.ndarray, mean: str, std: str) -> str:
+    """Mean ± standard deviation; of one patient there is no spread."""
+    if len(values) < 2:
+        return f"{values.mean():{mean}}"
+    return f"{values.mean():{mean}} ± {values.std():{std}}"
 
 
 def add_fidelity_example(figures: Figures, cohort: str, example: Mapping[str, Any]) -> None:
