@@ -204,6 +204,14 @@ def test_overview_has_a_panel_per_number_and_names_flagged_scans_only():
     assert "sub-2" in texts(figure) and "sub-1" not in texts(figure)
 
 
+def test_equal_quality_numbers_have_an_axis_that_can_be_read():
+    table = pd.DataFrame({"scan": list("abc"), "border_fraction": 0.0, "scale": 1.2})
+    figure = quality_overview(table)
+    ranges = {axes.get_title(loc="left"): axes.get_ylim() for axes in figure.axes}
+    assert ranges["brain at the border (share)"] == pytest.approx((-0.01, 0.01))
+    assert ranges["scale"] == pytest.approx((1.08, 1.32))
+
+
 def test_fidelity_has_a_panel_for_each_score_and_a_point_for_each_patient():
     quality = {"VAE": np.array([-16.0, -12.0, -20.0]), "AE": np.array([-6.0, -7.0])}
     overlap = {"VAE": np.array([0.5, np.nan, 0.6]), "AE": np.array([0.7, 0.8])}

@@ -138,7 +138,7 @@ def rank_scatter(
         axes.set_title(panel, fontsize=9)
         axes.annotate(
             notes.get(panel, ""), (0.03, 0.97), xycoords="axes fraction", va="top", fontsize=7.5,
-            color=GREY,
+            color=GREY, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
         )  # fmt: skip
     for axes in panels.ravel()[len(pairs) :]:
         axes.set_visible(False)
