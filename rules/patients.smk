@@ -20,6 +20,7 @@ rule patient_pages:
         prior=lambda w: PLAN.cohorts.prior(w.cohort),
         lesion_labels=lambda w: PLAN.cohorts.lesion_labels(w.cohort),
         approaches=lambda w: PLAN.patients.approaches(w),
+        orientation=STUDY.figures["orientation"],
         code=code("patient_pages.py"),
     script:
         "../workflow_scripts/patient_pages.py"

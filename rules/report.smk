@@ -49,6 +49,7 @@ rule draw_figures:
         folder=PLAN.path(layout.FIGURES_FOLDER),
         lesion_labels=lambda w: PLAN.cohorts.lesion_labels(w.cohort),
         lesion_classes=lambda w: PLAN.cohorts.lesion_classes(w.cohort),
+        orientation=STUDY.figures["orientation"],
         approaches=lambda w: PLAN.report.approaches(w.protocol),
         code=code("draw_figures.py"),
     script:
@@ -87,6 +88,7 @@ rule compare_approaches:
         lesion_labels=lambda w: PLAN.report.lesion_labels(w),
         approaches=lambda w: PLAN.report.approaches(w.protocol),
         rule=lambda w: PLAN.scoring.primary_rule(w.protocol),
+        orientation=STUDY.figures["orientation"],
         models=lambda w: PLAN.report.compared_names(w),
         tuned=lambda w: list(PLAN.report.compared_tuned(w).values()),
         published=lambda w: STUDY.protocols[w.protocol].citation,
@@ -112,6 +114,7 @@ rule report:
     params:
         run=lambda w: PLAN.report.run_record(config),
         results=lambda w, output: str(Path(output[0]).parent),
+        embed=STUDY.report["embed"],
         code=code("report.py"),
     script:
         "../workflow_scripts/report.py"

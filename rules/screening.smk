@@ -80,6 +80,7 @@ rule screen_index:
         runtime=minutes(60),
     params:
         prior=lambda w: PLAN.cohorts.prior(w.cohort),
+        orientation=STUDY.figures["orientation"],
         code=code("screen_index.py"),
     script:
         "../workflow_scripts/screen_index.py"

@@ -31,7 +31,7 @@ def main(snakemake) -> None:
     metrics = read_tsv(files.metrics, dtype={"subject": str, "scan": str})
     of = Compared(metrics, snakemake.wildcards.protocol, params.approaches)
     whole = of.metrics[of.metrics["approach"].isin(of.whole)]
-    figures = Figures(Path(params.folder), looks(params.approaches))
+    figures = Figures(Path(params.folder), looks(params.approaches), params.orientation)
     patients = [study.patient_statistics(whole, cohort, params.rule) for cohort in of.cohorts]
     tests = [study.comparisons(whole, cohort, params.rule) for cohort in of.cohorts]
     write_tsv(out.patients, pandas.concat(patients, ignore_index=True))

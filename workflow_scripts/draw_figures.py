@@ -37,7 +37,7 @@ def main(snakemake) -> None:
     curves = {title: found for title, found in curves.items() if found}
     metrics = read_tsv(files.metrics, dtype={"subject": str, "scan": str})
     metrics = titled(metrics, w.cohort, w.protocol, first)
-    figures = Figures(Path(params.folder), looks(params.approaches))
+    figures = Figures(Path(params.folder), looks(params.approaches), params.orientation)
     add_curves(figures, w.cohort, curves)
     add_scores(figures, w.cohort, metrics, first)
     add_residuals(figures, w.cohort, curves, metrics)

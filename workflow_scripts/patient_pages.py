@@ -27,6 +27,7 @@ def main(snakemake) -> None:
         )
     ]
     cohort = Cohort(w.cohort, w.protocol, params.prior, params.lesion_labels, approaches)
+    cohort.orientation = params.orientation
     cohort.read(files.detected)
     write_library(out.viewer)
     library = Path(out.viewer).relative_to(folder).as_posix()

@@ -9,7 +9,8 @@ from normscan.report.report import build_report
 def main(snakemake) -> None:
     params = snakemake.params
     shown = content(snakemake.input, params.run, results=params.results, code=params.code)
-    write_text(snakemake.output[0], build_report(shown))
+    page = build_report(shown, params.results, embed=params.embed)
+    write_text(snakemake.output[0], page)
 
 
 run(snakemake, main)

@@ -13,7 +13,7 @@ def main(snakemake) -> None:
     files, out, prior = snakemake.input, snakemake.output, snakemake.params.prior
     cohort, folder = snakemake.wildcards.cohort, Path(out.page).parent
     checked = read_json(files.checked)["excluded"].get(cohort, {})
-    found = read_screened(files.results, checked, prior, folder)
+    found = read_screened(files.results, checked, prior, folder, snakemake.params.orientation)
     write_library(out.viewer)
     library = Path(out.viewer).relative_to(folder).as_posix()
     for scan, page in scan_pages(cohort, found, library):

@@ -86,7 +86,11 @@ def test_the_patient_in_the_middle_is_chosen_by_what_is_sought(tmp_path):
     maps = dict.fromkeys(scans, np.ones(SHAPE, np.float32))
     detect_filter_segment(tmp_path, write_pack(tmp_path, scans), maps, lesion_labels=[1])
     shown = []
-    figures = SimpleNamespace(add=lambda figure, name, section, title, caption: shown.append(title))
+    figures = SimpleNamespace(
+        add=lambda figure, name, section, title, caption: shown.append(title),
+        orientation="neurological",
+        sides="",
+    )
     of = SimpleNamespace(
         whole=["a"], by_title={"a": {"variant": "vae", "seed": 0}},
         subject_of=lambda cohort: {scan: scan for scan in scans},

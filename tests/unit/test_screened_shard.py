@@ -178,7 +178,7 @@ def test_every_page_has_a_viewer_and_all_of_them_one_library(screened):
     run(
         "screen_index.py",
         input={"results": [str(manifest)], "checked": folder / "checked.json"},
-        params={"prior": "hyperintense"},
+        params={"prior": "hyperintense", "orientation": "radiological"},
         output={
             "page": out / "index.html",
             "table": out / "components.tsv",
@@ -189,6 +189,9 @@ def test_every_page_has_a_viewer_and_all_of_them_one_library(screened):
     page = (out / "sub-1.html").read_text()
     assert 'data-library="viewer/niivue.umd.js"' in page
     content = re.findall(r'id="viewer-content">(.*?)</script>', page)[0]
+    assert json.loads(content)["radiological"] is True
+    # Caption, viewer, foot of the page.
+    assert page.count("left is on the right (radiological)") >= 3
     (approach,) = json.loads(content)["approaches"]
     assert approach["title"] == "Intensity (p)" and approach["components"]
     assert [one["kind"] for one in approach["layers"]] == ["map", "detection"]

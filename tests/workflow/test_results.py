@@ -188,7 +188,7 @@ def test_training_and_validation_subjects_are_apart(finished):
         }
 
 
-def test_the_report_stands_alone_and_names_what_was_run(finished):
+def test_the_report_links_what_is_there_and_names_what_was_run(finished):
     report = (finished.results / "report.html").read_text()
     made_from_settings = (
         "side of a slice 16 px",
@@ -207,6 +207,12 @@ def test_the_report_stands_alone_and_names_what_was_run(finished):
     ):
         assert part in report, part
     assert 'src="http' not in report and 'href="/' not in report
+    linked = set(re.findall(r'(?:src|href)="([^"#:]+)"', report))
+    assert {"metrics.tsv", "study/tiny/patients.tsv"} <= linked
+    assert {Path(link).suffix for link in linked} >= {".png", ".svg", ".tsv", ".html"}
+    for link in linked:
+        assert (finished.results / link).is_file(), link
+    assert len(report) < 6_000_000
     (path,) = (finished.results / "maps").rglob("vae/seed-0/tuned.json")
     tuned = json.loads(path.read_text())
     assert tuned["criterion"] == "mean_change" and tuned["table"]

@@ -239,6 +239,14 @@ ROWS: dict[str, tuple[Change, dict[str, int]]] = {
         {},
     ),
     "title": (config(lambda c: c.update(title="other")), {"report": 1}),
+    "pictures inside of the report": (
+        config(lambda c: c.update(report={"embed": True})),
+        {"report": 1},
+    ),
+    "left and right": (
+        config(lambda c: c.update(figures={"orientation": "radiological"})),
+        {"compare_approaches": 1, "draw_figures": 1, "patient_pages": 1, "report": 1},
+    ),
     "preprocessing": (
         protocol(lambda p: p["preprocessing"][3]["normalise"].update(percentile=95)),
         {"normalise": 4, "check_quality": 2, "pack_slices": 4, **AFTER_PACK},

@@ -8,6 +8,7 @@ from made_figures import slice_row
 from normscan.evaluation import found
 from normscan.evaluation.metrics import COLUMNS
 from normscan.figures import panels
+from normscan.figures.collection import Figures
 from normscan.figures.columns import patient_columns
 from normscan.figures.panels import add_panels, chosen_patients, first_of_kinds
 from normscan.figures.style import save_figure
@@ -88,16 +89,20 @@ class Made:
 
 
 @pytest.mark.parametrize(("variant", "figures"), [("gmvae", 1), ("vae", 0)])
-def test_the_optimistic_threshold_is_a_row_and_marked_as_such(monkeypatch, variant, figures):
+def test_the_optimistic_threshold_is_a_row_and_marked_as_such(
+    monkeypatch, tmp_path, variant, figures
+):
     monkeypatch.setattr(found, "Found", Made)
     done, drawn = [], []
     monkeypatch.setattr(
         panels, "patient_columns", lambda columns, rules, **_: drawn.append((columns, rules))
     )
-    kept = type("Kept", (), {"add": lambda self, figure, *words: done.append(words)})()
+    kept = Figures(tmp_path, orientation="radiological")
+    monkeypatch.setattr(kept, "add", lambda figure, *words: done.append(words))
     one = {"title": "GMVAE", "variant": variant, "seed": 0, "expected": "restored"}
     add_panels(kept, "ms", ["x"], one, metrics({"a1": 1.0, "b1": 2.0}), [])
     assert len(done) == len(drawn) == figures
+    assert all("left is on the right" in words[-1] for words in done)
     for columns, rules in drawn:
         assert list(rules) == [*RULES, "oracle:youden"]
         assert "oracle" in rules["oracle:youden"] and len(columns) == 2

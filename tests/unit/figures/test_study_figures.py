@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from normscan.figures import study
+from normscan.figures import matrices, study
 from normscan.figures.curves import froc_curves
 from normscan.figures.style import save_figure
 
@@ -11,7 +11,7 @@ NAN = float("nan")
 NAMES = ["VAE", "AE (dense)", "FLAIR intensity"]
 MATRIX = np.array([[1, 0.5, NAN], [0.5, 1, -0.7], [NAN, -0.7, 1]])
 FIGURES = {
-    "correlations": lambda: study.correlation_matrices(
+    "correlations": lambda: matrices.correlation_matrices(
         {name: (["auprc", "best_dice", "chi_square"], MATRIX) for name in ("ms", "tumour", "b")}
     ),
     "shares": lambda: study.training_shares(
@@ -24,7 +24,7 @@ FIGURES = {
     "complexity": lambda: study.complexity(
         {"ms": {"VAE": (1_760_000, 0.3, NAN), "VAE, You 2019": (300_000, 0.2, 0.1)}}
     ),
-    "significance": lambda: study.significance_matrix(
+    "significance": lambda: matrices.significance_matrix(
         NAMES, MATRIX, np.abs(MATRIX) - 0.6, title="ms", label="AUPRC"
     ),
     "ranks": lambda: study.rank_scatter(
@@ -54,7 +54,7 @@ def test_correlations_are_written_and_missing_ones_left_empty():
 
 
 def test_only_differences_that_hold_are_marked():
-    figure = study.significance_matrix(
+    figure = matrices.significance_matrix(
         NAMES, MATRIX, np.array([[NAN, 0.01, 0.2], [0.01, NAN, 0.04], [0.2, 0.04, NAN]])
     )
     marked = {(t.get_position()[1], t.get_position()[0]) for t in figure.axes[0].texts}

@@ -17,8 +17,8 @@ from normscan.figures.quality import quality_overview, scan_montage
 from normscan.figures.residuals import residual_histograms
 from normscan.figures.slices import slice_rows
 from normscan.figures.training import training_curve
+from normscan.report.boards import leaderboard_sections
 from normscan.report.citations import citation
-from normscan.report.report import leaderboard_sections
 from normscan.workflow.introductions import introductions
 
 TITLES = {

@@ -50,7 +50,8 @@ def clicking(page: str, column: int, times: int = 1) -> str:
     """
     page = re.sub(r"script-src '[^']+'", "script-src 'unsafe-inline'", page)
     click = (
-        f'document.querySelectorAll("table")[0].querySelectorAll("thead button")[{column}].click();'
+        "document.querySelector(\"[aria-label^='Leaderboard'] table\")"
+        f'.querySelectorAll("thead button")[{column}].click();'
     )
     return page.replace("</body>", f"<script>{click * times}</script></body>")
 
@@ -84,6 +85,46 @@ def test_foreign_script_is_refused_by_the_policy(page, tmp_path):
 def test_headings_sort_the_table(page, tmp_path, column, times, expected):
     dom, _ = browse(clicking(page, column, times), tmp_path, "--dump-dom")
     assert first_column(dom) == expected
+
+
+def test_pictures_beside_the_page_are_loaded_when_they_are_looked_at(tmp_path):
+    import driven
+    import made_figures
+    from made_content import figures
+
+    shown = []
+    for number, entry in enumerate(figures(made_figures)):
+        png = tmp_path / "figures" / f"a b {number}.png"
+        png.parent.mkdir(exist_ok=True)
+        png.write_bytes(entry["png"])
+        shown.append({**entry, "png": str(png)})
+    (tmp_path / "page.html").write_text(build_report({"figures": shown}, tmp_path))
+    with driven.Browser(tmp_path / "profile") as browser:
+        browser.open((tmp_path / "page.html").as_uri())
+        there = "[...document.images].filter((one) => one.naturalWidth > 100).length"
+        assert browser.run("document.images.length") == len(shown)
+        assert browser.run(there) == 0, "what is folded is not loaded"
+        # A link to what is folded opens it.
+        browser.run("location.hash = '#figures-slices'")
+        browser.wait(f"{there} > 0")
+        assert browser.run("document.querySelector('#figures-slices').open")
+        assert browser.console == []
+
+
+def test_no_part_of_the_page_is_wider_than_a_phone(page, tmp_path):
+    import driven
+
+    (tmp_path / "page.html").write_text(page)
+    with driven.Browser(tmp_path / "profile") as browser:
+        browser.size(390, 844)
+        browser.open((tmp_path / "page.html").as_uri())
+        browser.run("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+        assert browser.run("document.documentElement.scrollWidth") <= 390
+        # Wide tables scroll inside of their own box.
+        wide = (
+            "[...document.querySelectorAll('.scroll')].some((b) => b.scrollWidth > b.clientWidth)"
+        )
+        assert browser.run(wide)
 
 
 def test_pages_with_pictures_can_be_photographed(tmp_path):

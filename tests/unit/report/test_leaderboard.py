@@ -10,9 +10,10 @@ from made_content import TITLES, metrics
 from normscan.errors import NormscanError
 from normscan.evaluation.metrics import COLUMNS
 from normscan.evaluation.study import comparisons
+from normscan.report.boards import leaderboard_sections
 from normscan.report.leaderboard import leaderboard, postprocessing_text, prior_text
 from normscan.report.preprocessing import scale_of
-from normscan.report.report import build_report, leaderboard_sections
+from normscan.report.report import build_report
 from normscan.report.tables import board_table
 
 

@@ -104,7 +104,12 @@ def write_pages(folder, found):
             "page": folder / "pages" / "index.html",
             "viewer": folder / "pages" / "viewer" / "niivue.umd.js",
         },
-        params={"approaches": [record("vae")], "prior": "hyperintense", "lesion_labels": []},
+        params={
+            "approaches": [record("vae")],
+            "prior": "hyperintense",
+            "lesion_labels": [],
+            "orientation": "radiological",
+        },
         wildcards={"cohort": "wmh", "protocol": "p"},
     )
     return folder / "pages"

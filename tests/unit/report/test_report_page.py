@@ -269,7 +269,8 @@ def test_leaderboards_lead_to_the_pages_of_their_patients():
     content = made_content.content()
     href = "patients/demo/demo_ms/index.html"
     page = build_report({**content, "patients": {("demo_ms", "demo"): href}})
-    assert page.count(f'<a href="{href}">') == 1
+    # In the answer, and below the leaderboard.
+    assert page.count(f'<a href="{href}">') == 2
     assert "Pages of the test patients" not in build_report(content)
     with pytest.raises(NormscanError, match="relative"):
         build_report({**content, "patients": {("demo_ms", "demo"): "/etc/passwd"}})

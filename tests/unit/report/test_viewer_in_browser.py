@@ -25,10 +25,10 @@ STARTED = "document.querySelector('#viewer-place').textContent"
 BUTTONS = "#viewer .rules button"
 
 
-def write_page(folder: Path) -> Path:
+def write_page(folder: Path, orientation: str = "neurological") -> Path:
     """A page with two approaches, and the library beside it."""
     shown = made_viewer.shown(folder)
-    viewer = viewer_content(made_viewer.SCAN, shown, labels=[])
+    viewer = viewer_content(made_viewer.SCAN, shown, labels=[], orientation=orientation)
     result = {**made_content.scan_page()["results"][0], "components": shown[0].components}
     results = [{**result, "title": one.title, "thresholds": list(one.rules)} for one in shown]
     library = "viewer/niivue.umd.js"
@@ -164,14 +164,40 @@ def test_a_component_is_jumped_to_in_the_approach_that_found_it(browser):
     assert browser.run("document.querySelector('#viewer-approaches select').value") == "0"
 
 
-def test_left_is_on_the_left(browser):
+def across_axial(browser: driven.Browser) -> list[float]:
+    """x (mm) of a click on the left and of one on the right half of an axial slice."""
     browser.run("document.querySelector('#viewer-planes').value = 'axial'")
     browser.run("document.querySelector('#viewer-planes').dispatchEvent(new Event('change'))")
     x = []
     for across in (0.4, 0.6):
         browser.click("#viewer canvas", across=across)
-        x.append(float(browser.text("#viewer-place").split(",")[0].split()[1].replace("−", "-")))
+        x.append(place_x(browser))
+    return x
+
+
+def place_x(browser: driven.Browser) -> float:
+    return float(browser.text("#viewer-place").split(",")[0].split()[1].replace("−", "-"))
+
+
+def test_left_is_on_the_left(browser):
+    x = across_axial(browser)
     assert x[0] < x[1], "x grows to the patient's right"
+
+
+def test_left_is_on_the_right_for_radiologists_and_keys_follow_the_eye(tmp_path):
+    page = write_page(tmp_path, "radiological")
+    with driven.Browser(tmp_path / "profile", *driven.SOFTWARE_WEBGL) as browser:
+        browser.size(1400, 1000)
+        browser.open(page.as_uri())
+        browser.wait(STARTED)
+        x = across_axial(browser)
+        assert x[0] > x[1]
+        assert "left is on the right (radiological)" in browser.text("#viewer")
+        browser.press("ArrowRight")
+        before = place_x(browser)
+        browser.press("ArrowRight")
+        assert place_x(browser) < before
+        assert browser.console == []
 
 
 def test_keys_move_the_crosshair_and_the_page_can_be_scrolled(browser):

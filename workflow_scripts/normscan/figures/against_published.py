@@ -114,7 +114,9 @@ def _ranked(
             rows.append([cohort, dataset, measure, *found.values()])
             panel = f"{cohort}, {dataset}"
             pairs[panel] = {title: (other[title], one[title]) for title in one if title in other}
-            notes[panel] = f"rank correlation {found['rho']:.2f}, n = {found['approaches']}"
+            # No minus before what is rounded to zero.
+            rho = round(found["rho"], 2) + 0.0
+            notes[panel] = f"rank correlation {rho:.2f}, n = {found['approaches']}"
     pairs = {panel: both for panel, both in pairs.items() if len(both) >= study.FEWEST}
     if pairs:
         figures.add(

@@ -15,12 +15,15 @@ from matplotlib.patches import Rectangle
 from scipy import ndimage
 
 from normscan.evaluation.boxes import bounding_boxes
+from normscan.figures.orientation import NEUROLOGICAL
 from normscan.figures.slices import COLUMNS, Painter, slice_rows
 from normscan.figures.style import FALSE_ALARM, TRUTH, styled
 
 
 @styled
-def box_rows(rows: Sequence[Mapping[str, Any]], *, title: str = "") -> Figure:
+def box_rows(
+    rows: Sequence[Mapping[str, Any]], *, title: str = "", orientation: str = NEUROLOGICAL
+) -> Figure:
     """Rows of slices with boxes around detections and around lesions.
 
     A box is that of a piece of this slice: a component that another slice joins has two.
@@ -31,11 +34,13 @@ def box_rows(rows: Sequence[Mapping[str, Any]], *, title: str = "") -> Figure:
     """
     # A column is drawn where its key is in the rows: one image each.
     shown = [{**row, "found": row.get("image"), "true": row.get("image")} for row in rows]
-    return slice_rows(shown, title=title, columns=_BOXES)
+    return slice_rows(shown, title=title, columns=_BOXES, orientation=orientation)
 
 
 @styled
-def stage_rows(rows: Sequence[Mapping[str, Any]], *, title: str = "") -> Figure:
+def stage_rows(
+    rows: Sequence[Mapping[str, Any]], *, title: str = "", orientation: str = NEUROLOGICAL
+) -> Figure:
     """Rows of slices through the stages of a detection.
 
     Parameters
@@ -43,7 +48,7 @@ def stage_rows(rows: Sequence[Mapping[str, Any]], *, title: str = "") -> Figure:
     rows : as of ``slice_rows``, with ``thresholded``, a mask (h, w) before small pieces are
         dropped; ``detection`` is what is left.
     """
-    return slice_rows(rows, title=title, columns=_STAGES)
+    return slice_rows(rows, title=title, columns=_STAGES, orientation=orientation)
 
 
 def _boxes(axes, mask: np.ndarray, colour: str, dashed: bool) -> None:

@@ -21,6 +21,7 @@ from normscan.evaluation.truth import fullest_slice
 from normscan.figures.class_curves import class_roc
 from normscan.figures.collection import Figures
 from normscan.figures.dice import dice_distributions
+from normscan.figures.orientation import NEUROLOGICAL
 from normscan.figures.slices import COLUMNS, Painter, draw_contour, slice_rows
 from normscan.figures.style import styled
 
@@ -119,11 +120,12 @@ def add_class_slices(
             rows.append(_row(scans[patient["scan"]], patient, name, classes, one))
     if rows:
         figures.add(
-            class_slices(rows, list(classes), title=one["title"]),
+            class_slices(rows, list(classes), title=one["title"], orientation=figures.orientation),
             f"class_slices_{one['variant']}",
             SECTION,
             f"{cohort}: {one['title']}: a patient for every class",
-            "The patient with the median AUROC of each class; the slice with most of its voxels.",
+            "The patient with the median AUROC of each class; the slice with most of its voxels. "
+            + figures.sides,
         )
 
 
@@ -143,7 +145,11 @@ def _row(
 
 @styled
 def class_slices(
-    rows: Sequence[Mapping[str, Any]], names: Sequence[str], *, title: str = ""
+    rows: Sequence[Mapping[str, Any]],
+    names: Sequence[str],
+    *,
+    title: str = "",
+    orientation: str = NEUROLOGICAL,
 ) -> Figure:
     """Rows of slices: input, reconstruction, map, and labels in the colours of their classes.
 
@@ -155,7 +161,7 @@ def class_slices(
         **{key: COLUMNS[key] for key in ("image", "reconstruction", "map")},
         "classes": ("labels", _paint_classes),
     }
-    figure = slice_rows(rows, title=title, columns=columns)
+    figure = slice_rows(rows, title=title, columns=columns, orientation=orientation)
     parts = [Line2D([], [], color=shade(k), label=name) for k, name in enumerate(names)]
     figure.legend(
         handles=parts, loc="outside lower center", ncols=min(4, len(parts)), frameon=False,

@@ -140,8 +140,8 @@ def add_fidelity(figures: Figures, cohort: str, metrics: pandas.DataFrame) -> No
         {title: (values, overlap.get(title, np.zeros(0))) for title, values in quality.items()}
     )
     said = [
-        f"{name}: quality {quality[title].mean():.4g} ± {quality[title].std():.2g}, overlap "
-        f"{np.mean(overlap.get(title, [np.nan])):.3f} ± {np.std(overlap.get(title, [np.nan])):.2f}"
+        f"{name}: quality {_spread(quality[title], '.4g', '.2g')}, overlap "
+        f"{_spread(overlap.get(title, np.array([np.nan])), '.3f', '.2f')}"
         for title, name in names.items()
     ]
     figures.add(
@@ -165,6 +165,13 @@ def add_fidelity(figures: Figures, cohort: str, metrics: pandas.DataFrame) -> No
     )
 
 
+def _spread(values: np.ndarray, mean: str, std: str) -> str:
+    """Mean ± standard deviation; of one patient there is no spread."""
+    if len(values) < 2:
+        return f"{values.mean():{mean}}"
+    return f"{values.mean():{mean}} ± {values.std():{std}}"
+
+
 def add_fidelity_example(figures: Figures, cohort: str, example: Mapping[str, Any]) -> None:
     """A slice and its reconstructions as a segmentation sees them; nothing without any."""
     titles = example["titles"]
@@ -178,13 +185,14 @@ def add_fidelity_example(figures: Figures, cohort: str, example: Mapping[str, An
             example["entropy"][rows],
             example["labels"][rows],
             example["classes"],
+            orientation=figures.orientation,
         ),
         "fidelity_example",
         "Fidelity",
         f"{cohort}: {example['scan']}: a slice and its reconstructions, segmented",
         "The first test patient's slice with most brain, first seed. Entropy: how unsure the "
         "segmentation is of each pixel. Classes: the most probable ones, whose overlap with those "
-        f"of the input is the overlap score.{shared}",
+        f"of the input is the overlap score. {figures.sides}{shared}",
     )
 
 
@@ -201,22 +209,23 @@ def add_slices(
     rows = slice_examples(manifests, one, metrics, protocol, labels)
     if rows:
         figures.add(
-            slice_rows(rows, title=one["title"]),
+            slice_rows(rows, title=one["title"], orientation=figures.orientation),
             f"slices_{one['variant']}",
             "Slices",
             f"{cohort}: {one['title']}: best, median and worst patient",
             "The slice with most lesion voxels of each patient; of several scans that whose "
-            "Dice is closest to the patient's mean." + spread_words(rows),
+            f"Dice is closest to the patient's mean. {figures.sides}{spread_words(rows)}",
         )
 
     if any("thresholded" in row for row in rows):
         figures.add(
-            stage_rows(rows, title=one["title"]),
+            stage_rows(rows, title=one["title"], orientation=figures.orientation),
             f"stages_{one['variant']}",
             "Slices",
             f"{cohort}: {one['title']}: stages of the detection",
             "The same slices: what the network sees and expects, the difference that counts, what "
-            "exceeds the threshold of its slice, and what is left when small pieces are dropped.",
+            "exceeds the threshold of its slice, and what is left when small pieces are dropped. "
+            + figures.sides,
         )
 
 
@@ -239,12 +248,13 @@ def add_boxes(
     rows = slice_examples(manifests, one, metrics, protocol, labels)
     if rows and all("detection" in row for row in rows):
         figures.add(
-            box_rows(rows, title=one["title"]),
+            box_rows(rows, title=one["title"], orientation=figures.orientation),
             "boxes",
             "Slices",
             f"{cohort}: {one['title']}: boxes around what was detected",
             "The approach with the highest Dice per patient; best, median and worst patient. A box "
-            "is that of a piece in this slice; scores of boxes are of whole components.",
+            "is that of a piece in this slice; scores of boxes are of whole components. "
+            + figures.sides,
         )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from normscan.figures.dark import INK, bare, colour_bar, dark_figure, row_label, sides
+from normscan.figures.orientation import NEUROLOGICAL, orient
 from normscan.figures.slices import COLUMNS, cropped, ignored_of, legend, scale_end
 from normscan.figures.style import styled
 
@@ -22,6 +23,7 @@ def patient_columns(
     *,
     reconstruction: str = "",
     title: str = "",
+    orientation: str = NEUROLOGICAL,
 ) -> Figure:
     """Rows: input, reconstruction, map, detections at each threshold, lesions.
 
@@ -31,6 +33,7 @@ def patient_columns(
         ``detections`` (rule -> (h, w) mask).
     rules : rule -> its name, in the order of the rows.
     reconstruction : what a reconstruction is called (``restored``); "": that.
+    orientation : of ``figures.orientation``.
     """
     shown = [_cropped(one) for one in columns]
     kinds = [k for k in ("image", "reconstruction", "map") if any(k in one for one in shown)]
@@ -57,9 +60,11 @@ def patient_columns(
         names = {key: name for key, (name, _) in COLUMNS.items()} | dict(rules)
         names |= {"reconstruction": reconstruction} if reconstruction else {}
         row_label(panels[place, 0], _wrapped(names[row]))
+    for axes in panels.ravel():
+        orient(axes, orientation)
     if painted is not None:
         colour_bar(figure, panels, painted, "anomaly score")
-    sides(panels[0, 0])
+    sides(panels[0, 0], orientation)
     ignored = any(ignored_of(one).any() for one in shown)
     legend(figure, ["detection", "truth"], ignored)
     if title:

@@ -11,13 +11,8 @@ from normscan.evaluation.significance import smallest_p
 from normscan.figures.bars import metric_bars
 from normscan.figures.collection import Figures
 from normscan.figures.labels import rule_label
-from normscan.figures.study import (
-    complexity,
-    correlation_matrices,
-    domain_shift,
-    significance_matrix,
-    training_shares,
-)
+from normscan.figures.matrices import correlation_matrices, significance_matrix
+from normscan.figures.study import complexity, domain_shift, training_shares
 from normscan.figures.violins import dice_violins
 
 

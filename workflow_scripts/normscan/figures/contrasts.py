@@ -13,6 +13,7 @@ from normscan.evaluation.examples import typical_scans
 from normscan.evaluation.found import Found
 from normscan.evaluation.truth import fullest_slice
 from normscan.figures.collection import Figures
+from normscan.figures.orientation import NEUROLOGICAL, orient
 from normscan.figures.style import ANOMALOUS, NORMAL, TRUTH, new_figure, styled
 
 
@@ -45,19 +46,25 @@ def add_contrasts(
     if len(slices) < 2:
         return
     figures.add(
-        contrast_scatter(slices, lesion[:, :, z], ignored[:, :, z]),
+        contrast_scatter(
+            slices, lesion[:, :, z], ignored[:, :, z], orientation=figures.orientation
+        ),
         "contrasts",
         "Slices",
         f"{cohort}: {scan}: contrasts against each other",
         "As the networks see them: the slice with most lesion voxels of the patient with the "
         "median lesion volume, and the intensities of its pixels in every pair of contrasts. What "
-        "overlaps in one contrast may lie apart in two.",
+        "overlaps in one contrast may lie apart in two. " + figures.sides,
     )
 
 
 @styled
 def contrast_scatter(
-    slices: Mapping[str, np.ndarray], lesion: np.ndarray, ignored: np.ndarray
+    slices: Mapping[str, np.ndarray],
+    lesion: np.ndarray,
+    ignored: np.ndarray,
+    *,
+    orientation: str = NEUROLOGICAL,
 ) -> Figure:
     """The contrasts of one slice, and normal and lesion pixels in every pair of them.
 
@@ -80,6 +87,7 @@ def contrast_scatter(
         axes.set_xticks([])
         axes.set_yticks([])
         axes.grid(visible=False)
+        orient(axes, orientation)
     inside = np.any([one != 0 for one in slices.values()], axis=0) & ~ignored
     below = panels[1:].ravel()
     for axes, (across, up) in zip(below, pairs):

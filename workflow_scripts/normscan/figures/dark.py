@@ -7,6 +7,7 @@ from textwrap import wrap
 
 from matplotlib.figure import Figure
 
+from normscan.figures.orientation import NEUROLOGICAL, sides_of
 from normscan.figures.style import new_figure, pack_tightly
 
 TILE = 1.55
@@ -42,11 +43,12 @@ def row_label(axes, label: str) -> None:
     axes.set_ylabel(label, color=INK, fontsize=8, rotation=0, ha="right", va="center", labelpad=6)
 
 
-def sides(axes) -> None:
-    """L and R in the upper corners: the patient's left is on the left."""
-    for place, side in ((0.02, "L"), (0.98, "R")):
+def sides(axes, orientation: str = NEUROLOGICAL) -> None:
+    """L and R, the patient's, in the upper corners."""
+    left, right = sides_of(orientation)
+    for place, side, align in ((0.02, left, "left"), (0.98, right, "right")):
         axes.text(place, 0.98, side, transform=axes.transAxes, color="#b9bdc6", fontsize=7,
-                  ha="left" if side == "L" else "right", va="top")  # fmt: skip
+                  ha=align, va="top")  # fmt: skip
 
 
 def colour_bar(figure: Figure, panels, painted, label: str) -> None:

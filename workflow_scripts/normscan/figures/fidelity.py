@@ -14,6 +14,7 @@ from matplotlib.patches import Patch
 from normscan.figures.dark import GROUND, INK
 from normscan.figures.dice import distribution
 from normscan.figures.looks import Looks, with_plain
+from normscan.figures.orientation import NEUROLOGICAL
 from normscan.figures.slices import COLUMNS, Painter, slice_rows
 from normscan.figures.style import new_figure, styled
 
@@ -84,6 +85,7 @@ def fidelity_rows(
     classes: Sequence[str],
     *,
     title: str = "",
+    orientation: str = NEUROLOGICAL,
 ) -> Figure:
     """A row for the input and one for each reconstruction: image, entropy, classes (Fig. 4a, 4b).
 
@@ -99,7 +101,7 @@ def fidelity_rows(
         {"label": name, "image": given, "shown": image, "entropy": pixels, "classes": found}
         for (name, image), pixels, found in zip(images.items(), entropy, labels)
     ]
-    figure = slice_rows(rows, title=title, columns=_columns(len(classes)))
+    figure = slice_rows(rows, title=title, columns=_columns(len(classes)), orientation=orientation)
     colours = _colours(len(classes))
     parts = [Patch(color=colours(k), label=name) for k, name in enumerate(classes, start=1)]
     figure.legend(handles=parts, loc="outside lower center", ncols=min(len(parts), 5),

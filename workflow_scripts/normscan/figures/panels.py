@@ -63,6 +63,7 @@ def add_panels(
         {rule: rule_label(rule) for rule in points},
         reconstruction=one["expected"],
         title=f"{one['title']}: {cohort}",
+        orientation=figures.orientation,
     )
     figures.add(
         drawn,
@@ -71,7 +72,7 @@ def add_panels(
         f"{cohort}: {one['title']} at every threshold",
         f"{len(shown)} patients, from the largest to the smallest lesion volume; the slice with "
         "most lesion voxels of each. Rows marked as oracle: the threshold was chosen on these "
-        "scans.",
+        f"scans. {figures.sides}",
     )
 
 

@@ -14,7 +14,13 @@ _ATLAS, _BRAIN = "#FF8C1A", "#00E5FF"
 _NAMES = {
     "brain_ml": "brain volume (ml)",
     "mask_overlap": "overlap with the atlas's brain (Dice)",
+    "dice_atlas": "overlap with the atlas's brain",
     "similarity": "similarity to the atlas",
+    "correlation": "correlation with the atlas",
+    "border_fraction": "brain at the border (share)",
+    "lesion_ml": "lesions (ml)",
+    "lesion_native_ml": "lesions, unresampled (ml)",
+    "lost_lesion_ml": "lost lesions (ml)",
 }
 
 
@@ -112,3 +118,7 @@ def _strip(axes, scans: np.ndarray, values: np.ndarray, flagged: set[str]) -> No
     axes.set_xlim(-0.08, 1.08)
     axes.set_xticks([])
     axes.margins(y=0.15)
+    if np.ptp(values[known]) < 1e-9:
+        # Equal values: an axis of rounding errors would say that they differ.
+        reach = 0.1 * abs(middle) or 0.01
+        axes.set_ylim(middle - reach, middle + reach)

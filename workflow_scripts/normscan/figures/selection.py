@@ -12,7 +12,7 @@ from normscan.evaluation.metrics import NO_THRESHOLD
 from normscan.evaluation.selection import Scores
 from normscan.evaluation.study import rank_correlation
 from normscan.figures.collection import Figures
-from normscan.figures.looks import Looks, with_plain
+from normscan.figures.looks import Emphasis, Looks
 from normscan.figures.style import legend_height, new_figure, styled
 
 
@@ -55,15 +55,17 @@ def choice_points(
     spread : approach -> interval of the first; NaN where there is none.
     chosen : the approach that gets a ring.
     """
-    look = with_plain(points, looks)
-    figure = new_figure(6.6, legend_height(4.0, len(points)))
+    shown = Emphasis({name: truth for name, (_, truth) in points.items()}, looks)
+    figure = new_figure(6.6, legend_height(4.0, shown.lines))
     axes = figure.add_subplot()
-    for name, (score, truth) in points.items():
-        colour = look[name].colour
+    for name in shown.order():
+        score, truth = points[name]
+        look = shown.looks[name]
+        colour = look.colour
         axes.plot(spread[name], [truth, truth], color=colour, linewidth=0.8, alpha=0.6)
         axes.plot(
-            score, truth, color=colour, linestyle="none", marker=look[name].marker, markersize=6,
-            label=name,
+            score, truth, color=colour, linestyle="none", marker=look.marker or ".", markersize=6,
+            label=shown.label(name),
         )  # fmt: skip
         if name == chosen:
             axes.plot(score, truth, marker="o", markersize=13, markerfacecolor="none",
@@ -71,7 +73,10 @@ def choice_points(
     axes.set(xlabel="AUPRC on synthetic anomalies (no labels)", ylabel="AUPRC on patients")
     across = [value for name, (score, _) in points.items() for value in (score, *spread[name])]
     axes.set(xlim=(0, _end(across)), ylim=(0, _end([truth for _, truth in points.values()])))
-    figure.legend(loc="outside right upper", alignment="left")
+    lines = dict(zip(*reversed(axes.get_legend_handles_labels())))
+    names = list(lines)[::-1]
+    figure.legend([lines[name] for name in names], names, loc="outside right upper",
+                  alignment="left")  # fmt: skip
     return figure
 
 

@@ -48,7 +48,12 @@ def add_examples(
         count = f" ({number} of {len(parts)})" if len(parts) > 1 else ""
         title = f"{cohort}: {scan}{count}"
         drawn = approach_rows(
-            image, results, truth=lesion[:, :, z], ignored=ignored[:, :, z], title=title
+            image,
+            results,
+            truth=lesion[:, :, z],
+            ignored=ignored[:, :, z],
+            title=title,
+            orientation=figures.orientation,
         )
         figures.add(
             drawn,
@@ -57,7 +62,7 @@ def add_examples(
             title,
             "What each approach expects, and its map after post-processing, each on its own scale; "
             "the patient with the median lesion volume, first seed. Where there are several "
-            "reconstructions, their standard deviation is shown below.",
+            "reconstructions, their standard deviation is shown below. " + figures.sides,
         )
 
 

@@ -1,7 +1,7 @@
 """Rows of slices: input, reconstruction, anomaly map, detection, truth.
 
-Slices are arrays (x, y) with x towards the patient's right and y towards the front (RAS+), and
-are shown as a neurologist looks: patient's left on the left, front up.
+Slices are arrays (x, y) with x towards the patient's right and y towards the front (RAS+), and are
+shown front up, with the patient's left on the side that ``orientation`` says.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from normscan.figures.dark import (
     sides,
     small_bar,
 )
+from normscan.figures.orientation import NEUROLOGICAL, orient
 from normscan.figures.style import FALSE_ALARM, HIT, IGNORED, TRUTH, styled
 
 # Draws a row's slice into axes, given the end of its scale and whether maps are signed.
@@ -45,6 +46,7 @@ def slice_rows(
     map_limit: float | None = None,
     crop: bool = True,
     columns: Mapping[str, tuple[str, Painter]] | None = None,
+    orientation: str = NEUROLOGICAL,
 ) -> Figure:
     """One row per slice; columns that no row has are left out (no truth: a screening page).
 
@@ -59,6 +61,7 @@ def slice_rows(
     crop : cut away the empty border that all rows have.
     columns : key of an array (h, w) in the rows -> what stands above it, and what draws it; default
         :data:`COLUMNS`.
+    orientation : of ``figures.orientation``.
     """
     known = columns or COLUMNS
     rows = cropped(list(rows), set(known)) if crop else list(rows)
@@ -81,10 +84,12 @@ def slice_rows(
                 name = row.get("reconstruction_name") if key == "reconstruction" else None
                 _name(axes, name or known[key][0])
         row_label(panels[place, 0], str(row.get("label", "")))
+    for axes in panels.ravel():
+        orient(axes, orientation)
     for kind, label in reversed(_BARS.items()):
         if kind in painted:
             colour_bar(figure, panels, painted[kind], label)
-    sides(panels[0, 0])
+    sides(panels[0, 0], orientation)
     legend(figure, shown, any(np.any(ignored_of(row)) for row in rows))
     if title:
         figure.suptitle(title, color=INK, fontsize=10, fontweight="bold", x=0.01, ha="left")
@@ -106,6 +111,7 @@ def approach_rows(
     truth: np.ndarray | None = None,
     ignored: np.ndarray | None = None,
     title: str = "",
+    orientation: str = NEUROLOGICAL,
 ) -> Figure:
     """One slice under several approaches: reconstructions above, anomaly maps below (Fig. 6).
 
@@ -119,6 +125,7 @@ def approach_rows(
         compared.
     truth : (h, w) mask of the lesions, drawn as a contour.
     ignored : (h, w) mask of what counts on neither side, drawn as a contour of its own.
+    orientation : of ``figures.orientation``.
     """
     names = list(results)
     shown = {"image": image, "truth": truth, "ignored": ignored}
@@ -147,7 +154,9 @@ def approach_rows(
             axes, limit = panels[2, column], scale_end([row["uncertainty"]])
             small_bar(axes, _paint_uncertainty(axes, row, limit))
             _name(axes, "uncertainty")
-    sides(panels[0, 0])
+    for axes in panels.ravel():
+        orient(axes, orientation)
+    sides(panels[0, 0], orientation)
     if title:
         figure.suptitle(title, color=INK, fontsize=10, fontweight="bold", x=0.01, ha="left")
     return figure

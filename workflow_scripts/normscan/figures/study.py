@@ -2,49 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
-from normscan.figures.labels import metric_label
-from normscan.figures.looks import Looks, with_plain
+from normscan.figures.looks import Emphasis, Looks
 from normscan.figures.style import GREY, legend_height, new_figure, styled
-
-_SHADES = "RdBu_r"
-
-
-@styled
-def correlation_matrices(matrices: Mapping[str, tuple[Sequence[str], np.ndarray]]) -> Figure:
-    """Correlations between measures over approaches, a panel per cohort (Fig. 10).
-
-    Parameters
-    ----------
-    matrices : cohort -> (measures, matrix in [-1, 1]; NaN stays white).
-    """
-    columns = min(2, max(1, len(matrices)))
-    rows = -(-max(1, len(matrices)) // columns)
-    figure = new_figure(4.6 * columns + 0.6, 3.9 * rows)
-    panels = figure.subplots(rows, columns, squeeze=False)
-    drawn = None
-    for axes, (cohort, (names, matrix)) in zip(panels.ravel(), matrices.items()):
-        drawn = axes.imshow(matrix, cmap=_SHADES, vmin=-1, vmax=1)
-        labels = [_short(name) for name in names]
-        axes.set_xticks(range(len(names)), labels, rotation=35, ha="right")
-        axes.set_yticks(range(len(names)), labels)
-        axes.grid(visible=False)
-        axes.set_title(cohort)
-        for row, column in np.argwhere(np.isfinite(matrix)):
-            value = matrix[row, column]
-            ink = "white" if abs(value) > 0.6 else "#222222"
-            text = f"{value:.2f}"
-            axes.text(column, row, text, ha="center", va="center", color=ink, fontsize=8)
-    for axes in panels.ravel()[len(matrices) :]:
-        axes.set_visible(False)
-    if drawn is not None:
-        figure.colorbar(drawn, ax=panels, label="Pearson correlation", shrink=0.8)
-    return figure
 
 
 @styled
@@ -109,17 +74,21 @@ def complexity(
     values : cohort -> approach -> (parameters, mean, spread over seeds).
     looks : of ``figures.looks``; approaches without one are plain.
     """
-    look = with_plain((name for one in values.values() for name in one), looks)
+    shown = _emphasis(
+        {panel: {n: mean for n, (_, mean, _) in one.items()} for panel, one in values.items()},
+        looks,
+    )
     columns = min(2, max(1, len(values)))
     rows = -(-max(1, len(values)) // columns)
-    figure = new_figure(4.4 * columns + 2.2, _with_legend(3.4 * rows, values))
+    figure = new_figure(4.4 * columns + 2.2, legend_height(3.4 * rows, shown.lines))
     panels = figure.subplots(rows, columns, squeeze=False)
     for axes, (cohort, entries) in zip(panels.ravel(), values.items()):
-        for name, (parameters, mean, spread) in entries.items():
-            error = None if np.isnan(spread) else spread
+        for name in (name for name in shown.order() if name in entries):
+            parameters, mean, spread = entries[name]
+            error, look = None if np.isnan(spread) else spread, shown.looks[name]
             axes.errorbar(
-                parameters, mean, yerr=error, marker=look[name].marker, color=look[name].colour,
-                linestyle="none", markersize=6, capsize=2, label=name,
+                parameters, mean, yerr=error, marker=look.marker or ".", color=look.colour,
+                linestyle="none", markersize=6, capsize=2, label=shown.label(name),
             )  # fmt: skip
         axes.set_xscale("log")
         axes.set(xlabel="parameters of the model", ylabel=label)
@@ -128,32 +97,6 @@ def complexity(
     for axes in panels.ravel()[len(values) :]:
         axes.set_visible(False)
     _legend_once(figure, panels)
-    return figure
-
-
-@styled
-def significance_matrix(
-    names: Sequence[str], difference: np.ndarray, p: np.ndarray, *, title: str = "", label: str = ""
-) -> Figure:
-    """Mean difference of every pair of approaches; those that hold after correction are marked.
-
-    Parameters
-    ----------
-    names : approaches, best first.
-    difference : (n, n), row minus column. p : (n, n) corrected p values; NaN where there is none.
-    """
-    side = 1.9 + 0.34 * len(names)
-    figure = new_figure(side + 1.3, side)
-    axes = figure.add_subplot()
-    limit = np.nanmax(np.abs(difference)) if np.isfinite(difference).any() else 1.0
-    shades = axes.imshow(difference, cmap=_SHADES, vmin=-(limit or 1), vmax=limit or 1)
-    for row, column in np.argwhere(p < 0.05):
-        axes.text(column, row, "*", ha="center", va="center", color="#111111", fontsize=11)
-    axes.set_xticks(range(len(names)), names, rotation=50, ha="right")
-    axes.set_yticks(range(len(names)), names)
-    axes.grid(visible=False)
-    axes.set_title(title)
-    figure.colorbar(shades, ax=axes, label=f"row minus column: {label}", shrink=0.7)
     return figure
 
 
@@ -174,16 +117,19 @@ def rank_scatter(
     notes : panel -> text below its title.
     looks : of ``figures.looks``; approaches without one are plain.
     """
-    look = with_plain((name for one in pairs.values() for name in one), looks)
+    shown = _emphasis(
+        {panel: {name: y for name, (_, y) in one.items()} for panel, one in pairs.items()}, looks
+    )
     columns = min(4, max(1, len(pairs)))
     rows = -(-max(1, len(pairs)) // columns)
-    figure = new_figure(2.9 * columns + 2.2, _with_legend(2.9 * rows, pairs))
+    figure = new_figure(2.9 * columns + 2.2, legend_height(2.9 * rows, shown.lines))
     panels = figure.subplots(rows, columns, squeeze=False)
     for axes, (panel, entries) in zip(panels.ravel(), pairs.items()):
-        for name, (x, y) in entries.items():
+        for name in (name for name in shown.order() if name in entries):
+            look = shown.looks[name]
             axes.plot(
-                x, y, marker=look[name].marker, color=look[name].colour, linestyle="none",
-                markersize=6, label=name,
+                *entries[name], marker=look.marker or ".", color=look.colour, linestyle="none",
+                markersize=6, label=shown.label(name),
             )  # fmt: skip
         axes.set(xlabel=across, ylabel=up)
         axes.set_xlim(0, 1.12 * max((x for x, _ in entries.values()), default=1.0))
@@ -192,7 +138,7 @@ def rank_scatter(
         axes.set_title(panel, fontsize=9)
         axes.annotate(
             notes.get(panel, ""), (0.03, 0.97), xycoords="axes fraction", va="top", fontsize=7.5,
-            color=GREY,
+            color=GREY, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
         )  # fmt: skip
     for axes in panels.ravel()[len(pairs) :]:
         axes.set_visible(False)
@@ -234,41 +180,55 @@ def tuning_lines(
     lines : approach -> (values of the setting, results; NaN where there was none).
     chosen : approach -> (value, result).
     """
-    look = with_plain(lines, looks)
-    figure = new_figure(6.6, legend_height(3.6, len(lines)))
-    axes = figure.add_subplot()
-    for name, (x, y) in lines.items():
+    shown = Emphasis({name: _last(y) for name, (_, y) in lines.items()}, looks)
+    figure = new_figure(6.6, legend_height(3.6, shown.lines))
+    panels = figure.subplots(1, 1, squeeze=False)
+    axes = panels[0, 0]
+    for name in shown.order():
+        (x, y), look = lines[name], shown.looks[name]
         axes.plot(
-            x, y, color=look[name].colour, linestyle=look[name].line, marker=look[name].marker,
-            markersize=4, label=name,
+            x, y, color=look.colour, linestyle=look.line, marker=look.marker, markersize=4,
+            label=shown.label(name),
         )  # fmt: skip
         if name in chosen:
             axes.plot(*chosen[name], marker="o", markersize=11, markerfacecolor="none",
-                      markeredgecolor=look[name].colour, linestyle="none")  # fmt: skip
+                      markeredgecolor=look.colour, linestyle="none")  # fmt: skip
     axes.set(xlabel=across, ylabel=label)
     axes.set_ylim(bottom=0)
-    if lines:
-        figure.legend(loc="outside right upper", alignment="left")
+    _legend_once(figure, panels)
     return figure
+
+
+def _last(results: np.ndarray) -> float:
+    """The last result that there is: by it a legend is in the order of the lines' right ends."""
+    known = results[np.isfinite(results)]
+    return float(known[-1]) if len(known) else float("nan")
 
 
 def _lines(
     values, across: str, label: str, looks: Looks | None, *, logarithmic: bool = True
 ) -> Figure:
-    look = with_plain((name for one in values.values() for name in one), looks)
+    shown = _emphasis(
+        {
+            panel: {name: max(mean for mean, _ in one.values()) for name, one in entries.items()}
+            for panel, entries in values.items()
+        },
+        looks,
+    )
     columns = min(2, max(1, len(values)))
     rows = -(-max(1, len(values)) // columns)
-    figure = new_figure(4.2 * columns + 2.4, _with_legend(3.3 * rows, values))
+    figure = new_figure(4.2 * columns + 2.4, legend_height(3.3 * rows, shown.lines))
     panels = figure.subplots(rows, columns, squeeze=False)
     for axes, (cohort, entries) in zip(panels.ravel(), values.items()):
         ticks = sorted({x for points in entries.values() for x in points})
-        for name, points in entries.items():
+        for name in (name for name in shown.order() if name in entries):
+            points, look = entries[name], shown.looks[name]
             x = sorted(points)
             means = [points[one][0] for one in x]
             spread = [np.nan_to_num(points[one][1]) for one in x]
             axes.errorbar(
-                x, means, yerr=spread, color=look[name].colour, linestyle=look[name].line,
-                marker=look[name].marker, capsize=2, label=name,
+                x, means, yerr=spread, color=look.colour, linestyle=look.line,
+                marker=look.marker, capsize=2, label=shown.label(name),
             )  # fmt: skip
         if logarithmic:
             axes.set_xscale("log")
@@ -283,9 +243,13 @@ def _lines(
     return figure
 
 
-def _with_legend(usual: float, panels: Mapping[str, Mapping]) -> float:
-    """Height in inches of a figure that has a legend of all that its panels show."""
-    return legend_height(usual, len({name for entries in panels.values() for name in entries}))
+def _emphasis(panels: Mapping[str, Mapping[str, float]], looks: Looks | None) -> Emphasis:
+    """What stands out of all that panels show: the best by the mean over them."""
+    found: dict[str, list[float]] = {}
+    for entries in panels.values():
+        for name, value in entries.items():
+            found.setdefault(name, []).append(value)
+    return Emphasis({name: float(np.mean(values)) for name, values in found.items()}, looks)
 
 
 def _legend_once(figure: Figure, panels) -> None:
@@ -295,10 +259,8 @@ def _legend_once(figure: Figure, panels) -> None:
         for handle, name in zip(*axes.get_legend_handles_labels()):
             found.setdefault(name, handle)
     if found:
+        # Best first; others were drawn before them.
+        names = list(found)[::-1]
         figure.legend(
-            list(found.values()), list(found), loc="outside right upper", alignment="left"
+            [found[name] for name in names], names, loc="outside right upper", alignment="left"
         )
-
-
-def _short(measure: str) -> str:
-    return {"best_dice": "best Dice (oracle)"}.get(measure, metric_label(measure))

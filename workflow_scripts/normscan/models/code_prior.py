@@ -24,6 +24,7 @@ from normscan.networks.layers import full_precision
 from normscan.slices.batch import Batch, SliceShape
 
 TITLE = "autoregressive prior of code maps"
+PAGE = "vqvae"
 CITE = ["oord2016", "oord2017", "marimont2021"]
 LOOK = "quantised"
 COST = 1.0

@@ -24,6 +24,7 @@ from normscan.networks import registry as networks
 from normscan.slices.batch import Batch, SliceShape
 
 TITLE = "scale-space autoencoder"
+PAGE = "scale_space"
 CITE = ["baurscale2020"]
 LOOK = "autoencoder"
 COST = 1.4

@@ -18,6 +18,7 @@ from normscan.models.scale_space_ae import pixel_error
 from normscan.slices.batch import Batch, SliceShape
 
 TITLE = "scale-space variational autoencoder"
+PAGE = "scale_space"
 CITE = ["baurscale2020"]
 LOOK = "variational"
 COST = 1.4

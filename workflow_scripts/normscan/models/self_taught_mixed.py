@@ -22,6 +22,7 @@ from normscan.slices.batch import Batch, SliceShape
 from normscan.streams import PSEUDO
 
 TITLE = "self-taught U-Net with annotated patients"
+PAGE = "self_taught"
 CITE = {
     "baur2019": "Baur C, Wiestler B, Albarqouni S, Navab N. Fusing unsupervised and "
     "supervised deep learning for white matter lesion segmentation. Proceedings of Machine "

@@ -34,6 +34,7 @@ from normscan.models.parts.structure import WINDOW, structural_similarity
 from normscan.slices.batch import Batch, SliceShape
 
 TITLE = "variational autoencoder with structural similarity"
+PAGE = "introvae"
 CITE = ["kingma2014", "wang2004", "bergmann2019", "kobayashi2021"]
 LOOK = "variational"
 CAPABILITIES = {"reconstruct", "embed", "generate", "encode"}

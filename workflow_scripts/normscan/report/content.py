@@ -15,11 +15,12 @@ from normscan.evaluation.published import about_published, load_published, publi
 from normscan.files import read_json, read_tsv
 from normscan.housekeeping import stage_sizes
 from normscan.layout import SYNTHETIC_PAIRS, parse
-from normscan.postprocessing.thresholds import ONLY_SLICES
+from normscan.report.approaches import approach_rows
+from normscan.report.boards import leaderboard_sections
 from normscan.report.citations import after, citation
+from normscan.report.drawn import drawings, training_figures
+from normscan.report.failures import failures
 from normscan.report.preprocessing import scale_of
-from normscan.report.report import leaderboard_sections
-from normscan.report.sections import lost_lesions, undetermined_weights
 from normscan.report.selection import chosen_baselines, selection, sentences
 from normscan.report.statistics import class_table, patient_table
 
@@ -61,6 +62,7 @@ def content(files: Any, record: Mapping[str, Any], *, results: str, code: str) -
         "cohorts": [cohort(name, one, splits, checked) for name, one in record["cohorts"].items()],
         "pairs": pairs(files.pairs),
         "quality": [quality(path) for path in files.quality],
+        "orientation": record["orientation"],
         "leaderboards": leaderboard_sections(
             metrics,
             titles={
@@ -92,14 +94,11 @@ def content(files: Any, record: Mapping[str, Any], *, results: str, code: str) -
         "selection": selection(files.selection),
         "selected": sentences(files.selection),
         "published": published(files, protocols),
+        "metrics": files.metrics,
+        "approaches": approach_rows(protocols, record["plugins"]),
         "figures": [
-            one
-            for path in [*files.studies, *files.selection, *files.figures]
-            for one in read_json(path)["figures"]
-        ]
-        + [
-            training_figure(one, path, read_json(bundle))
-            for one, path, bundle in zip(record["trained"], files.curves, files.models, strict=True)
+            *drawings(zip(compared(protocols), files.studies, strict=True), files),
+            *training_figures(record["trained"], files),
         ],
         "storage": storage(results),
         "failures": failures(files, checked, record),
@@ -188,7 +187,9 @@ def quality(path: str) -> dict:
     content = read_json(path)
     return {
         "cohort": content["cohort"],
+        "protocol": content["protocol"],
         "table": read_tsv(Path(path).with_suffix(".tsv")),
+        "source": str(Path(path).with_suffix(".tsv")),
         "flagged": content["flagged"],
         "overview": content["overview"],
         "pictures": content["pictures"],
@@ -198,25 +199,6 @@ def quality(path: str) -> dict:
 def compared(protocols: Mapping[str, Any]) -> list[str]:
     """Protocols whose approaches are compared: those that evaluate any cohort."""
     return [name for name, one in protocols.items() if one["cohorts"]]
-
-
-def training_figure(one: Mapping[str, Any], curve: str, facts: Mapping[str, Any]) -> dict:
-    """The training curve of a model.
-
-    Parameters
-    ----------
-    one : ``model`` and ``seed``.
-    curve : its table, which the pictures stand beside.
-    facts : the description of its bundle.
-    """
-    return {
-        "section": "Training",
-        "title": f"{one['model']}, seed-{one['seed']}",
-        "caption": f"{facts['epochs']} epochs, {facts['parameters']:,} parameters, trained on "
-        f"{len(facts['scans']['train'])} scans.",
-        "png": str(Path(curve).with_suffix(".png")),
-        "svg": str(Path(curve).with_suffix(".svg")),
-    }
 
 
 def statistics(files, protocols: dict, metrics: pd.DataFrame, chosen: dict) -> list[dict]:
@@ -246,7 +228,8 @@ def statistics(files, protocols: dict, metrics: pd.DataFrame, chosen: dict) -> l
                 free.get(told if told in free else study.strongest(values, free), ""),
             )
             note = f"Detections at the threshold rule {protocols[protocol]['rules'][0]}."
-            found.append({"title": f"{cohort}, protocol {protocol}", "table": table, "note": note})
+            title = f"{cohort}, protocol {protocol}"
+            found.append({"title": title, "table": table, "note": note, "source": patients_path})
     return found + classes(files, protocols)
 
 
@@ -262,6 +245,7 @@ def classes(files, protocols: dict) -> list[dict]:
             "title": f"{cohort}, protocol {protocol}: classes of lesions",
             "table": class_table(own),
             "note": note,
+            "source": path,
         }
         for protocol, path in zip(compared(protocols), files.classes, strict=True)
         for cohort, own in read_tsv(path).groupby("cohort", sort=False)
@@ -277,38 +261,11 @@ def published(files, protocols: dict) -> list[dict]:
         for title, path in entries.items():
             table = read_tsv(path)
             if len(table):
-                found.append({"title": f"{title} ({protocol})", "table": table, "note": apart})
+                entry = {"title": f"{title} ({protocol})", "table": table, "note": apart}
+                found.append({**entry, "source": path})
     cited_studies = {one["citation"] for one in protocols.values()}
     for name in [one for one in published_studies() if one in cited_studies]:
         about = about_published(name)
         title = f"{about['name']}, {about['tables']}"
         found.append({"title": title, "table": load_published(name), "note": apart})
     return found
-
-
-def failures(files, checked: dict, record: Mapping[str, Any]) -> list[dict]:
-    """What could not be done: scans left out, lesions lost, what was not found on scans."""
-    found = [
-        {"what": f"{name}/{scan} was left out", "why": reason}
-        for name, scans in checked["excluded"].items()
-        for scan, reason in scans.items()
-    ]
-    found += [
-        {"what": f"cohort {name}: look at this scan", "why": line}
-        for name, lines in checked["warnings"].items()
-        for line in lines
-    ]
-    found += lost_lesions([read_json(path) for path in files.quality])
-    found += undetermined_weights(
-        {title: read_json(path) for path, title in record["tuned"].items()}
-    )
-    missing = {}
-    for path in files.thresholds:
-        for prior, rules in read_json(path).items():
-            for rule, one in rules.items():
-                if one["threshold"] is None and one["reason"] not in ("", ONLY_SLICES):
-                    missing[f"threshold rule {rule} (prior {prior})"] = one["reason"]
-                if "note" in one:
-                    what = f"{one['approach']}: threshold rule {rule}"
-                    missing[what] = one["note"]
-    return found + [{"what": what, "why": why} for what, why in missing.items()]

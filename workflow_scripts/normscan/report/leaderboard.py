@@ -124,8 +124,7 @@ def leaderboard(
     rows["threshold_rule"] = rows["threshold_rule"].fillna("none").astype(str)
     columns = _columns(rows[rows["level"] != SLICE]) + _slice_columns(rows)
     made = [
-        _row(name, rows[rows["approach"] == name], columns, titles or {})
-        for name in dict.fromkeys(rows["approach"])
+        _row(name, own, columns, titles or {}) for name, own in _by_approach(rows, columns).items()
     ]
     made.sort(key=lambda row: (-np.nan_to_num(row.cells[0].mean, nan=-1.0), row.approach))
     _mark_best(columns, made)
@@ -133,6 +132,19 @@ def leaderboard(
     _judge_slices(columns, made)
     subjects = rows.loc[rows["level"] == "subject", "subject"].nunique()
     return Board(columns, made, sentences(made), int(subjects))
+
+
+def _by_approach(rows, columns: list[Column]) -> dict:
+    """Approach -> its rows that any column shows, in the order of the table.
+
+    Scans have most of the rows, and no column is of them.
+    """
+    shown = rows[
+        rows["metric"].isin({column.metric for column in columns})
+        & rows["level"].isin(("cohort", "subject", SLICE))
+    ]
+    found = dict(tuple(shown.groupby("approach", sort=False)))
+    return {name: found.get(name, shown[:0]) for name in dict.fromkeys(rows["approach"])}
 
 
 def _columns(rows) -> list[Column]:
@@ -186,11 +198,15 @@ def _row(name: str, rows, columns: list[Column], titles: Mapping[str, str]) -> R
     protocol, _, short = str(name).rpartition("/")
     title = titles.get(name) or titles.get(short) or short
     seeds = rows["seed"].nunique()
-    return Row(str(name), title, protocol, int(seeds), [_cell(rows, column) for column in columns])
+    by_column = dict(tuple(rows.groupby(["metric", "threshold_rule"])))
+    cells = [
+        _cell(by_column.get((column.metric, column.rule), rows[:0]), column) for column in columns
+    ]
+    return Row(str(name), title, protocol, int(seeds), cells)
 
 
-def _cell(rows, column: Column) -> Cell:
-    of = rows[(rows["metric"] == column.metric) & (rows["threshold_rule"] == column.rule)]
+def _cell(of, column: Column) -> Cell:
+    """A cell of the rows of one metric at one rule."""
     if column.of_slices:
         of = of[of["level"] == SLICE].assign(level="cohort")
     cohort, subjects = of[of["level"] == "cohort"], of[of["level"] == "subject"]
@@ -201,7 +217,9 @@ def _cell(rows, column: Column) -> Cell:
         return Cell(note="no residual" if column.metric.startswith("l1_") else "")
     groups = chosen.groupby("seed")["value"]
     means = groups.mean().to_numpy(float)
-    spread = float(np.nanmean(groups.std(ddof=0))) if chosen is subjects else float("nan")
+    # One patient has no spread.
+    several = chosen is subjects and groups.count().max() > 1
+    spread = float(np.nanmean(groups.std(ddof=0))) if several else float("nan")
     known = means[np.isfinite(means)]
     if not known.size:
         return Cell()

@@ -27,6 +27,13 @@ def difference(value: float, low: float, high: float) -> str:
     return signed(value) + (f" [{signed(low)}, {signed(high)}]" if known else "")
 
 
+def plus_minus(spread: float) -> str:
+    """``± 0.012``; empty where nothing varies or where there is one value only."""
+    if not math.isfinite(spread) or abs(spread) < 1e-9:
+        return ""
+    return f"±\u00a0{number(spread)}"
+
+
 def size(count: float) -> str:
     """Bytes with a decimal unit."""
     for unit in ("B", "kB", "MB", "GB"):

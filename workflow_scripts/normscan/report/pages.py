@@ -1,4 +1,4 @@
-"""Rendering of self-contained pages: templates, style and script from the folder beside."""
+"""Rendering of pages: templates, style and script from the folder beside."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from normscan.report.numbers import count, listing, number, plain, size
 TEMPLATES = Path(__file__).parent / "pages"
 
 
-def render(template: str, viewer: Mapping[str, Any] | None = None, **values) -> str:
+def render(
+    template: str, viewer: Mapping[str, Any] | None = None, *, beside: bool = False, **values
+) -> str:
     """A page from a template; every value but style and scripts is escaped.
 
     The page allows itself its own style and scripts only (content security policy), so even a
@@ -30,6 +32,8 @@ def render(template: str, viewer: Mapping[str, Any] | None = None, **values) -> 
     Parameters
     ----------
     viewer : what the viewer shows (``viewer.viewer_content``), and ``library``, a relative path.
+    beside : pictures may lie beside the page. Opened as a file it has no origin of its own, so
+        files are allowed as well as ``self``; over HTTP no page reaches files.
     """
     scripts = [_part("sortable.js"), *([_part("viewer.js")] if viewer else [])]
     policy = [_hash_source(script) for script in scripts]
@@ -39,6 +43,7 @@ def render(template: str, viewer: Mapping[str, Any] | None = None, **values) -> 
         .render(
             style=_part("page.css") + (_part("viewer.css") if viewer else ""),
             scripts=scripts,
+            picture_policy="data:" + " 'self' file:" * beside,
             script_policy=" ".join(policy + ["'strict-dynamic'"] * bool(viewer)),
             viewer=viewer,
             **values,
@@ -73,6 +78,11 @@ def _environment() -> Environment:
 def slug(text: str) -> str:
     """An anchor: letters, digits and dashes."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "section"
+
+
+def anchor(approach: str) -> str:
+    """The anchor of an approach (``protocol/approach``) in a report."""
+    return slug(f"approach-{approach}")
 
 
 def relative_link(href: str) -> str:

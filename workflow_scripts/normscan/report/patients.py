@@ -13,6 +13,7 @@ import pandas
 from normscan import __version__
 from normscan.evaluation.found import Found
 from normscan.figures.cohort import SPLIT
+from normscan.figures.orientation import NEUROLOGICAL, words
 from normscan.figures.slices import slice_rows, spread_words
 from normscan.figures.style import save_figure
 from normscan.files import read_tsv
@@ -65,6 +66,7 @@ class Cohort:
     ----------
     labels : labels of the lesion map that are sought.
     found : scan -> approach's variant -> where it was found.
+    orientation : of slices and viewers (``figures.orientation``).
     """
 
     name: str
@@ -73,6 +75,7 @@ class Cohort:
     labels: Sequence[int]
     approaches: Sequence[Approach]
     found: dict[str, dict[str, Found]] = field(default_factory=dict)
+    orientation: str = NEUROLOGICAL
 
     def read(self, manifests: Iterable[str]) -> None:
         """Take up detections of test scans from the manifests of all approaches and shards."""
@@ -182,7 +185,7 @@ def scan_pages(cohort: Cohort, folder: Path, library: str) -> Iterator[tuple[str
                         results[-1]["thresholds"],
                     )
                 )
-        viewer = viewer_content(scan, shown, cohort.labels)
+        viewer = viewer_content(scan, shown, cohort.labels, orientation=cohort.orientation)
         if viewer is not None:
             viewer |= {"library": library, "note": viewer_note(len(results), len(shown))}
         yield (
@@ -195,6 +198,7 @@ def scan_pages(cohort: Cohort, folder: Path, library: str) -> Iterator[tuple[str
                     "results": results,
                     "versions": {"normscan": __version__},
                     "viewer": viewer,
+                    "orientation": cohort.orientation,
                     "index": "index.html",
                     "previous": f"{scans[number_ - 1]}.html" if number_ else "",
                     "next": f"{scans[number_ + 1]}.html" if number_ + 1 < len(scans) else "",
@@ -223,12 +227,14 @@ def result(
     if rows:
         rows = [{**row, "reconstruction_name": record["expected"]} for row in rows]
         name = folder / "figures" / f"{scan}_{record['variant']}"
-        png, svg = save_figure(slice_rows(rows, title=record["title"]), name)
+        drawn = slice_rows(rows, title=record["title"], orientation=cohort.orientation)
+        png, svg = save_figure(drawn, name)
         picture = {
             "png": str(png),
             "svg": str(svg),
             "caption": "The axial slice on which detection and lesion agree best, and the one with "
-            "most false positives, in atlas space." + spread_words(rows),
+            f"most false positives, in atlas space. {words(cohort.orientation)}"
+            + spread_words(rows),
         }
     return {
         **{key: record[key] for key in ("title", "protocol", "model", "detector", "seed")},

@@ -1,41 +1,60 @@
-"""The report of a run: one HTML page that stands alone."""
+"""The report of a run: one HTML page, with its pictures beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from normscan.report import sections, tables
-from normscan.report.leaderboard import leaderboard, postprocessing_text, prior_text
+from normscan.figures.orientation import NEUROLOGICAL
+from normscan.report import sections
+from normscan.report.answer import answer_table, asked
+from normscan.report.approaches import approach_table
+from normscan.report.boards import board
+from normscan.report.drawn import figure_groups, key_figures, shown
+from normscan.report.embedding import Pictures
+from normscan.report.glossary import glossary
 from normscan.report.numbers import count
-from normscan.report.pages import relative_link, render, slug, web_link
+from normscan.report.pages import relative_link, render, web_link
+
+# More leaderboards than these are folded.
+UNFOLDED = 4
 
 
-def build_report(content: Mapping[str, Any]) -> str:
+def build_report(
+    content: Mapping[str, Any], folder: str | Path | None = None, *, embed: bool = False
+) -> str:
     """The whole page as text; equal content gives equal text.
 
     Parameters
     ----------
+    folder : where the page will lie: pictures but those of the answer, and tables, are linked there
+        and loaded when they come into view. None: all pictures are inside, nothing is linked.
+    embed : all pictures inside, also with a folder.
     content : every key is optional; a section without content says why it is empty.
 
         ``title`` : str.
         ``run`` : mapping with ``versions`` {package: version}, ``config`` (shown as YAML),
         ``protocols`` [{name, description, after, differences [str]}], ``fingerprint``
         (str or {name: str}), ``device``, ``seeds``, ``command``.
+        ``approaches`` : of ``approaches.approach_rows``. ``metrics`` : path of ``metrics.tsv``.
         ``citation`` : what ``citations.citation`` returns, or a text.
         ``cohorts`` : [{name, role, prior, scans, contrasts, splits {train: n},
         excluded [{scan, reason}]}].
         ``quality`` : [{cohort, table (pandas, column ``scan``), flagged [scan or {scan, reason}],
-        overview (PNG), pictures [{scan, png}]}].
+        overview (PNG), pictures [{scan, png}], protocol, source (path of the table)}].
         ``leaderboards`` : [{cohort, protocol ("" = combined), rows (metrics.tsv rows of this
         cohort), titles, baseline, tests, chosen, prior, scale, unsigned, postprocessing,
           split}].
+        ``orientation`` : of slices (``figures.orientation``).
         ``patients`` : (cohort, protocol) -> index of the pages of test patients, a relative link.
-        ``statistics``, ``published``, ``pairs``, ``selection`` : [{title, table (pandas), note}].
+        ``statistics``, ``published``, ``pairs``, ``selection`` : [{title, table (pandas), note,
+        source}].
         ``selected`` : what was chosen without labels, in sentences.
-        ``figures`` : [{section, title, caption, png, svg, cohort}], PNG as bytes or path.
+        ``figures`` : [{section, title, caption, png, svg, cohort, protocol, name}], PNG as bytes or
+        path; ``name`` is that of its file.
         ``storage`` : pandas table stage, files, bytes.
         ``failures`` : [{what, why}].
 
@@ -43,157 +62,54 @@ def build_report(content: Mapping[str, Any]) -> str:
     ------
     NormscanError : a picture is missing or broken; a metrics table lacks columns.
     """
-    boards = [_board(entry) for entry in content.get("leaderboards") or []]
-    quality = [sections.quality(entry) for entry in content.get("quality") or []]
+    pictures = Pictures(folder, embed=embed)
+    described = list(content.get("approaches") or [])
+    linked = {one["key"] for one in described}
+    metrics = pictures.link(content["metrics"]) if content.get("metrics") else ""
+    boards = [board(entry, linked, metrics) for entry in content.get("leaderboards") or []]
+    orientation = content.get("orientation") or NEUROLOGICAL
+    quality = [
+        sections.quality(entry, pictures, orientation) for entry in content.get("quality") or []
+    ]
     cohorts = list(content.get("cohorts") or [])
     failures = list(content.get("failures") or [])
+    run = content.get("run") or {}
+    figures = list(content.get("figures") or [])
+
+    def noted(name: str) -> list[dict[str, Any]]:
+        return [sections.noted_table(entry, pictures) for entry in content.get(name) or []]
+
     return render(
         "report.html",
+        beside=pictures.beside,
         title=content.get("title") or "normscan report",
-        run=_run(content.get("run") or {}),
+        run=_run(run),
         citation=_citation(content.get("citation") or content.get("citation_text")),
-        summary=_summary(boards, cohorts, quality, failures, content.get("run") or {}),
+        summary=_summary(boards, cohorts, quality, failures, run),
+        asked=asked(boards, cohorts, len(run.get("seeds") or [])),
+        answer=answer_table(boards, linked, metrics),
+        folded=len([one for one in boards if not one["combined"]]) > UNFOLDED,
         cohort_table=sections.cohort_table(cohorts) if cohorts else None,
         excluded=sections.excluded(cohorts),
-        pairs=[sections.noted_table(entry) for entry in content.get("pairs") or []],
         quality=quality,
         boards=boards,
         patients={
             which: relative_link(page) for which, page in (content.get("patients") or {}).items()
         },
-        statistics=[sections.noted_table(entry) for entry in content.get("statistics") or []],
-        published=[sections.noted_table(entry) for entry in content.get("published") or []],
-        selection=[sections.noted_table(entry) for entry in content.get("selection") or []],
         selected=list(content.get("selected") or []),
-        figures=sections.figures(content.get("figures") or []),
+        # First those of the answer: what is left of the room inside is theirs.
+        key=[shown(entry, pictures, key=True) for entry in key_figures(figures, boards)],
+        figures=figure_groups(figures, pictures),
+        approaches=approach_table(described),
+        glossary=glossary(),
         storage=sections.storage(content.get("storage")),
         failures=failures,
+        metrics=metrics,
+        pairs=noted("pairs"),
+        statistics=noted("statistics"),
+        published=noted("published"),
+        selection=noted("selection"),
     )
-
-
-def leaderboard_sections(
-    metrics,
-    *,
-    titles: Mapping[str, str] | None = None,
-    baselines: Mapping[str, Any] | None = None,
-    tests: Mapping[str, Any] | None = None,
-    chosen: Mapping[str, Mapping[str, str]] | None = None,
-    priors: Mapping[str, str] | None = None,
-    unsigned: Mapping[str, str] | None = None,
-    postprocessing: Mapping[str, Any] | None = None,
-    scales: Mapping[str, str] | None = None,
-    split: str = "test",
-) -> list[dict[str, Any]]:
-    """Cut the whole of ``metrics.tsv`` into the ``leaderboards`` of a report.
-
-    One entry per cohort and protocol; and for a cohort that several protocols score, a combined
-    one before them.
-
-    Parameters
-    ----------
-    titles : ``protocol/approach`` -> title. baselines : protocol -> those that others are to beat.
-    tests : protocol -> paired tests over patients (``evaluation.study.comparisons``), all cohorts.
-    chosen : protocol -> cohort -> the baseline that was chosen without labels.
-    priors : cohort -> sign prior. postprocessing : protocol -> settings.
-    scales : protocol -> scale of the intensities in words (``preprocessing.scale_of``).
-    unsigned : ``protocol/approach`` -> title, of approaches whose maps have no sign.
-    """
-    protocol_of = metrics["approach"].astype(str).str.rpartition("/")[0]
-    made = []
-    for cohort in dict.fromkeys(metrics["cohort"]):
-        here = metrics["cohort"] == cohort
-        protocols = list(dict.fromkeys(protocol_of[here]))
-        for protocol in ([""] if len(protocols) > 1 else []) + protocols:
-            own = here & (protocol_of == protocol) if protocol else here
-            made.append(
-                {
-                    "cohort": cohort,
-                    "protocol": protocol,
-                    "rows": metrics[own],
-                    "titles": titles or {},
-                    "baseline": baselines or {},
-                    "tests": _tests_of(cohort, tests or {}),
-                    "chosen": {
-                        name: of[cohort] for name, of in (chosen or {}).items() if cohort in of
-                    },
-                    "prior": _prior(
-                        (priors or {}).get(cohort, ""),
-                        {one: (postprocessing or {}).get(one) for one in protocols},
-                        protocol,
-                    ),
-                    "scale": _scale(scales or {}, [protocol] if protocol else protocols),
-                    "unsigned": unsigned or {},
-                    "postprocessing": (postprocessing or {}).get(protocol, ""),
-                    "split": split,
-                }
-            )
-    return made
-
-
-def _prior(cohorts: str, postprocessing: Mapping[str, Any], protocol: str) -> str:
-    """The sign prior of a board: its protocol's own, or the cohort's; in words where both occur."""
-    own = {
-        name: one["prior"]
-        for name, one in postprocessing.items()
-        if isinstance(one, Mapping) and one.get("prior")
-    }
-    if protocol or not own:
-        return own.get(protocol, cohorts)
-    said = ", ".join(f"{prior} in {name}" for name, prior in own.items())
-    return f"{cohorts or 'not stated'} (the cohort's), but {said}"
-
-
-def _scale(scales: Mapping[str, str], protocols: Sequence[str]) -> str:
-    """The scale of intensities of a board, with its protocols where they differ."""
-    known = {name: scales[name] for name in protocols if name in scales}
-    if len(set(known.values())) <= 1:
-        return next(iter(known.values()), "not stated")
-    return "; ".join(f"{scale} in {name}" for name, scale in known.items())
-
-
-def _tests_of(cohort: str, tests: Mapping[str, Any]) -> dict[str, Any]:
-    """The tests on one cohort."""
-    return {protocol: table[table["cohort"] == cohort] for protocol, table in tests.items()}
-
-
-def _board(entry: Mapping[str, Any]) -> dict[str, Any]:
-    board = leaderboard(
-        entry["rows"],
-        titles=entry.get("titles"),
-        baseline=entry.get("baseline") or "",
-        tests=entry.get("tests"),
-        chosen=entry.get("chosen"),
-        split=entry.get("split") or "test",
-    )
-    protocol = entry.get("protocol") or ""
-    known = entry.get("unsigned") or {}
-    unsigned = [known[row.approach] for row in board.rows if row.approach in known]
-    combined = not protocol and len({row.protocol for row in board.rows}) > 1
-    seeds = max((row.seeds for row in board.rows), default=0)
-    return {
-        "cohort": entry["cohort"],
-        "protocol": "all protocols" if combined else protocol,
-        "combined": combined,
-        "anchor": slug(f"board-{entry['cohort']}-{protocol or 'all'}"),
-        "table": tables.board_table(board) if board.rows else None,
-        "sentences": board.sentences,
-        "best": board.best,
-        "verdicts": [row.verdict for row in board.rows],
-        "prior": prior_text(entry.get("prior") or "", unsigned),
-        "scale": entry.get("scale") or "not stated",
-        "postprocessing": (
-            "as each protocol says"
-            if combined
-            else postprocessing_text(entry.get("postprocessing"))
-        ),
-        "patients": board.patients,
-        "seeds": seeds,
-        "spread": (
-            f"± is the standard deviation over {seeds} seeds"
-            if seeds > 1
-            else "one seed: small differences may be chance"
-        ),
-    }
 
 
 def _summary(boards, cohorts, quality, failures, run) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pandas
 
 from normscan import __version__
 from normscan.evaluation.found import Found
+from normscan.figures.orientation import NEUROLOGICAL, words
 from normscan.figures.slices import slice_rows, spread_words
 from normscan.figures.style import save_figure
 from normscan.files import read_tsv
@@ -33,6 +34,7 @@ class Screened:
     tables : components of a scan under an approach, with both named.
     overview : rows of the index.
     excluded : scan -> why it was left out.
+    orientation : of slices and viewers (``figures.orientation``).
     """
 
     results: dict[str, list[dict]] = field(default_factory=dict)
@@ -40,6 +42,7 @@ class Screened:
     tables: list[pandas.DataFrame] = field(default_factory=list)
     overview: list[dict[str, Any]] = field(default_factory=list)
     excluded: dict[str, list[str]] = field(default_factory=dict)
+    orientation: str = NEUROLOGICAL
 
     def index(self, cohort: str, prior: str) -> dict[str, Any]:
         """What the page over all scans shows."""
@@ -55,7 +58,11 @@ class Screened:
 
 
 def read_screened(
-    manifests: Sequence[str], checked: Mapping[str, str], prior: str, folder: Path
+    manifests: Sequence[str],
+    checked: Mapping[str, str],
+    prior: str,
+    folder: Path,
+    orientation: str = NEUROLOGICAL,
 ) -> Screened:
     """Gather the shards of a cohort; figures are drawn beside the pages.
 
@@ -66,8 +73,10 @@ def read_screened(
         last word.
     prior : sign of what is sought.
     folder : of the pages.
+    orientation : of ``figures.orientation``.
     """
-    found = Screened(excluded={scan: [reason] for scan, reason in checked.items()})
+    left_out = {scan: [reason] for scan, reason in checked.items()}
+    found = Screened(excluded=left_out, orientation=orientation)
     for path in manifests:
         shard = Found(path)
         content = shard.content
@@ -81,7 +90,7 @@ def read_screened(
             components = read_tsv(files["components"])
             found.tables.append(components.assign(scan=scan, approach=name))
             results = found.results.setdefault(scan, [])
-            results.append(result(shard, files, components, prior, folder, scan))
+            results.append(result(shard, files, components, prior, folder, scan, orientation))
             found.shown.setdefault(scan, []).append(
                 shown_approach(shard, components, results[-1], len(results) - 1)
             )
@@ -126,7 +135,7 @@ def scan_pages(cohort: str, found: Screened, library: str) -> Iterator[tuple[str
     """
     results, scans = found.results, sorted(found.results)
     for number, scan in enumerate(scans):
-        viewer = viewer_content(scan, found.shown[scan])
+        viewer = viewer_content(scan, found.shown[scan], orientation=found.orientation)
         yield (
             scan,
             build_scan_page(
@@ -136,6 +145,7 @@ def scan_pages(cohort: str, found: Screened, library: str) -> Iterator[tuple[str
                     "results": results[scan],
                     "versions": {"normscan": __version__},
                     "viewer": viewer and {"library": library, **viewer},
+                    "orientation": found.orientation,
                     "index": "index.html",
                     "previous": f"{scans[number - 1]}.html" if number else "",
                     "next": f"{scans[number + 1]}.html" if number + 1 < len(scans) else "",
@@ -154,12 +164,20 @@ def joined(tables: list[pandas.DataFrame]) -> pandas.DataFrame:
     return table.sort_values([*first, "component"])
 
 
-def result(shard: Found, files: dict, components, prior: str, folder: Path, scan: str) -> dict:
+def result(
+    shard: Found,
+    files: dict,
+    components,
+    prior: str,
+    folder: Path,
+    scan: str,
+    orientation: str = NEUROLOGICAL,
+) -> dict:
     """What a scan's page shows of one approach."""
     content = shard.content
     approach = content["approach"]
     shown = rows(shard, scan)
-    figure = slice_rows(shown, title=approach["title"])
+    figure = slice_rows(shown, title=approach["title"], orientation=orientation)
     png, svg = save_figure(
         figure, folder / "figures" / f"{scan}_{approach['protocol']}_{approach['variant']}"
     )
@@ -174,7 +192,7 @@ def result(shard: Found, files: dict, components, prior: str, folder: Path, scan
             "png": str(png),
             "svg": str(svg),
             "caption": "The axial slices, in atlas space, with the highest total score inside "
-            "detections." + spread_words(shown),
+            f"detections. {words(orientation)}{spread_words(shown)}",
         },
         "components": components,
         "thresholds": threshold_rows(content["thresholds"], used),
@@ -210,13 +228,17 @@ def rows(shard: Found, scan: str) -> list[dict]:
     """The axial slices that a reader should see first."""
     filtered, detected = shard.filtered(scan), shard.detected(scan)
     assert filtered is not None and detected is not None
-    weight = (filtered * detected).sum(axis=(0, 1))
-    if not weight.any():
-        weight = filtered.sum(axis=(0, 1))
+    # Where nothing is detected, or nothing scores at all, the reader still sees the scan.
+    for volume in (filtered * detected, filtered, shard.brain(scan)):
+        weight = volume.sum(axis=(0, 1), dtype=float)
+        if weight.any():
+            break
     chosen: list[int] = []
     # Slices apart from each other, so that one lesion does not fill the picture.
     for z in np.argsort(-weight, kind="stable"):
-        if len(chosen) < SHOWN_SLICES and all(abs(z - other) >= 4 for other in chosen):
+        if weight[z] <= 0 or len(chosen) == SHOWN_SLICES:
+            break
+        if all(abs(z - other) >= 4 for other in chosen):
             chosen.append(int(z))
     expected = shard.content["approach"]["expected"]
     return [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from normscan.figures.orientation import NEUROLOGICAL, words
 from normscan.report import tables
 from normscan.report.embedding import picture
 from normscan.report.leaderboard import postprocessing_text, prior_text
@@ -39,8 +40,9 @@ def build_scan_page(content: Mapping[str, Any]) -> str:
         ``thresholds`` [{rule, value, false_positive_rate, used}];
         ``numbers`` {name: value}; ``files`` [{title, href}], relative to the page.
         ``versions`` {package: version}; ``notes`` [str], what a reader must know (quality flags);
-        ``index``, ``previous``, ``next`` : relative links. ``viewer`` : what the viewer shows
-        (``viewer.viewer_content``); its ``library`` is a relative link. Without it there is none.
+        ``orientation`` : of its slices. ``index``, ``previous``, ``next`` : relative links.
+        ``viewer`` : what the viewer shows (``viewer.viewer_content``); its ``library`` is a
+        relative link. Without it there is none.
 
     Raises
     ------
@@ -49,6 +51,7 @@ def build_scan_page(content: Mapping[str, Any]) -> str:
     viewer = content.get("viewer")
     return render(
         "scan.html",
+        sides=words(content.get("orientation") or NEUROLOGICAL),
         viewer=viewer and {**viewer, "library": relative_link(viewer["library"])},
         cohort=str(content["cohort"]),
         scan=str(content["scan"]),

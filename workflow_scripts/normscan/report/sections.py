@@ -5,21 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from normscan.figures.orientation import NEUROLOGICAL, RADIOLOGICAL, words
 from normscan.report import tables
-from normscan.report.embedding import picture
+from normscan.report.embedding import Pictures
+from normscan.report.glossary import QUALITY
 from normscan.report.numbers import count, listing, plain, size
 
 _PICTURE_LIMIT = 24
-_ORDER = (
-    "Study",
-    "Published and measured",
-    "Approaches side by side",
-    "Curves",
-    "Dice",
-    "Residuals",
-    "Slices",
-    "Training",
-)
 
 
 def cohort_table(cohorts: Sequence[Mapping[str, Any]]) -> dict:
@@ -64,8 +56,13 @@ def excluded(cohorts: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str]]
     ]
 
 
-def quality(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Quality control of one cohort; flagged scans come first, and not all pictures are shown."""
+def quality(
+    entry: Mapping[str, Any], pictures: Pictures, orientation: str = NEUROLOGICAL
+) -> dict[str, Any]:
+    """Quality control of one cohort; flagged scans come first, and not all pictures are shown.
+
+    Its pictures have the patient's left on the left; the page turns them for radiologists.
+    """
     flagged = [
         item if isinstance(item, Mapping) else {"scan": item, "reason": ""}
         for item in entry.get("flagged") or []
@@ -75,18 +72,31 @@ def quality(entry: Mapping[str, Any]) -> dict[str, Any]:
     shown = given[: max(_PICTURE_LIMIT, len(names))]
     frame = entry.get("table")
     overview = entry.get("overview")
+    source = entry.get("source")
     return {
         "cohort": str(entry["cohort"]),
-        "table": None if frame is None else tables.frame_table(frame, marked=names, key="scan"),
+        "protocol": str(entry.get("protocol") or ""),
+        "table": None
+        if frame is None
+        else tables.frame_table(
+            frame, QUALITY, names, "scan", pictures.link(source) if source else ""
+        ),
         "flagged": flagged,
-        "overview": picture({"png": overview, "svg": entry.get("overview_svg")})
+        "overview": pictures.shown({"png": overview, "svg": entry.get("overview_svg")})
         if overview
         else None,
         "pictures": [
-            {"scan": str(item["scan"]), "flagged": str(item["scan"]) in names, **picture(item)}
+            {
+                "scan": str(item["scan"]),
+                "flagged": str(item["scan"]) in names,
+                **pictures.shown(item),
+            }
             for item in shown
         ],
         "left_out": len(given) - len(shown),
+        "turned": orientation == RADIOLOGICAL,
+        "sides": words(orientation)
+        + (" Their files have it on the left." if orientation == RADIOLOGICAL else ""),
     }
 
 
@@ -144,28 +154,16 @@ def undetermined_weights(tuned: Mapping[str, Mapping[str, Any]]) -> list[dict[st
     ]
 
 
-def noted_table(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """One table with a note."""
+def noted_table(entry: Mapping[str, Any], pictures: Pictures) -> dict[str, Any]:
+    """One table with a note; ``source``, the file that it comes from, is linked."""
+    source = entry.get("source")
     return {
         "title": str(entry["title"]),
         "note": str(entry.get("note") or ""),
-        "table": tables.frame_table(entry["table"]),
+        "table": tables.frame_table(
+            entry["table"], download=pictures.link(source) if source else ""
+        ),
     }
-
-
-def figures(figures: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
-    """Figures by section, the usual sections first."""
-    sections: dict[str, list[dict[str, Any]]] = {}
-    for entry in figures:
-        sections.setdefault(str(entry.get("section") or "Figures"), []).append(
-            {
-                "title": str(entry["title"]),
-                "caption": str(entry.get("caption") or ""),
-                **picture(entry),
-            }
-        )
-    place = {name: index for index, name in enumerate(_ORDER)}
-    return sorted(sections.items(), key=lambda item: place.get(item[0], len(_ORDER)))
 
 
 def storage(frame) -> dict | None:

@@ -31,7 +31,9 @@ def selection(paths: Iterable[str]) -> list[dict[str, Any]]:
         for name, (title, make, note) in _TABLES.items():
             if len(tables[name]):
                 table = make(tables[name])
-                found.append({"title": f"{title} ({protocol})", "table": table, "note": note})
+                entry = {"title": f"{title} ({protocol})", "table": table, "note": note}
+                source = str(Path(path).with_name(f"selection{name}.tsv"))
+                found.append({**entry, "source": source})
     return found
 
 

@@ -10,7 +10,7 @@ import pandas
 from normscan.evaluation.metrics import ORACLE, is_oracle
 from normscan.evaluation.significance import against
 from normscan.figures.labels import metric_label
-from normscan.report.numbers import difference, number
+from normscan.report.numbers import difference, number, plus_minus
 from normscan.report.verdicts import of_measure
 
 MEASURES = {
@@ -69,7 +69,7 @@ def class_table(classes: pandas.DataFrame) -> pandas.DataFrame:
         for _, one in own.iterrows():
             oracle = f" ({ORACLE})" if is_oracle(one["threshold_rule"]) else ""
             row[metric_label(one["metric"]) + oracle] = (
-                f"{number(one['mean'])} ±\u00a0{number(one['std'])}"
+                f"{number(one['mean'])} {plus_minus(one['std'])}".rstrip()
             )
         rows.append(row)
     return pandas.DataFrame(rows)
@@ -82,8 +82,8 @@ def _interval(entry) -> str:
     text = number(entry["mean"])
     if math.isfinite(entry["low"]):
         text += f" [{number(entry['low'])}, {number(entry['high'])}]"
-    if math.isfinite(entry["seeds_std"]):
-        text += f", seeds ±\u00a0{number(entry['seeds_std'])}"
+    if spread := plus_minus(entry["seeds_std"]):
+        text += f", seeds {spread}"
     return text
 
 

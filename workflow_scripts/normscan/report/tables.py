@@ -3,21 +3,44 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
-from normscan.report.leaderboard import Board
-from normscan.report.numbers import difference, number, plain, signed
+from normscan.report.leaderboard import Board, Row
+from normscan.report.numbers import difference, number, plain, plus_minus, signed
+from normscan.report.pages import anchor
 from normscan.report.verdicts import BEATS, BELOW
 
 
-def cell(text: str, value: Any = None, kind: str = "", small: str = "", href: str = "") -> dict:
-    """One cell; ``value`` is what sorting uses, ``kind`` a CSS class."""
-    return {"text": text, "value": value, "kind": kind, "small": small, "href": href}
+def cell(
+    text: str,
+    value: Any = None,
+    kind: str = "",
+    small: str = "",
+    href: str = "",
+    anchor: str = "",
+) -> dict:
+    """One cell; ``value`` is what sorting uses, ``kind`` a CSS class, ``anchor`` its id."""
+    return {
+        "text": text,
+        "value": value,
+        "kind": kind,
+        "small": small,
+        "href": href,
+        "anchor": anchor,
+    }
 
 
-def table(columns: Sequence[Mapping[str, Any]], rows: Iterable[Sequence[dict]]) -> dict:
-    """``columns``: mappings with ``label`` and optionally ``numeric``, ``note``, ``kind``."""
+def table(
+    columns: Sequence[Mapping[str, Any]], rows: Iterable[Sequence[dict]], download: str = ""
+) -> dict:
+    """A table for the template.
+
+    Parameters
+    ----------
+    columns : mappings with ``label`` and optionally ``numeric``, ``note``, ``kind``.
+    download : the file that the values come from, a link.
+    """
     full = [
         {
             "label": column["label"],
@@ -29,16 +52,23 @@ def table(columns: Sequence[Mapping[str, Any]], rows: Iterable[Sequence[dict]]) 
         }
         for column in columns
     ]
-    return {"columns": full, "rows": [list(row) for row in rows]}
+    return {"columns": full, "rows": [list(row) for row in rows], "download": download}
 
 
-def frame_table(frame, labels: Mapping[str, str] | None = None, marked=(), key: str = "") -> dict:
+def frame_table(
+    frame,
+    labels: Mapping[str, str] | None = None,
+    marked=(),
+    key: str = "",
+    download: str = "",
+) -> dict:
     """Any pandas table; columns of numbers are right-aligned.
 
     Parameters
     ----------
     labels : column -> heading.
     marked : values of column ``key`` whose rows are marked.
+    download : the file that the table comes from, a link.
     """
     labels = labels or {}
     columns = [
@@ -58,7 +88,7 @@ def frame_table(frame, labels: Mapping[str, str] | None = None, marked=(), key: 
             for value, places in zip(row, decimals)
         ]
         rows.append([cell(text, sortable(value), kind) for text, value in zip(texts, row)])
-    return table(columns, rows)
+    return table(columns, rows, download)
 
 
 def _decimals(values) -> int | None:
@@ -80,8 +110,14 @@ def sortable(value: Any) -> Any:
     return None
 
 
-def board_table(board: Board) -> dict:
-    """The leaderboard; oracle columns carry a class and their label says so."""
+def board_table(board: Board, linked: Container[str] = (), download: str = "") -> dict:
+    """The leaderboard; oracle columns carry a class and their label says so.
+
+    Parameters
+    ----------
+    linked : approaches that the page describes (``protocol/approach``).
+    download : the file that the values come from, a link.
+    """
     compared = any(row.verdict for row in board.rows)
     several = len({row.protocol for row in board.rows}) > 1
     columns: list[dict[str, Any]] = [{"label": "approach"}]
@@ -99,24 +135,28 @@ def board_table(board: Board) -> dict:
             columns.append({"label": "against baseline", "note": note, "numeric": True})
     rows = []
     for row in board.rows:
-        short = row.approach.rpartition("/")[2]
-        line = [cell(row.title, kind="name", small=short if short != row.title else "")]
+        line = [approach_cell(row, linked)]
         line += [cell(row.protocol)] if several else []
         for place, (column, entry) in enumerate(zip(board.columns, row.cells)):
             line.append(_score(column, entry))
             if place == 0 and compared:
                 line.append(_against(row))
         rows.append(line)
-    return table(columns, rows)
+    return table(columns, rows, download)
+
+
+def approach_cell(row: Row, linked: Container[str] = (), kind: str = "name") -> dict:
+    """The name of an approach, and where the page says what it is."""
+    short = row.approach.rpartition("/")[2]
+    href = f"#{anchor(row.approach)}" if row.approach in linked else ""
+    return cell(row.title, kind=kind, small=short if short != row.title else "", href=href)
 
 
 def _score(column, entry) -> dict:
     kind = " ".join(filter(None, ["oracle" * column.oracle, "best" * entry.best]))
-    small = [f"±\u00a0{number(entry.seeds_std)}"] if math.isfinite(entry.seeds_std) else []
-    if math.isfinite(entry.patients_std):
-        small.append(f"patients ±\u00a0{number(entry.patients_std)}")
-    if entry.note:
-        small.append(entry.note)
+    patients = plus_minus(entry.patients_std)
+    small = [plus_minus(entry.seeds_std), patients and f"patients {patients}", entry.note]
+    small = list(filter(None, small))
     return cell(number(entry.mean), sortable(entry.mean), kind, "\n".join(small))
 
 

@@ -23,7 +23,7 @@ from normscan.evaluation.significance import (
     smallest_p,
 )
 from normscan.evaluation.study import strongest
-from normscan.report.numbers import count, difference, listing, number
+from normscan.report.numbers import count, difference, listing, number, plus_minus
 
 if TYPE_CHECKING:
     import pandas
@@ -259,5 +259,4 @@ def _name(row: Row, several: bool) -> str:
 
 
 def _value(cell: Cell) -> str:
-    spread = f" ±\u00a0{number(cell.seeds_std)}" if np.isfinite(cell.seeds_std) else ""
-    return number(cell.mean) + spread
+    return f"{number(cell.mean)} {plus_minus(cell.seeds_std)}".rstrip()

@@ -11,6 +11,7 @@ import pandas
 
 from normscan.evaluation.found import Found
 from normscan.figures.labels import rule_label
+from normscan.figures.orientation import NEUROLOGICAL, RADIOLOGICAL, words
 from normscan.figures.slices import grey_range, scale_end
 from normscan.report.numbers import number
 from normscan.report.volumes import COMPARED, SEEN, Box, box_of, embedded
@@ -41,16 +42,22 @@ class Shown:
 
 
 def viewer_content(
-    scan: str, shown: Sequence[Shown], labels: Sequence[int] | None = None
+    scan: str,
+    shown: Sequence[Shown],
+    labels: Sequence[int] | None = None,
+    *,
+    orientation: str = NEUROLOGICAL,
 ) -> dict[str, Any] | None:
     """Layers of a scan and of all approaches, ready for JSON; None where no approach has a map.
 
     Parameters
     ----------
     labels : labels of the lesion map that are sought; None: there is no truth.
+    orientation : of ``figures.orientation``.
 
     Returns
     -------
+    ``radiological`` : whether the patient's left is on the right; ``sides`` says so in words.
     ``packs`` : the layers that approaches on one slice grid share, contrasts and truth.
     ``approaches`` : ``title``, ``section``, ``pack`` (a number), ``layers``, ``rules``,
     ``components`` (number -> mm), ``voxel_ml``. A layer has a ``kind``, a ``name``, ``low`` and
@@ -80,6 +87,8 @@ def viewer_content(
     if not approaches:
         return None
     return {
+        "radiological": orientation == RADIOLOGICAL,
+        "sides": words(orientation),
         "packs": [{"layers": pack["layers"]} for pack in packs.values()],
         "approaches": approaches,
     }

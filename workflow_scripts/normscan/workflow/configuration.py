@@ -49,6 +49,8 @@ SPLIT = {
 SCREENING = {"bundles": "", "approaches": []}
 # NIfTI volumes written beside arrays and tables: none | native | atlas | both, of each kind.
 VOLUMES = dict.fromkeys(("detections", "maps", "reconstructions", "uncertainties"), "none")
+FIGURES = {"orientation": "neurological"}
+REPORT = {"embed": False}
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,8 @@ class Study:
     atlases: dict[str, dict[str, str]]
     screening: dict[str, Any]
     volumes: dict[str, str]
+    figures: dict[str, str]
+    report: dict[str, bool]
     excluded: dict[str, dict[str, str]]
     source: dict[str, Any]
     selection: tuple[str, ...] = ()
@@ -172,6 +176,8 @@ def load_study(config: dict[str, Any], base: Path, protocol_folder: Path) -> Stu
         },
         screening=screening,
         volumes={**VOLUMES, **config.get("volumes", {})},
+        figures={**FIGURES, **config.get("figures", {})},
+        report={**REPORT, **config.get("report", {})},
         excluded=excluded,
         # A report shows the study, not what is screened between two runs of it.
         source={key: value for key, value in said.items() if key not in (SCAN, *ABOUT)},

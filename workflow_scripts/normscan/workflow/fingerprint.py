@@ -23,6 +23,7 @@ PLUGINS = {"models", "networks", "detectors"}
 # Literals that change no result (workflow/introductions.py), or only how long it takes.
 SAID = {
     "TITLE",
+    "PAGE",
     "CITE",
     "LOOK",
     "LINE",

@@ -27,14 +27,16 @@ def introduction(kind: str, name: str) -> dict[str, Any]:
 
     Returns
     -------
-    words : ``title`` ("" when it has none), ``cite`` (keys of references, in order) and
-        ``references`` (key -> ``text``, ``url``) of those that the plug-in brings along.
+    words : ``title`` ("" when it has none), ``page`` (of the documentation), ``cite``
+        (keys of references, in order) and ``references`` (key -> ``text``, ``url``) of
+        those that the plug-in brings along.
     """
     said = _said_of_detector(name) if kind == "detectors" else _said(kind, name)
     cite = said.get("CITE", [])
     brought = {key: text for key, text in cite.items() if text} if isinstance(cite, dict) else {}
     return {
         "title": said.get("TITLE", ""),
+        "page": said.get("PAGE", name),
         "cite": list(cite),
         "references": {key: _reference(text) for key, text in brought.items()},
     }

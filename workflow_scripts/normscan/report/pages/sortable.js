@@ -32,6 +32,15 @@ for (const table of document.querySelectorAll("table.sortable")) {
     });
   });
 }
+// A link to what is folded opens it.
+function unfold() {
+  let part = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const target = part;
+  for (; part; part = part.parentElement) if (part.tagName === "DETAILS") part.open = true;
+  target?.scrollIntoView();
+}
+addEventListener("hashchange", unfold);
+if (location.hash) unfold();
 // What is folded would be missing on paper.
 let folded = [];
 addEventListener("beforeprint", () => {

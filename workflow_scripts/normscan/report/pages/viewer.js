@@ -68,7 +68,7 @@
     }
     panel.hidden = false;
     viewer = new niivue.Niivue({
-      dragAndDropEnabled: false, isRadiologicalConvention: false, logLevel: "warn",
+      dragAndDropEnabled: false, isRadiologicalConvention: content.radiological, logLevel: "warn",
       dragMode: 0, isNearestInterpolation: true, multiplanarShowRender: 0, crosshairWidth: 0.7, crosshairWidthUnit: "mm",
       crosshairGap: 8, showAllOrientationMarkers: true,
       crosshairColor: [0.35, 0.75, 1, 0.8], fontColor: [0.8, 0.8, 0.8, 1], loadingText: "",
@@ -103,7 +103,9 @@
   // Of NiiVue's keys none is left but the arrows and those of pages, and its wheel only once the
   // canvas has the focus: otherwise nobody could scroll past it.
   function listen() {
-    const ways = {ArrowLeft: [-1, 0, 0], ArrowRight: [1, 0, 0], ArrowUp: [0, 1, 0], ArrowDown: [0, -1, 0],
+    // x goes to the patient's right: which way that is depends on who looks.
+    const right = content.radiological ? -1 : 1;
+    const ways = {ArrowLeft: [-right, 0, 0], ArrowRight: [right, 0, 0], ArrowUp: [0, 1, 0], ArrowDown: [0, -1, 0],
       PageUp: [0, 0, 1], PageDown: [0, 0, -1]};
     for (const kind of ["keydown", "keyup"]) {
       canvas.parentElement.addEventListener(kind, (event) => {

@@ -214,6 +214,7 @@ class Report:
             "on_bad_scan": study.on_bad_scan,
             "excluded": study.excluded,
             "results": str(study.results),
+            "orientation": study.figures["orientation"],
             "cohorts": {
                 name: {
                     "role": cohort.role,

@@ -1,4 +1,4 @@
-"""Which NIfTI volumes are written: what the configuration says, and nothing without it."""
+"""What is written and how it is shown: as the configuration says, and nothing without it."""
 
 from pathlib import Path
 
@@ -45,3 +45,28 @@ def test_the_demo_shows_detections_and_maps_in_the_scans_own_space():
 def test_what_cannot_be_written_is_named(tmp_path, volumes, message):
     with pytest.raises(ConfigError, match=message):
         study(tmp_path, volumes=volumes)
+
+
+def test_slices_are_turned_and_pictures_embedded_where_that_is_asked_for(tmp_path):
+    usual, asked = (
+        study(tmp_path),
+        study(tmp_path, figures={"orientation": "radiological"}, report={"embed": True}),
+    )
+    assert usual.figures == {"orientation": "neurological"} and usual.report == {"embed": False}
+    assert asked.figures == {"orientation": "radiological"} and asked.report == {"embed": True}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {"figures": {"orientation": "radiologic"}},
+            "config.figures.orientation: found 'radiologic' .did you mean 'radiological'",
+        ),
+        ({"figures": {"side": "left"}}, "config.figures.side: unknown key"),
+        ({"report": {"embed": "yes"}}, "config.report.embed: found 'yes'"),
+    ],
+)
+def test_what_cannot_be_shown_is_named(tmp_path, values, message):
+    with pytest.raises(ConfigError, match=message):
+        study(tmp_path, **values)
