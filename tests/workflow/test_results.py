@@ -7,6 +7,7 @@ import re
 import runpy
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import unquote
 
 import nibabel
 import numpy as np
@@ -211,7 +212,7 @@ def test_the_report_links_what_is_there_and_names_what_was_run(finished):
     assert {"metrics.tsv", "study/tiny/patients.tsv"} <= linked
     assert {Path(link).suffix for link in linked} >= {".png", ".svg", ".tsv", ".html"}
     for link in linked:
-        assert (finished.results / link).is_file(), link
+        assert (finished.results / unquote(link)).is_file(), link
     assert len(report) < 6_000_000
     (path,) = (finished.results / "maps").rglob("vae/seed-0/tuned.json")
     tuned = json.loads(path.read_text())
