@@ -21,6 +21,8 @@ SYNTHETIC_PAIRS = SYNTHETIC_FOLDER + "/{shard}.tsv"
 CHECK = "checks/{cohort}/{shard}.json"
 CHECKED = "cohorts/checked.json"
 CHECKED_SCREENED = "cohorts/{cohort}/checked.json"
+UNFLAGGED = "cohorts/unflagged.json"
+UNFLAGGED_SCREENED = "cohorts/{cohort}/unflagged.json"
 SUBJECTS = "cohorts/{cohort}/subjects.tsv"
 SPLITS = "cohorts/{cohort}/splits.json"
 

@@ -17,6 +17,7 @@ from normscan.housekeeping import stage_sizes
 from normscan.layout import SYNTHETIC_PAIRS, parse
 from normscan.postprocessing.thresholds import ONLY_SLICES
 from normscan.report.citations import after, citation
+from normscan.report.flagged import EXCLUDE, left_out, read_flags, with_marks
 from normscan.report.preprocessing import scale_of
 from normscan.report.report import leaderboard_sections
 from normscan.report.sections import lost_lesions, undetermined_weights
@@ -46,6 +47,8 @@ def content(files: Any, record: Mapping[str, Any], *, results: str, code: str) -
         splits |= dict.fromkeys(table["cohort"].unique(), table)
     protocols = record["protocols"]
     chosen = chosen_baselines(files.selection)
+    flags = read_flags(files.quality)
+    out = flags if record["on_flagged"] == EXCLUDE else {}
     return {
         "title": record["title"],
         "run": {
@@ -58,34 +61,42 @@ def content(files: Any, record: Mapping[str, Any], *, results: str, code: str) -
             "command": "snakemake",
         },
         "citation": cited(record),
-        "cohorts": [cohort(name, one, splits, checked) for name, one in record["cohorts"].items()],
+        "cohorts": [
+            cohort(name, one, splits, checked, left_out(out, name))
+            for name, one in record["cohorts"].items()
+        ],
         "pairs": pairs(files.pairs),
         "quality": [quality(path) for path in files.quality],
-        "leaderboards": leaderboard_sections(
-            metrics,
-            titles={
-                f"{name}/{one['variant']}": one["title"]
-                for name, protocol in protocols.items()
-                for one in protocol["approaches"]
-            },
-            baselines={
-                name: [one["variant"] for one in protocol["approaches"] if one["baseline"]]
-                for name, protocol in protocols.items()
-            },
-            tests={
-                name: read_tsv(path)
-                for name, path in zip(compared(protocols), files.tests, strict=True)
-            },
-            chosen=chosen,
-            priors={name: one["prior"] for name, one in record["cohorts"].items()},
-            unsigned={
-                f"{name}/{one['variant']}": one["title"]
-                for name, protocol in protocols.items()
-                for one in protocol["approaches"]
-                if not one.get("signed", True)
-            },
-            postprocessing={name: one["postprocessing"] for name, one in protocols.items()},
-            scales={name: scale_of(one["recipe"]["steps"]) for name, one in protocols.items()},
+        "leaderboards": with_marks(
+            leaderboard_sections(
+                metrics,
+                titles={
+                    f"{name}/{one['variant']}": one["title"]
+                    for name, protocol in protocols.items()
+                    for one in protocol["approaches"]
+                },
+                baselines={
+                    name: [one["variant"] for one in protocol["approaches"] if one["baseline"]]
+                    for name, protocol in protocols.items()
+                },
+                tests={
+                    name: read_tsv(path)
+                    for name, path in zip(compared(protocols), files.tests, strict=True)
+                },
+                chosen=chosen,
+                priors={name: one["prior"] for name, one in record["cohorts"].items()},
+                unsigned={
+                    f"{name}/{one['variant']}": one["title"]
+                    for name, protocol in protocols.items()
+                    for one in protocol["approaches"]
+                    if not one.get("signed", True)
+                },
+                postprocessing={name: one["postprocessing"] for name, one in protocols.items()},
+                scales={name: scale_of(one["recipe"]["steps"]) for name, one in protocols.items()},
+            ),
+            flags,
+            protocols,
+            record["on_flagged"],
         ),
         "patients": {(one["cohort"], one["protocol"]): one["page"] for one in record["patients"]},
         "statistics": statistics(files, protocols, metrics, chosen),
@@ -144,12 +155,13 @@ def cited(record: Mapping[str, Any]) -> dict:
     )
 
 
-def cohort(name: str, one: dict, splits: dict, checked: dict) -> dict:
+def cohort(name: str, one: dict, splits: dict, checked: dict, flagged: list[dict]) -> dict:
     """A row of the cohort table.
 
     Parameters
     ----------
     splits : cohort -> its table of subjects.
+    flagged : [{scan, reason}] that quality control left out.
     """
     excluded = {**checked["excluded"].get(name, {})}
     table = splits.get(name)
@@ -164,7 +176,8 @@ def cohort(name: str, one: dict, splits: dict, checked: dict) -> dict:
         "scans": one["scans"],
         "contrasts": one["contrasts"],
         "splits": counts,
-        "excluded": [{"scan": scan, "reason": reason} for scan, reason in excluded.items()],
+        "excluded": [{"scan": scan, "reason": reason} for scan, reason in excluded.items()]
+        + [entry for entry in flagged if entry["scan"] not in excluded],
     }
 
 

@@ -16,6 +16,7 @@ from normscan.figures.cohort import SPLIT
 from normscan.figures.slices import slice_rows, spread_words
 from normscan.figures.style import save_figure
 from normscan.files import read_tsv
+from normscan.report.flagged import flag_notes
 from normscan.report.numbers import count, number
 from normscan.report.screened import threshold_rows
 from normscan.report.screening import build_index_page, build_scan_page
@@ -64,6 +65,7 @@ class Cohort:
     Attributes
     ----------
     labels : labels of the lesion map that are sought.
+    flagged : scan -> why quality control flagged it.
     found : scan -> approach's variant -> where it was found.
     """
 
@@ -72,6 +74,7 @@ class Cohort:
     prior: str
     labels: Sequence[int]
     approaches: Sequence[Approach]
+    flagged: Mapping[str, str] = field(default_factory=dict)
     found: dict[str, dict[str, Found]] = field(default_factory=dict)
 
     def read(self, manifests: Iterable[str]) -> None:
@@ -195,6 +198,7 @@ def scan_pages(cohort: Cohort, folder: Path, library: str) -> Iterator[tuple[str
                     "results": results,
                     "versions": {"normscan": __version__},
                     "viewer": viewer,
+                    "notes": flag_notes(cohort.flagged, scan),
                     "index": "index.html",
                     "previous": f"{scans[number_ - 1]}.html" if number_ else "",
                     "next": f"{scans[number_ + 1]}.html" if number_ + 1 < len(scans) else "",
@@ -261,6 +265,7 @@ def index_page(cohort: Cohort) -> str:
     for scan in sorted(cohort.found):
         for approach, found in cohort.shown(scan):
             entry = {"scan": scan, "page": f"{scan}.html", "approach": approach.record["title"]}
+            entry |= {"note": f"flagged: {cohort.flagged[scan]}"} if scan in cohort.flagged else {}
             scored = outcome(approach, scan, found.content["rule"]) or {}
             scans.append(entry | {key: round(value, 3) for key, value in scored.items()})
     return build_index_page(

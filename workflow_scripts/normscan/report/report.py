@@ -31,7 +31,7 @@ def build_report(content: Mapping[str, Any]) -> str:
         overview (PNG), pictures [{scan, png}]}].
         ``leaderboards`` : [{cohort, protocol ("" = combined), rows (metrics.tsv rows of this
         cohort), titles, baseline, tests, chosen, prior, scale, unsigned, postprocessing,
-          split}].
+          split, flagged [str]}].
         ``patients`` : (cohort, protocol) -> index of the pages of test patients, a relative link.
         ``statistics``, ``published``, ``pairs``, ``selection`` : [{title, table (pandas), note}].
         ``selected`` : what was chosen without labels, in sentences.
@@ -177,6 +177,7 @@ def _board(entry: Mapping[str, Any]) -> dict[str, Any]:
         "anchor": slug(f"board-{entry['cohort']}-{protocol or 'all'}"),
         "table": tables.board_table(board) if board.rows else None,
         "sentences": board.sentences,
+        "flagged": list(entry.get("flagged") or []),
         "best": board.best,
         "verdicts": [row.verdict for row in board.rows],
         "prior": prior_text(entry.get("prior") or "", unsigned),

@@ -32,6 +32,7 @@ DEFAULTS: dict[str, Any] = {
     "protocols": [],
     "seeds": [0],
     "on_bad_scan": "stop",
+    "on_flagged": "continue",
     "intermediates": "keep",
     "device": "auto",
     "threads": 2,
@@ -63,6 +64,7 @@ class Study:
     results: Path
     seeds: tuple[int, ...]
     on_bad_scan: str
+    on_flagged: str
     intermediates: str
     device: str
     threads: int
@@ -135,6 +137,7 @@ def load_study(config: dict[str, Any], base: Path, protocol_folder: Path) -> Stu
         results=Path(values["results"]),
         seeds=tuple(values["seeds"]),
         on_bad_scan=values["on_bad_scan"],
+        on_flagged=values["on_flagged"],
         intermediates=values["intermediates"],
         device=values["device"],
         threads=values["threads"],
