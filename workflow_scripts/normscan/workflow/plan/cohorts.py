@@ -188,6 +188,10 @@ class Cohorts:
             for shard in self.shards[cohort]
         ]
 
+    def odd(self, cohorts: Iterable[str]) -> dict[str, list[str]]:
+        """What was odd when scans of cohorts were found."""
+        return {name: list(self.study.cohorts[name].warnings) for name in cohorts}
+
     def gate(self, cohort: str) -> str:
         """What anything long waits for: all problems of all cohorts are known and accepted."""
         if self.roles[cohort] == "unlabelled":
