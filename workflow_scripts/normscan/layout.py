@@ -130,6 +130,9 @@ SCREENED = SCREENING_FOLDER + "/{shard}.json"
 SCREENING_PAGE = "screening/{cohort}/index.html"
 SCREENING_VIEWER = "screening/{cohort}/viewer/niivue.umd.js"
 SCREENING_COMPONENTS = "screening/{cohort}/components.tsv"
+SCREENING_SCANS = "screening/{cohort}/scans.tsv"
+# No output: it outlives pages, so that a page can say that it was made with another bundle before.
+SCREENING_BUNDLES = "screening/{cohort}/bundles.json"
 
 LOGS = "logs"
 LOG = LOGS + "/{rule}/{job}.log"

@@ -1,6 +1,8 @@
 """A bundle holds what its approach needs: its model, and the models that its detector uses."""
 
+import json
 import runpy
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -15,7 +17,13 @@ def test_used_models_lie_beside_under_their_roles(tmp_path, own):
     files = {}
     for name in ("weights", "model", "w1", "b1", "w2", "b2"):
         files[name] = str(tmp_path / name)
-        (tmp_path / name).write_text(name)
+        description = {
+            "inputs": ["FLAIR"],
+            "targets": ["FLAIR"],
+            "scans": {"train": {f"{name}/x": {}}},
+        }
+        text = name if name[0] == "w" else json.dumps(description)
+        (tmp_path / name).write_text(text)
     files["thresholds"] = str(tmp_path / "thresholds.json")
     write_json(files["thresholds"], {"none": {}})
     given = {key: files[key] for key in ("thresholds", *(("weights", "model") * own))}
@@ -31,18 +39,26 @@ def test_used_models_lie_beside_under_their_roles(tmp_path, own):
         params=SimpleNamespace(
             approach={"settings": {}},
             uses=["teacher", "other"],
+            healthy_cohorts=[],
+            ages={"b1": [30.0, 40.0]},
             fingerprint={},
             folder=str(folder),
         ),
     )
     runpy.run_path(str(SCRIPTS / "export_bundle.py"), {"snakemake": snakemake})
     expected = {
-        "uses/teacher/weights.safetensors": "w1",
-        "uses/teacher/bundle.json": "b1",
-        "uses/other/weights.safetensors": "w2",
-        "uses/other/bundle.json": "b2",
+        "uses/teacher/weights.safetensors": files["w1"],
+        "uses/teacher/bundle.json": files["b1"],
+        "uses/other/weights.safetensors": files["w2"],
+        "uses/other/bundle.json": files["b2"],
     }
-    expected |= {"weights.safetensors": "weights", "bundle.json": "model"} if own else {}
+    if own:
+        expected |= {"weights.safetensors": files["weights"], "bundle.json": files["model"]}
     record = read_json(folder / "approach.json")
     assert record["files"] == {name: file_digest(folder / name) for name in expected}
-    assert {name: (folder / name).read_text() for name in expected} == expected
+    for name, source in expected.items():
+        assert (folder / name).read_bytes() == Path(source).read_bytes()
+    assert record["healthy_ml"] == {}, "no scan is healthy"
+    cohorts = record["trained_on"]["cohorts"]
+    assert set(cohorts) == {"b1", "b2", *(["model"] * own)}
+    assert cohorts["b1"] == {"train": 1, "validation": 0, "ages": [30.0, 40.0]}
