@@ -38,6 +38,8 @@ def screened(tmp_path_factory):
         image[5:8, 5:8, 4:6] = 3
         scans[name] = {"brain": brain, "lesion": np.zeros(SHAPE, np.uint8), "image": image}
     pack = write_pack(folder, scans)
+    flagged = [{"scan": "sub-3", "reason": "quality control: cut off"}]
+    write_json(pack, {**read_json(pack), "excluded": flagged})
     record = {
         "protocol": "p", "title": "Intensity", "model": "none", "detector": "intensity",
         "expected": "restored",
@@ -98,7 +100,8 @@ def test_native_volumes_and_components_are_always_there(screened):
     folder, _, manifest = screened
     content = read_json(manifest)
     assert (content["cohort"], content["shard"], content["threshold"]) == ("wmh", "00", 0.4)
-    assert content["excluded"] == {"sub-2": "truncated"} and list(content["scans"]) == ["sub-1"]
+    left_out = {"sub-2": "truncated", "sub-3": "quality control: cut off"}
+    assert content["excluded"] == left_out and list(content["scans"]) == ["sub-1"]
     files = content["scans"]["sub-1"]
     native = {key: load_nifti(files[key])[0] for key in ("native_map", "native_detection")}
     assert native["native_detection"].any() and native["native_map"].shape == SHAPE
@@ -132,7 +135,7 @@ def test_pages_read_the_arrays(screened, tmp_path, monkeypatch):
     bundles = Bundles(tmp_path / "bundles.json")
     flags = {("p", "wmh"): {"sub-1": "cut off"}}
     found = read_screened([str(manifest)], {}, "hyperintense", folder / "out", bundles, flags)
-    assert list(found.results) == ["sub-1"] and list(found.excluded) == ["sub-2"]
+    assert list(found.results) == ["sub-1"] and set(found.excluded) == {"sub-2", "sub-3"}
     assert [row["label"] for row in shown] and set(shown[0]) == {
         "label", "image", "map", "detection", "reconstruction_name"}  # fmt: skip
     assert shown[0]["reconstruction_name"] == "restored"

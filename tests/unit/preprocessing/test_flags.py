@@ -33,7 +33,7 @@ def test_a_cohort_of_which_nothing_is_left_is_refused_with_all_reasons():
     said = quality(["sub-1", "sub-2"], {"sub-1": "one", "sub-2": "other"})
     with pytest.raises(CohortError) as error:
         without_flagged(MANIFEST, said)
-    for part in ("flagged all 2 scans", "overview.png", "sub-1: one", "sub-2: other"):
+    for part in ("flagged every scan (2)", "overview.png", "sub-1: one", "sub-2: other"):
         assert part in str(error.value)
 
 
