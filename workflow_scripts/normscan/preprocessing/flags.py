@@ -39,8 +39,8 @@ def without_flagged(manifest: Mapping[str, Any], quality: Mapping[str, Any]) -> 
         raise CohortError(
             manifest["cohort"],
             [
-                f"quality control flagged every scan ({len(flagged)}), so that none is left; look at "
-                f"{quality['overview']}, and at the cohort's skull_stripped and masks",
+                f"quality control flagged every scan ({len(flagged)}), so that none is left; look "
+                f"at {quality['overview']}, and at the cohort's skull_stripped and masks",
                 *(f"{scan}: {reason}" for scan, reason in flagged.items()),
             ],
         )
