@@ -6,8 +6,12 @@ from normscan.files import write_json
 from normscan.report.flagged import left_out, read_flags, with_marks
 
 PROTOCOLS = {
-    "p": {"used": ["ixi", "ms", "wmh"], "cohorts": ["ms", "wmh"]},
-    "q": {"used": ["ixi", "ms"], "cohorts": ["ms"]},
+    "p": {
+        "used": ["ixi", "ms", "wmh"],
+        "cohorts": ["ms", "wmh"],
+        "streams": {"main": {"cohorts": ["ixi"]}},
+    },
+    "q": {"used": ["ixi", "ms"], "cohorts": ["ms"], "streams": {"main": {"cohorts": ["ixi"]}}},
 }
 
 
@@ -35,6 +39,10 @@ def test_boards_name_their_own_scans_and_those_of_training(flags):
         "off; ixi/sub-1: cut off; ixi/sub-2: cut off; 2 more)."
     ]
     assert "of this cohort" not in wmh["flagged"][0]
+    streams = {"main": {"cohorts": ["ixi"]}, "lesion_free": {"cohorts": ["ms"]}}
+    taught = {"p": {**PROTOCOLS["p"], "streams": streams}}
+    (wmh,) = with_marks(boards[1:], flags, taught, "continue")
+    assert "6 scans of those that models" in wmh["flagged"][0], "a patient that was trained on"
     (ms,) = with_marks(boards[:1], flags, PROTOCOLS, "exclude")
     assert "and left out: 1 scan of this cohort" in ms["flagged"][0]
 

@@ -45,7 +45,8 @@ def with_marks(
     Parameters
     ----------
     boards : with ``cohort`` and ``protocol`` ("" = several).
-    protocols : name -> record; its ``used`` names all cohorts.
+    protocols : name -> record: ``used`` names all cohorts, ``cohorts`` those that are evaluated,
+        ``streams`` those that models are trained on.
     on_flagged : as configured.
     """
     made = []
@@ -62,10 +63,12 @@ def _sentence(
     cohort: str, protocol: str, flags: Flags, protocols: Mapping[str, Any], on_flagged: str
 ) -> str:
     """Of the cohort's own scans, and of those that models and thresholds come from."""
+    record = protocols[protocol]
+    trained = {name for one in record["streams"].values() for name in one["cohorts"] or ()}
     other = [
         name
-        for name in protocols[protocol]["used"]
-        if name != cohort and name not in protocols[protocol]["cohorts"]
+        for name in record["used"]
+        if name != cohort and (name in trained or name not in record["cohorts"])
     ]
     own = dict(flags.get((protocol, cohort), {}))
     beside = {
