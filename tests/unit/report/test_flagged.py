@@ -3,7 +3,7 @@
 import pytest
 
 from normscan.files import write_json
-from normscan.report.flagged import left_out, read_flags, with_marks
+from normscan.report.flagged import left_out, read_flags, with_flags, with_marks
 
 PROTOCOLS = {
     "p": {
@@ -61,3 +61,15 @@ def test_scans_that_were_left_out_are_told_once_with_their_protocols(flags):
     assert left_out(flags, "ms") == [
         {"scan": "sub-1", "reason": "quality control, protocol p and q: scale 2.3 is above 2"}
     ]
+
+
+@pytest.mark.parametrize(("on_flagged", "scans"), [("continue", ["sub-0"]), ("exclude", None)])
+def test_only_what_was_left_out_is_among_the_excluded(flags, on_flagged, scans):
+    before = [{"scan": "sub-0", "reason": "truncated"}]
+    content = {"leaderboards": [], "cohorts": [{"name": "ixi", "excluded": before}], "title": "t"}
+    record = {"protocols": PROTOCOLS, "on_flagged": on_flagged}
+    found = with_flags(content, flags, record)
+    (cohort,) = found["cohorts"]
+    expected = scans or [f"sub-{number}" for number in range(5)]
+    assert [one["scan"] for one in cohort["excluded"]] == expected
+    assert cohort["excluded"][0] == before[0] and found["title"] == "t"

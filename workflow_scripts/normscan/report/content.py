@@ -17,7 +17,7 @@ from normscan.housekeeping import stage_sizes
 from normscan.layout import SYNTHETIC_PAIRS, parse
 from normscan.postprocessing.thresholds import ONLY_SLICES
 from normscan.report.citations import after, citation
-from normscan.report.flagged import EXCLUDE, left_out, read_flags, with_marks
+from normscan.report.flagged import read_flags, with_flags
 from normscan.report.preprocessing import scale_of
 from normscan.report.report import leaderboard_sections
 from normscan.report.sections import lost_lesions, undetermined_weights
@@ -47,9 +47,7 @@ def content(files: Any, record: Mapping[str, Any], *, results: str, code: str) -
         splits |= dict.fromkeys(table["cohort"].unique(), table)
     protocols = record["protocols"]
     chosen = chosen_baselines(files.selection)
-    flags = read_flags(files.quality)
-    out = flags if record["on_flagged"] == EXCLUDE else {}
-    return {
+    found = {
         "title": record["title"],
         "run": {
             "versions": versions(),
@@ -61,42 +59,34 @@ def content(files: Any, record: Mapping[str, Any], *, results: str, code: str) -
             "command": "snakemake",
         },
         "citation": cited(record),
-        "cohorts": [
-            cohort(name, one, splits, checked, left_out(out, name))
-            for name, one in record["cohorts"].items()
-        ],
+        "cohorts": [cohort(name, one, splits, checked) for name, one in record["cohorts"].items()],
         "pairs": pairs(files.pairs),
         "quality": [quality(path) for path in files.quality],
-        "leaderboards": with_marks(
-            leaderboard_sections(
-                metrics,
-                titles={
-                    f"{name}/{one['variant']}": one["title"]
-                    for name, protocol in protocols.items()
-                    for one in protocol["approaches"]
-                },
-                baselines={
-                    name: [one["variant"] for one in protocol["approaches"] if one["baseline"]]
-                    for name, protocol in protocols.items()
-                },
-                tests={
-                    name: read_tsv(path)
-                    for name, path in zip(compared(protocols), files.tests, strict=True)
-                },
-                chosen=chosen,
-                priors={name: one["prior"] for name, one in record["cohorts"].items()},
-                unsigned={
-                    f"{name}/{one['variant']}": one["title"]
-                    for name, protocol in protocols.items()
-                    for one in protocol["approaches"]
-                    if not one.get("signed", True)
-                },
-                postprocessing={name: one["postprocessing"] for name, one in protocols.items()},
-                scales={name: scale_of(one["recipe"]["steps"]) for name, one in protocols.items()},
-            ),
-            flags,
-            protocols,
-            record["on_flagged"],
+        "leaderboards": leaderboard_sections(
+            metrics,
+            titles={
+                f"{name}/{one['variant']}": one["title"]
+                for name, protocol in protocols.items()
+                for one in protocol["approaches"]
+            },
+            baselines={
+                name: [one["variant"] for one in protocol["approaches"] if one["baseline"]]
+                for name, protocol in protocols.items()
+            },
+            tests={
+                name: read_tsv(path)
+                for name, path in zip(compared(protocols), files.tests, strict=True)
+            },
+            chosen=chosen,
+            priors={name: one["prior"] for name, one in record["cohorts"].items()},
+            unsigned={
+                f"{name}/{one['variant']}": one["title"]
+                for name, protocol in protocols.items()
+                for one in protocol["approaches"]
+                if not one.get("signed", True)
+            },
+            postprocessing={name: one["postprocessing"] for name, one in protocols.items()},
+            scales={name: scale_of(one["recipe"]["steps"]) for name, one in protocols.items()},
         ),
         "patients": {(one["cohort"], one["protocol"]): one["page"] for one in record["patients"]},
         "statistics": statistics(files, protocols, metrics, chosen),
@@ -115,6 +105,7 @@ def content(files: Any, record: Mapping[str, Any], *, results: str, code: str) -
         "storage": storage(results),
         "failures": failures(files, checked, record),
     }
+    return with_flags(found, read_flags(files.quality), record)
 
 
 def storage(results: str) -> pd.DataFrame:
@@ -155,13 +146,12 @@ def cited(record: Mapping[str, Any]) -> dict:
     )
 
 
-def cohort(name: str, one: dict, splits: dict, checked: dict, flagged: list[dict]) -> dict:
+def cohort(name: str, one: dict, splits: dict, checked: dict) -> dict:
     """A row of the cohort table.
 
     Parameters
     ----------
     splits : cohort -> its table of subjects.
-    flagged : [{scan, reason}] that quality control left out.
     """
     excluded = {**checked["excluded"].get(name, {})}
     table = splits.get(name)
@@ -176,8 +166,7 @@ def cohort(name: str, one: dict, splits: dict, checked: dict, flagged: list[dict
         "scans": one["scans"],
         "contrasts": one["contrasts"],
         "splits": counts,
-        "excluded": [{"scan": scan, "reason": reason} for scan, reason in excluded.items()]
-        + [entry for entry in flagged if entry["scan"] not in excluded],
+        "excluded": [{"scan": scan, "reason": reason} for scan, reason in excluded.items()],
     }
 
 

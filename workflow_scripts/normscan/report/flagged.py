@@ -22,6 +22,26 @@ def read_flags(paths: Iterable[str]) -> dict[tuple[str, str], dict[str, str]]:
     return {(one["protocol"], one["cohort"]): flagged_scans(one) for one in found}
 
 
+def with_flags(
+    content: Mapping[str, Any], flags: Flags, record: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a report shows, with marks on leaderboards and what was left out among the excluded.
+
+    Parameters
+    ----------
+    content : ``leaderboards`` and ``cohorts``, as of ``report.build_report``.
+    record : of the run: ``protocols``, ``on_flagged``.
+    """
+    out = flags if record["on_flagged"] == EXCLUDE else {}
+    boards = with_marks(content["leaderboards"], flags, record["protocols"], record["on_flagged"])
+    cohorts = []
+    for cohort in content["cohorts"]:
+        known = {one["scan"] for one in cohort["excluded"]}
+        more = [one for one in left_out(out, cohort["name"]) if one["scan"] not in known]
+        cohorts.append({**cohort, "excluded": [*cohort["excluded"], *more]})
+    return {**content, "leaderboards": boards, "cohorts": cohorts}
+
+
 def left_out(flags: Flags, cohort: str) -> list[dict[str, str]]:
     """[{scan, reason}] of a cohort's scans that were left out of packs for their flags."""
     protocols: dict[tuple[str, str], list[str]] = {}
