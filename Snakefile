@@ -30,6 +30,7 @@ if not workflow.overwrite_configfiles:
 include: "rules/common.smk"
 include: "rules/cohorts.smk"
 include: "rules/preprocessing.smk"
+include: "rules/quality.smk"
 include: "rules/slices.smk"
 include: "rules/training.smk"
 include: "rules/detection.smk"

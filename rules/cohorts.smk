@@ -118,6 +118,7 @@ rule check_cohorts:
     params:
         on_bad_scan=STUDY.on_bad_scan,
         excluded={name: STUDY.excluded[name] for name in PLAN.cohorts.named("healthy", "patients")},
+        odd=PLAN.cohorts.odd(PLAN.cohorts.named("healthy", "patients")),
         code=code("check_cohorts.py"),
     script:
         "../workflow_scripts/check_cohorts.py"
@@ -142,6 +143,7 @@ rule check_screened_cohort:
     params:
         on_bad_scan=STUDY.on_bad_scan,
         excluded=lambda w: {w.cohort: STUDY.excluded.get(w.cohort, {})},
+        odd=lambda w: PLAN.cohorts.odd([w.cohort]),
         code=code("check_screened_cohort.py"),
     script:
         "../workflow_scripts/check_screened_cohort.py"

@@ -144,6 +144,18 @@ def gate(wildcards):
     return ancient(PLAN.cohorts.gate(wildcards.cohort))
 
 
+def passed_flags(wildcards):
+    """What packing takes of quality control; nothing unless flagged scans are not to pass.
+
+    Flags to leave scans out by, or the check that there are none, which makes no pack stale.
+    """
+    if STUDY.on_flagged == "exclude":
+        return {"quality": PLAN.quality.of_pack(wildcards)}
+    if STUDY.on_flagged == "stop":
+        return {"unflagged": ancient(PLAN.quality.gate(wildcards.cohort))}
+    return {}
+
+
 def detector_code(script):
     """Fingerprint of a detection script with the detector's and all models' own modules."""
     return lambda wildcards: fingerprint(script, *PLAN.detection.modules(wildcards.approach))

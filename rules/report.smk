@@ -1,32 +1,6 @@
 """Figures and the report."""
 
 
-rule check_quality:
-    input:
-        unpack(lambda w: PLAN.preprocessing.of_protocol(w)),
-        checked=gate,
-    output:
-        table=PLAN.path(layout.QUALITY_TABLE),
-        flagged=PLAN.path(layout.QUALITY),
-    log:
-        log_file("check_quality", "{protocol}", "{cohort}"),
-    benchmark:
-        benchmark_file("check_quality", "{protocol}", "{cohort}")
-    conda:
-        "../envs/imaging.yaml"
-    resources:
-        mem_mb=memory(2000),
-        runtime=minutes(60),
-    params:
-        folder=PLAN.path(layout.QUALITY_FOLDER),
-        reference=lambda w: STUDY.protocols[w.protocol].contrasts[0],
-        lesion_labels=lambda w: PLAN.cohorts.lesion_labels(w.cohort),
-        atlases=STUDY.atlases,
-        code=code("check_quality.py"),
-    script:
-        "../workflow_scripts/check_quality.py"
-
-
 rule draw_figures:
     input:
         metrics=PLAN.path(layout.METRICS),

@@ -5,6 +5,9 @@ rule export_bundle:
     input:
         unpack(lambda w: PLAN.screening.parts(w)),
         thresholds=PLAN.path(layout.THRESHOLDS),
+        healthy=lambda w: PLAN.scoring.healthy_histograms(w),
+        packs=lambda w: PLAN.screening.healthy_packs(w),
+        subjects=lambda w: PLAN.cohorts.splits(PLAN.cohorts.healthy(w.protocol)),
     output:
         PLAN.path(layout.EXPORTED),
     log:
@@ -19,6 +22,8 @@ rule export_bundle:
     params:
         approach=lambda w: PLAN.screening.approach_record(w),
         uses=lambda w: PLAN.screening.uses(w),
+        healthy_cohorts=lambda w: PLAN.cohorts.healthy(w.protocol),
+        ages=lambda w: PLAN.screening.ages(w),
         fingerprint=lambda w: PLAN.preprocessing.pack_fingerprint(w.protocol),
         folder=PLAN.path(layout.EXPORTED_FOLDER),
         code=code("export_bundle.py"),
@@ -64,10 +69,12 @@ rule screen_scans:
 rule screen_index:
     input:
         results=lambda w: PLAN.screening.screened(w),
+        quality=lambda w: PLAN.screening.quality(w.cohort),
         checked=PLAN.path(layout.CHECKED_SCREENED),
     output:
         page=PLAN.path(layout.SCREENING_PAGE),
         table=PLAN.path(layout.SCREENING_COMPONENTS),
+        scans=PLAN.path(layout.SCREENING_SCANS),
         viewer=PLAN.path(layout.SCREENING_VIEWER),
     log:
         log_file("screen_index", "{cohort}"),
@@ -81,6 +88,7 @@ rule screen_index:
     params:
         prior=lambda w: PLAN.cohorts.prior(w.cohort),
         orientation=STUDY.figures["orientation"],
+        bundles=PLAN.path(layout.SCREENING_BUNDLES),
         code=code("screen_index.py"),
     script:
         "../workflow_scripts/screen_index.py"

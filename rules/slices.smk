@@ -3,6 +3,7 @@
 
 rule pack_slices:
     input:
+        unpack(passed_flags),
         manifest=PLAN.path(layout.PREPARED),
     output:
         slices=PLAN.path(layout.SLICES),

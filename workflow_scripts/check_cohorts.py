@@ -9,7 +9,8 @@ def main(snakemake) -> None:
     params = snakemake.params
     reports, roles = read_reports(snakemake.input.reports)
     shared = check_cohorts(reports, roles)
-    pass_gate(snakemake.output[0], reports, shared, params.on_bad_scan, params.excluded)
+    output = snakemake.output[0]
+    pass_gate(output, reports, shared, params.on_bad_scan, params.excluded, params.odd)
 
 
 run(snakemake, main)

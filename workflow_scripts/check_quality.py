@@ -1,5 +1,6 @@
 """Quality control of a cohort after preprocessing: numbers, outliers, a picture per scan."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -13,24 +14,19 @@ from normscan.files import atomic_path, read_json, write_json, write_tsv
 from normscan.preprocessing.quality import flag_outliers, measure, quality_slices
 from normscan.preprocessing.shards import prepared_scans
 from normscan.progress import progress
-from normscan.slices.index import layer_volume, load_index
+
+LOG = logging.getLogger("normscan")
 
 
 def main(snakemake) -> None:
     params, w = snakemake.params, snakemake.wildcards
     folder = Path(params.folder)
     scans = [one for path in snakemake.input.manifests for one in prepared_scans(read_json(path))]
-    packs = {path: load_index(path) for path in snakemake.input.packs}
-    packed = {entry.scan: (entry, path) for path, pack in packs.items() for entry in pack.scans}
     rows, pictures, lost = [], [], []
     for prepared in progress(sorted(scans, key=lambda one: one.scan), "quality"):
         numbers = measure(prepared, params.atlases, params.reference)
         if prepared.lesions:
-            entry, path = packed[prepared.scan]
-            settings = packs[path].settings["slices"]
-            size, field = (settings[key] for key in ("size", "field_of_view"))
-            kept = layer_volume(path, "lesion", entry)
-            count, ml = lost_lesions(prepared.lesions, kept, size, field, params.lesion_labels)
+            count, ml = lost_lesions(prepared.lesions, chosen=params.lesion_labels, **params.slices)
             numbers |= {"lost_lesions": count, "lost_lesion_ml": ml}
             lost += [{"scan": prepared.scan, "lesions": count, "ml": ml}] if count else []
         rows.append({"scan": prepared.scan, **numbers})
@@ -38,7 +34,9 @@ def main(snakemake) -> None:
         save_picture(quality_slices(prepared, params.atlases), picture)
         pictures.append({"scan": prepared.scan, "png": str(picture)})
     table = pandas.DataFrame(rows)
-    flagged = flag_outliers(table)
+    flagged = {scan: "; ".join(reasons) for scan, reasons in flag_outliers(table).items()}
+    for scan, reason in flagged.items():
+        LOG.warning("flagged by quality control, protocol %s: %s: %s", w.protocol, scan, reason)
     png, svg = save_figure(
         quality_overview(table, flagged=list(flagged), title=w.cohort), folder / "overview"
     )
@@ -48,10 +46,9 @@ def main(snakemake) -> None:
         {
             "cohort": w.cohort,
             "protocol": w.protocol,
+            "scans": [row["scan"] for row in rows],
             "lost_lesions": lost,
-            "flagged": [
-                {"scan": scan, "reason": "; ".join(reasons)} for scan, reasons in flagged.items()
-            ],
+            "flagged": [{"scan": scan, "reason": reason} for scan, reason in flagged.items()],
             "overview": str(png),
             "overview_svg": str(svg),
             "pictures": pictures,

@@ -13,7 +13,8 @@ def main(snakemake) -> None:
     found = [
         {**one, "problems": one["problems"] + known.get(one["scan"], [])} for one in reports[cohort]
     ]
-    pass_gate(snakemake.output[0], {cohort: found}, [], params.on_bad_scan, params.excluded)
+    output = snakemake.output[0]
+    pass_gate(output, {cohort: found}, [], params.on_bad_scan, params.excluded, params.odd)
 
 
 run(snakemake, main)

@@ -3,9 +3,16 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from job import run
 from normscan.files import atomic_path, file_digest, read_json
 from normscan.postprocessing.exported import write_record
+from normscan.postprocessing.healthy_volumes import healthy_volumes
+from normscan.postprocessing.pooling import validation_scans
+from normscan.postprocessing.told import HEALTHY_ML, TRAINED_ON
+from normscan.postprocessing.trained_on import trained_on
+from normscan.slices.index import load_index
 
 
 def main(snakemake) -> None:
@@ -15,6 +22,10 @@ def main(snakemake) -> None:
     record["settings"] = dict(record["settings"])
     record["fingerprint"] = params.fingerprint
     record["thresholds"] = read_json(files.thresholds)
+    record[HEALTHY_ML] = volumes(files, params.healthy_cohorts, record["thresholds"])
+    described = [files.model] if files.get("model") else []
+    models = [read_json(path) for path in [*described, *files.get("used_bundles", [])]]
+    record[TRAINED_ON] = trained_on(models, params.ages)
     record["files"] = {}
     if files.get("tuned"):
         record["settings"] |= read_json(files.tuned)["settings"]
@@ -23,6 +34,21 @@ def main(snakemake) -> None:
             temporary.write_bytes(Path(source).read_bytes())
         record["files"][name] = file_digest(folder / name)
     write_record(snakemake.output[0], record)
+
+
+def volumes(files: Any, cohorts: list[str], thresholds: dict[str, dict]) -> dict[str, Any]:
+    """Prior -> rule -> volumes of held-out healthy scans; empty where no scan is healthy."""
+    scans = validation_scans(cohorts, files.get("subjects", []))
+    affines = (one.affine for path in files.get("packs", []) for one in load_index(path).scans)
+    affine = next(affines, None)  # All scans of a pack share the slice grid.
+    if affine is None:
+        return {}
+    voxel_ml = abs(float(np.linalg.det(np.asarray(affine)[:3, :3]))) / 1000
+    found = {
+        prior: healthy_volumes(files.healthy, scans, prior, points, voxel_ml)
+        for prior, points in thresholds.items()
+    }
+    return {prior: rules for prior, rules in found.items() if rules}
 
 
 def copies(files: Any, roles: list[str]) -> dict[str, str]:

@@ -4,13 +4,17 @@ from pathlib import Path
 
 from job import run
 from normscan.files import read_json
+from normscan.preprocessing.flags import without_flagged
 from normscan.slices.pack import pack_shard
 
 
 def main(snakemake) -> None:
-    params = snakemake.params
+    params, files = snakemake.params, snakemake.input
+    manifest = read_json(files.manifest)
+    if files.get("quality"):
+        manifest = without_flagged(manifest, read_json(files.quality))
     pack_shard(
-        read_json(snakemake.input.manifest),
+        manifest,
         Path(snakemake.output.slices),
         Path(snakemake.output.index),
         contrasts=params.contrasts,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from job import run
 from normscan.files import read_json, read_tsv, write_text
+from normscan.report.flagged import read_flags
 from normscan.report.patients import Approach, Cohort, index_page, scan_pages
 from normscan.report.vendor import write_library
 
@@ -26,7 +27,8 @@ def main(snakemake) -> None:
             params.approaches, files.metrics, files.thresholds, strict=True
         )
     ]
-    cohort = Cohort(w.cohort, w.protocol, params.prior, params.lesion_labels, approaches)
+    flagged = read_flags(files.quality).get((w.protocol, w.cohort), {})
+    cohort = Cohort(w.cohort, w.protocol, params.prior, params.lesion_labels, approaches, flagged)
     cohort.orientation = params.orientation
     cohort.read(files.detected)
     write_library(out.viewer)

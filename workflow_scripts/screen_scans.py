@@ -12,9 +12,10 @@ from normscan.errors import BundleError
 from normscan.evaluation.truth import load_brain
 from normscan.files import file_digest, inside, read_json, write_json, write_tsv
 from normscan.postprocessing.detections import detect_components, write_volumes
-from normscan.postprocessing.exported import read_record
+from normscan.postprocessing.exported import DIGEST, read_record
 from normscan.postprocessing.filter import filter_map
 from normscan.postprocessing.slice_rules import Point, operating_point, point_record
+from normscan.postprocessing.told import HEALTHY_ML, TRAINED_ON
 from normscan.progress import progress
 from normscan.slices.index import PackIndex, differences, load_index, stack_volume
 from normscan.slices.rows import RowWriter
@@ -115,21 +116,35 @@ def main(snakemake) -> None:
             **point_record(record["thresholds"][params.prior][rule]),
             "minimum_voxels": post["minimum_voxels"],
             "thresholds": record["thresholds"][params.prior],
+            "bundle": about(record, params.prior, rule),
             "postprocessing": post,
             "excluded": excluded,
         },
     )
 
 
+def about(record: dict, prior: str, rule: str) -> dict:
+    """What pages say of the bundle; None for what it does not know."""
+    return {
+        "digest": record[DIGEST],
+        "format": record.get("format", 1),
+        HEALTHY_ML: record.get(HEALTHY_ML, {}).get(prior, {}).get(rule),
+        TRAINED_ON: record.get(TRAINED_ON),
+    }
+
+
 def left_out(snakemake, index: PackIndex, bundles: list[dict]) -> dict[str, str]:
     """Scans not to be screened, with reasons: bad ones, and those the model was trained on.
+
+    Those that preprocessing or quality control left out are not in the pack any more.
 
     Raises
     ------
     BundleError : a scan that the model was trained on, unless such scans are to be left out.
     """
     params, w = snakemake.params, snakemake.wildcards
-    checked = read_json(snakemake.input.checked)["excluded"].get(w.cohort, {})
+    packing = {one["scan"]: one["reason"] for one in index.excluded}
+    checked = packing | read_json(snakemake.input.checked)["excluded"].get(w.cohort, {})
     contents = {one.scan: one.content for one in index.scans if one.scan not in checked}
     seen: dict[str, str] = {}
     for bundle in bundles:

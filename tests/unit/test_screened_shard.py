@@ -1,5 +1,6 @@
 """What screening writes of a shard, and what its pages read of that."""
 
+import html
 import json
 import re
 from dataclasses import replace
@@ -14,7 +15,8 @@ from normscan.detectors.applied import Applied
 from normscan.files import load_nifti, read_json, read_tsv, write_json
 from normscan.postprocessing.exported import write_record
 from normscan.postprocessing.filter import filter_map
-from normscan.report.screened import joined, read_screened
+from normscan.report.screened import joined, read_screened, scan_table
+from normscan.report.unusual import Bundles
 from normscan.slices.index import load_index
 from normscan.slices.rows import RowReader
 
@@ -36,6 +38,8 @@ def screened(tmp_path_factory):
         image[5:8, 5:8, 4:6] = 3
         scans[name] = {"brain": brain, "lesion": np.zeros(SHAPE, np.uint8), "image": image}
     pack = write_pack(folder, scans)
+    flagged = [{"scan": "sub-3", "reason": "quality control: cut off"}]
+    write_json(pack, {**read_json(pack), "excluded": flagged})
     record = {
         "protocol": "p", "title": "Intensity", "model": "none", "detector": "intensity",
         "expected": "restored",
@@ -43,6 +47,11 @@ def screened(tmp_path_factory):
         "fingerprint": load_index(pack).settings,
         "thresholds": {"hyperintense": {"fixed": {"threshold": 0.4}}}, "primary_rule": "fixed",
         "postprocessing": POST,
+        "healthy_ml": {"hyperintense": {"fixed": [0.0, 0.0, 0.001, 0.002, 1e6]}},
+        "trained_on": {
+            "contrasts": ["FLAIR"],
+            "cohorts": {"ixi": {"train": 12, "validation": 3, "ages": [20.0, 65.0]}},
+        },
     }  # fmt: skip
     write_record(folder / "bundle" / "approach.json", record)
     write_json(folder / "checked.json", {"excluded": {"wmh": {"sub-2": "truncated"}}})
@@ -91,7 +100,8 @@ def test_native_volumes_and_components_are_always_there(screened):
     folder, _, manifest = screened
     content = read_json(manifest)
     assert (content["cohort"], content["shard"], content["threshold"]) == ("wmh", "00", 0.4)
-    assert content["excluded"] == {"sub-2": "truncated"} and list(content["scans"]) == ["sub-1"]
+    left_out = {"sub-2": "truncated", "sub-3": "quality control: cut off"}
+    assert content["excluded"] == left_out and list(content["scans"]) == ["sub-1"]
     files = content["scans"]["sub-1"]
     native = {key: load_nifti(files[key])[0] for key in ("native_map", "native_detection")}
     assert native["native_detection"].any() and native["native_map"].shape == SHAPE
@@ -112,8 +122,8 @@ def test_filtered_maps_are_arrays(screened):
     assert not reader.has("map") and not reader.has("expected")
 
 
-def test_pages_read_the_arrays(screened, monkeypatch):
-    folder, _, manifest = screened
+def test_pages_read_the_arrays(screened, tmp_path, monkeypatch):
+    folder, pack, manifest = screened
     shown = []
 
     def rows_of(rows, **_):
@@ -122,8 +132,10 @@ def test_pages_read_the_arrays(screened, monkeypatch):
 
     monkeypatch.setattr("normscan.report.screened.slice_rows", rows_of)
     monkeypatch.setattr("normscan.report.screened.save_figure", lambda _, path: (path, path))
-    found = read_screened([str(manifest)], {}, "hyperintense", folder / "out")
-    assert list(found.results) == ["sub-1"] and list(found.excluded) == ["sub-2"]
+    bundles = Bundles(tmp_path / "bundles.json")
+    flags = {("p", "wmh"): {"sub-1": "cut off"}}
+    found = read_screened([str(manifest)], {}, "hyperintense", folder / "out", bundles, flags)
+    assert list(found.results) == ["sub-1"] and set(found.excluded) == {"sub-2", "sub-3"}
     assert [row["label"] for row in shown] and set(shown[0]) == {
         "label", "image", "map", "detection", "reconstruction_name"}  # fmt: skip
     assert shown[0]["reconstruction_name"] == "restored"
@@ -131,6 +143,55 @@ def test_pages_read_the_arrays(screened, monkeypatch):
     hrefs = [one["href"] for one in found.results["sub-1"][0]["files"]]
     assert all((folder / "out" / href).is_file() for href in hrefs) and len(hrefs) == 3
     assert isinstance(joined(found.tables), pandas.DataFrame)
+    (row,) = scan_table(found).to_dict("records")
+    assert (row["scan"], row["approach"]) == ("sub-1", "p/intensity")
+    filtered = RowReader(manifest).volume("filtered", load_index(pack).scan("sub-1"))
+    assert row["volume_above_ml"] == pytest.approx((filtered > 0.4).sum() * voxel_ml(pack))
+    # More than four of the five healthy scans of the bundle.
+    assert (row["percentile"], row["healthy_scans"]) == (80, 5)
+    assert row["note"] == "Flagged by quality control, protocol p: cut off."
+    (result,) = found.results["sub-1"]
+    assert result["scores"][1] == ("80", "percentile: 4 of 5 held-out healthy scans have less")
+    digest = read_json(folder / "bundle" / "approach.json")["digest"]
+    assert result["numbers"]["bundle"] == f"{digest}, format 2"
+    assert result["numbers"]["trained on"] == (
+        "FLAIR of ixi: 12 scans (3 more for validation; ages of the cohort 20 to 65)"
+    )
+    assert found.index("wmh", "none")["facts"]["bundle of p/intensity"] == f"{digest}, format 2"
+
+
+def voxel_ml(pack) -> float:
+    return abs(np.linalg.det(np.asarray(load_index(pack).scan("sub-1").affine)[:3, :3])) / 1000
+
+
+def test_a_page_by_another_bundle_than_before_says_so(screened, tmp_path, monkeypatch):
+    _, _, manifest = screened
+    monkeypatch.setattr("normscan.report.screened.save_figure", lambda _, path: (path, path))
+    other = dict(read_json(manifest))
+    other["bundle"] = {**other["bundle"], "digest": "another"}
+    later = tmp_path / "later.json"
+    write_json(later, other)
+    for name, file in other["arrays"].items():
+        (tmp_path / f"later{file.removeprefix('07')}").write_bytes(
+            (manifest.parent / file).read_bytes()
+        )
+        other["arrays"][name] = f"later{file.removeprefix('07')}"
+    write_json(later, other)
+
+    def made(path):
+        bundles = Bundles(tmp_path / "bundles.json")
+        folder = manifest.parent
+        found = read_screened([str(path)], {}, "hyperintense", folder, bundles)
+        bundles.write()
+        return found
+
+    assert made(manifest).notes == made(manifest).notes == {}
+    first = read_json(manifest)["bundle"]["digest"]
+    for _ in range(2):
+        found = made(later)
+        (line,) = found.notes["sub-1"]
+        assert f"by the bundle another; this page was made with {first} before" in line
+        assert "before" in found.index("wmh", "none")["facts"]["bundle of p/intensity"]
 
 
 class Spread:
@@ -162,7 +223,8 @@ def test_uncertainty_is_in_native_space_and_on_the_page(screened, tmp_path, monk
     shown = []
     monkeypatch.setattr("normscan.report.screened.slice_rows", lambda rows, **_: shown.extend(rows))
     monkeypatch.setattr("normscan.report.screened.save_figure", lambda _, path: (path, path))
-    found = read_screened([str(manifest)], {}, "hyperintense", tmp_path)
+    bundles = Bundles(tmp_path / "bundles.json")
+    found = read_screened([str(manifest)], {}, "hyperintense", tmp_path, bundles)
     # Of a slice without brain, which fills up the page, nothing is known.
     assert all((row["uncertainty"] == 0.25 * row["image"].any()).all() for row in shown)
     assert any(row["uncertainty"].any() for row in shown)
@@ -175,13 +237,26 @@ def test_uncertainty_is_in_native_space_and_on_the_page(screened, tmp_path, monk
 def test_every_page_has_a_viewer_and_all_of_them_one_library(screened):
     folder, _, manifest = screened
     out = folder / "out"
+    said = ["sub-1: has 2 files for FLAIR", "sub-9: its folder has no image"]
+    checked = {**read_json(folder / "checked.json"), "warnings": {"wmh": said}}
+    write_json(folder / "checked.json", checked)
+    write_json(folder / "quality.json", {"protocol": "p", "cohort": "wmh", "flagged": []})
     run(
         "screen_index.py",
-        input={"results": [str(manifest)], "checked": folder / "checked.json"},
-        params={"prior": "hyperintense", "orientation": "radiological"},
+        input={
+            "results": [str(manifest)],
+            "checked": folder / "checked.json",
+            "quality": [folder / "quality.json"],
+        },
+        params={
+            "prior": "hyperintense",
+            "orientation": "radiological",
+            "bundles": out / "bundles.json",
+        },
         output={
             "page": out / "index.html",
             "table": out / "components.tsv",
+            "scans": out / "scans.tsv",
             "viewer": out / "viewer" / "niivue.umd.js",
         },
         wildcards={"cohort": "wmh"},
@@ -196,4 +271,11 @@ def test_every_page_has_a_viewer_and_all_of_them_one_library(screened):
     assert approach["title"] == "Intensity (p)" and approach["components"]
     assert [one["kind"] for one in approach["layers"]] == ["map", "detection"]
     assert (out / "viewer" / "LICENSE.niivue.txt").is_file()
-    assert "viewer-content" not in (out / "index.html").read_text()
+    index = html.unescape((out / "index.html").read_text())
+    assert "viewer-content" not in index
+    assert "Look at it: has 2 files for FLAIR" in html.unescape(page)
+    assert "<b>sub-9</b>: its folder has no image" in index and "<b>sub-2</b>: truncated" in index
+    assert "bundle of p/intensity" in index and "percentile among healthy scans" in index
+    assert (out / "bundles.json").is_file()
+    (row,) = read_tsv(out / "scans.tsv").to_dict("records")
+    assert row["healthy_scans"] == 5

@@ -12,13 +12,13 @@ from tiny_study import Workflow
 pytestmark = pytest.mark.workflow
 RAW = "results/simulated/new/sub-01"
 # Where results of the cohort of one stand.
-OWN = ("screening", "checks", "cohorts", "preprocessed/*", "slices/*/*")
+OWN = ("screening", "checks", "cohorts", "preprocessed/*", "slices/*/*", "quality/*")
 
 
 def written(folder: Path) -> dict[str, bytes]:
-    """Table of components, and of every scan its volumes, tables and figures."""
+    """Tables of components and scans, and of every scan its volumes, tables and figures."""
     found = [*folder.glob("*/*/seed-*/sub-*/*"), *folder.glob("figures/*")]
-    found.append(folder / "components.tsv")
+    found += [folder / "components.tsv", folder / "scans.tsv"]
     return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 

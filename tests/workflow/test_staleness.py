@@ -255,6 +255,15 @@ ROWS: dict[str, tuple[Change, dict[str, int]]] = {
         protocol(lambda p: p["slices"].update(size=32)),
         {"pack_slices": 4, "check_quality": 2, **AFTER_PACK},
     ),
+    # Packs are made of other files then, whether any scan is flagged or not.
+    "flagged scans left out": (
+        config(lambda c: c.update(on_flagged="exclude")),
+        {"pack_slices": 4, **AFTER_PACK},
+    ),
+    "flagged scans stop a run": (
+        config(lambda c: c.update(on_flagged="stop")),
+        {"check_flags": 1, "pack_slices": 4, **AFTER_PACK},
+    ),
     "model setting": (
         protocol(lambda p: p["models"]["vae"].update(latent=16)),
         {"train": 1, "tune_detector": 1, **ONE_APPROACH},

@@ -21,6 +21,8 @@ SYNTHETIC_PAIRS = SYNTHETIC_FOLDER + "/{shard}.tsv"
 CHECK = "checks/{cohort}/{shard}.json"
 CHECKED = "cohorts/checked.json"
 CHECKED_SCREENED = "cohorts/{cohort}/checked.json"
+UNFLAGGED = "cohorts/unflagged.json"
+UNFLAGGED_SCREENED = "cohorts/{cohort}/unflagged.json"
 SUBJECTS = "cohorts/{cohort}/subjects.tsv"
 SPLITS = "cohorts/{cohort}/splits.json"
 
@@ -128,6 +130,9 @@ SCREENED = SCREENING_FOLDER + "/{shard}.json"
 SCREENING_PAGE = "screening/{cohort}/index.html"
 SCREENING_VIEWER = "screening/{cohort}/viewer/niivue.umd.js"
 SCREENING_COMPONENTS = "screening/{cohort}/components.tsv"
+SCREENING_SCANS = "screening/{cohort}/scans.tsv"
+# No output: it outlives pages, so that a page can say that it was made with another bundle before.
+SCREENING_BUNDLES = "screening/{cohort}/bundles.json"
 
 LOGS = "logs"
 LOG = LOGS + "/{rule}/{job}.log"

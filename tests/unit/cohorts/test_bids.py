@@ -186,6 +186,36 @@ def test_other_folders_are_not_searched(tmp_path):
     assert list(found) == ["T1w"]
 
 
+def entry(folder, **more):
+    return {"source": "bids", "path": str(folder), "role": "healthy", **more}
+
+
+def warned(folder, **more):
+    return load_cohort("c", entry(folder, **more), folder, results=folder)[0].warnings
+
+
+def test_runs_that_stand_for_each_other_are_told(tmp_path):
+    touch(tmp_path, *anat("run-2_FLAIR", "run-1_FLAIR", "T1w", "desc-preproc_T1w"))
+    (line,) = warned(tmp_path)
+    listed = "(sub-01_run-1_FLAIR.nii.gz, sub-01_run-2_FLAIR.nii.gz)"
+    assert line.startswith(f"sub-01: has 2 files for FLAIR {listed}; the first is used")
+
+
+def test_a_subject_whose_folder_has_no_image_is_told(tmp_path):
+    touch(tmp_path, *anat("T1w"), *anat("bold", subject="02"), *anat("T1w", subject="03"))
+    (tmp_path / "rawdata" / "sub-04").mkdir(parents=True)
+    (tmp_path / "participants.tsv").write_text(
+        "participant_id\tgroup\nsub-01\ta\nsub-02\ta\nsub-04\tb\n"
+    )
+    told = [line.partition(":")[0] for line in warned(tmp_path)]
+    assert told == ["sub-02", "sub-04"]
+    assert "its folder has no image that is used (T1w, T2w, FLAIR" in warned(tmp_path)[0]
+    # Only of those that the entry would take.
+    assert [line[:6] for line in warned(tmp_path, where={"group": "a"})] == ["sub-02"]
+    assert [line[:6] for line in warned(tmp_path, exclude=["sub-02"])] == ["sub-04"]
+    assert warned(tmp_path, include=["sub-01"]) == ()
+
+
 def test_nothing_found_says_what_is_expected(tmp_path):
     _, (problem,) = read_bids(touch(tmp_path, "IXI012-T1.nii.gz"), "c")
     for fragment in (str(tmp_path), "no image found", "sub-*/[ses-*/]anat/sub-*_T1w.nii.gz"):

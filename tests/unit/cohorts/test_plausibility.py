@@ -87,9 +87,34 @@ def test_heads_that_are_said_to_be_stripped(scan):
     assert "set skull_stripped: false" in problem
 
 
-def test_images_without_a_background_say_nothing_of_stripping(scan):
+def test_a_background_may_have_any_value(scan):
+    """Z-scores of a stripped brain, and those of a head."""
     changed(scan.images["FLAIR"], lambda data: data - 1)
     assert checked(scan, skull_stripped=True)[0] == []
+    head = ((np.indices(BIG) - 10) ** 2).sum(axis=0) < 81
+    changed(scan.images["FLAIR"], lambda data: np.where(head & (data == -1), 3, data))
+    (problem,), _ = checked(scan, skull_stripped=True)
+    assert "declared skull_stripped, but FLAIR shows" in problem
+
+
+def test_images_without_a_background_say_nothing_of_stripping(scan):
+    rng = np.random.default_rng(1)
+    changed(scan.images["FLAIR"], lambda data: data + 1 + rng.random(BIG))
+    assert checked(scan, skull_stripped=True)[0] == []
+
+
+@pytest.mark.parametrize(("millimetres", "refused"), [(10.0, False), (12.0, True)])
+def test_without_a_mask_nothing_larger_than_a_brain_is_stripped(scan, millimetres, refused):
+    """A ball of eight voxels' radius: 2.1 litres, then 3.6."""
+    ball = ((np.indices(BIG) - 10) ** 2).sum(axis=0) < 64
+    data = (2 + np.cos(np.indices(BIG)[0] / 4)) * ball
+    affine = np.diag([millimetres] * 3 + [1.0])
+    nibabel.save(nibabel.Nifti1Image(data, affine), scan.images["FLAIR"])
+    alone = replace(scan, brain_mask="", lesion_mask="")
+    found = check_scan(alone, ["FLAIR"], "healthy", {}, skull_stripped=True)["problems"]
+    assert bool(found) is refused
+    assert not refused or "sub-07: is declared skull_stripped, but FLAIR shows 3." in found[0]
+    assert check_scan(alone, ["FLAIR"], "healthy", {})["problems"] == []
 
 
 def header(sform=None, qform=None):

@@ -1,11 +1,15 @@
 """What a detector is given of scans."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from fake_models import CPU
 from made_pack import write_pack
 
 from normscan.detectors.applied import Applied
+from normscan.errors import BundleError
+from normscan.slices.index import load_index
 from normscan.streams import LESION_FREE
 
 
@@ -32,3 +36,14 @@ def test_settings_are_found_on_slices_without_lesions(pack):
 def test_a_detector_gets_its_layers_and_no_labels(pack):
     scan = Applied("intensity", {}, CPU).store([pack], ["FLAIR"]).scan("wmh/sub-1")
     assert set(scan.layers) == {"brain"}
+
+
+def test_a_shard_without_scans_is_refused_by_no_model(pack):
+    """It has no grid: all of its scans were left out before."""
+    applied, index = Applied("intensity", {}, CPU), load_index(pack)
+    applied.bundles = [
+        {"family": "vae", "fingerprint": {**index.fingerprint, "contrasts": ["T1w"]}}
+    ]
+    with pytest.raises(BundleError, match="contrasts"):
+        applied.refuse_other_scans(index)
+    applied.refuse_other_scans(replace(index, scans=[], grid={}))

@@ -10,17 +10,9 @@ from normscan.slices.grid import slice_grid, upright
 SHAPE, AFFINE = (40, 32, 6), np.diag([-1.5, 1, 2.0, 1])
 
 
-def write(folder, labels, size):
-    """A label map on both grids."""
-    turned, affine = upright(labels, AFFINE)
-    grid = slice_grid(turned.shape, affine, size)
-    before = folder / "before.nii.gz"
-    save_nifti(before, labels, AFFINE, np.uint8)
-    return before, grid.labels(turned)
-
-
 def counted(folder, labels, size, chosen=()):
-    lesions, ml = lost_lesions(*write(folder, labels, size), size, None, chosen)
+    save_nifti(folder / "before.nii.gz", labels, AFFINE, np.uint8)
+    lesions, ml = lost_lesions(folder / "before.nii.gz", size, None, chosen)
     return lesions, round(ml / 0.003, 6)
 
 

@@ -6,6 +6,7 @@ import math
 import pytest
 
 from normscan.errors import BundleError
+from normscan.files import value_digest, write_json
 from normscan.postprocessing.exported import read_record, write_record
 
 GOOD = {
@@ -45,6 +46,12 @@ def test_what_was_written_comes_back(tmp_path):
         ({"uses": {"other": "ae"}}, "files: names no uses/other/weights.safetensors"),
         ({"uses": {"../../other": "ae"}}, "files: names no uses/../../other/weights.safetensors"),
         ({"files": {"../up": "0", **GOOD["files"]}}, "../up: leads outside of"),
+        ({"healthy_ml": {"none": {"a": []}}}, "healthy_ml.none.a: must be a list of volumes"),
+        ({"healthy_ml": {"none": {"a": [0.1, -1]}}}, "healthy_ml.none.a: must be a list of"),
+        ({"healthy_ml": [1.0]}, "healthy_ml: must be a mapping of sign priors"),
+        ({"trained_on": {"cohorts": {"a": {"train": "x"}}}}, "trained_on: says no contrasts"),
+        ({"trained_on": {"contrasts": ["T1w"], "cohorts": {"a": {"train": 2}}}}, "trained_on: "),
+        ({"format": 3}, "format: found 3; this version reads 1 to 2"),
         ({"files": {**GOOD["files"], "weights.safetensors": 3}}, "found 3; must be a digest"),
     ],
 )  # fmt: skip
@@ -53,6 +60,17 @@ def test_what_cannot_be_is_refused_though_its_digest_is_right(tmp_path, changes,
     with pytest.raises(BundleError) as raised:
         read_record(tmp_path / "approach.json", "p")
     assert said in str(raised.value) and "approach.json" in str(raised.value)
+
+
+def test_a_bundle_of_the_first_format_is_read_still(tmp_path):
+    write_record(tmp_path / "approach.json", GOOD)
+    content = read_record(tmp_path / "approach.json", "p")
+    del content["format"], content["digest"]
+    write_json(tmp_path / "approach.json", {**content, "digest": value_digest(content)})
+    assert read_record(tmp_path / "approach.json", "p") == {
+        **content,
+        "digest": value_digest(content),
+    }
 
 
 def test_what_was_edited_is_refused(tmp_path):

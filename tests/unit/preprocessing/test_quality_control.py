@@ -100,6 +100,16 @@ def test_the_odd_one_out_is_flagged_in_its_bad_direction():
     assert list(flag_outliers(cohort(similarity=[*usual, 0.1]))) == ["sub-07"]
 
 
+def test_scores_that_say_nothing_more_are_not_told():
+    """Where all others are equal, any difference is many times their spread."""
+    reasons = flag_outliers(cohort(border_fraction=[0.0] * 7 + [0.0005, 0.009]))
+    assert list(reasons) == ["sub-08"], "a voxel at the border is no alarm"
+    (reason,) = reasons["sub-08"]
+    assert reason == "border_fraction 0.009 is unusual here (median 0, z = 9.0)"
+    (reason,) = flag_outliers(cohort(similarity=[0.5] * 7 + [0.1]))["sub-07"]
+    assert reason == "similarity 0.1 is unusual here (median 0.5, z beyond 20)"
+
+
 def test_missing_values_are_no_reason():
     assert flag_outliers(cohort(brain_ml=[1400.0, np.nan, 1300.0, 1350.0, 1380.0, 1420.0])) == {}
 

@@ -93,12 +93,16 @@ def write_pages(folder, found):
         "healthy_fpr_0.05": {"threshold": None, "reason": "none"},
     }
     write_json(folder / "thresholds.json", {"hyperintense": rules})
+    flagged = [{"scan": SCAN, "reason": "scale 2.3 is above 2"}]
+    about = {"protocol": "p", "cohort": "wmh", "flagged": flagged}
+    write_json(folder / "quality.json", about)
     run(
         "patient_pages.py",
         input={
             "metrics": [folder / "metrics.tsv"],
             "thresholds": [folder / "thresholds.json"],
             "detected": [found.path],
+            "quality": [folder / "quality.json"],
         },
         output={
             "page": folder / "pages" / "index.html",
@@ -123,6 +127,8 @@ def test_pages_have_scores_pictures_and_a_viewer_with_the_truth(tmp_path, found)
     assert "Test patients of cohort wmh, protocol p" in text and "Screening" not in text
     assert "<b>0.826</b><span>Dice" in text and "0 of 1 lesion" in text
     assert "0.22 ml</b><span>false positives" in text
+    assert "Flagged by quality control: scale 2.3 is above 2" in text
+    assert "flagged: scale 2.3 is above 2" in (pages / "index.html").read_text()
     assert "most false positives" in text
     content = json.loads(re.findall(r'id="viewer-content">(.*?)</script>', page)[0])
     assert [one["kind"] for one in content["packs"][0]["layers"]] == ["scan", "truth"]

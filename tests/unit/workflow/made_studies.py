@@ -54,14 +54,15 @@ def say(monkeypatch, room: str, name: str, **literals) -> None:
 
 
 def put_down(folder: Path, name: str, role: str, subjects: int) -> dict:
-    """A BIDS folder of empty files, and its entry in a configuration."""
+    """A BIDS folder of empty files, said to show brains, and its entry in a configuration."""
     for number in range(subjects):
         label = f"sub-{number:02d}"
         anat = folder / name / label / "anat"
         anat.mkdir(parents=True, exist_ok=True)
         for kind in ("T1w", "FLAIR", *(["label-lesion_mask"] if role == "patients" else [])):
             (anat / f"{label}_{kind}.nii.gz").touch()
-    return {"role": role, "source": "bids", "path": str(folder / name)}
+    entry = {"role": role, "source": "bids", "path": str(folder / name)}
+    return {**entry, "skull_stripped": True}
 
 
 def load(folder: Path, *protocols: dict, cohorts=tuple(COHORTS), **config):

@@ -150,7 +150,7 @@ def test_one_scan_without_any_configured_cohort(tmp_path):
     for contrast in ("T1w", "FLAIR"):
         (tmp_path / f"sub-9_{contrast}.nii.gz").touch()
     files = {one: f"sub-9_{one}.nii.gz" for one in ("T1w", "FLAIR")}
-    config = {"screening": {"bundles": "bundles"}, "scan": files}
+    config = {"screening": {"bundles": "bundles"}, "scan": files, "skull_stripped": True}
     found = Plan(load_study(config, tmp_path, tmp_path))
     assert found.results() == ["results/screening/sub-9/index.html"]
     with pytest.raises(ConfigError, match="config: key 'cohorts' is missing"):

@@ -145,6 +145,8 @@ def study(folder, **more):
         "new": put_down(folder, "new", "unlabelled", 1),
     }
     config = {"protocols": ["p.yaml", "q.yaml"], "cohorts": cohorts, **more}
+    if "scan" in more:
+        config["skull_stripped"] = True
     return load_study(config, folder, folder)
 
 

@@ -50,3 +50,21 @@ def test_another_name_of_the_folder_makes_no_other_people(tmp_path):
 def test_values_are_texts_or_numbers(tmp_path, value):
     with pytest.raises(ConfigError, match=r"config\.cohorts\.ms\.where\.group: found .* quotes"):
         load(tmp_path, {"include": ["00"]}, {"where": {"group": value}})
+
+
+def test_what_is_wrong_with_tables_is_listed_for_all_cohorts_once(tmp_path):
+    for name in ("one.tsv", "other.tsv"):
+        (tmp_path / name).write_text("subject\tFLAIR\nA_B\ta.nii.gz\n02\tb.nii.gz\n")
+    entry = {"source": "table", "skull_stripped": True}
+    cohorts = {
+        "first": {**entry, "role": "healthy", "path": "one.tsv"},
+        "second": {**entry, "role": "unlabelled", "path": "one.tsv", "exclude": ["02"]},
+        "third": {**entry, "role": "unlabelled", "path": "other.tsv"},
+    }
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump({**PROTOCOL, "contrasts": ["FLAIR"]}))
+    with pytest.raises(ConfigError) as error:
+        load_study({"protocols": ["p.yaml"], "cohorts": cohorts}, tmp_path, tmp_path)
+    said = str(error.value)
+    for name in ("one.tsv", "other.tsv"):
+        assert said.count(f"{tmp_path / name}, line 2: subject 'A_B'") == 1
+    assert "cohort 'first' has 2 problems" in said and "cohort 'third' has 2 problems" in said

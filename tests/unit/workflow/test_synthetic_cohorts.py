@@ -15,6 +15,7 @@ from normscan.workflow.sizes import Sizes
 
 SYNTHETIC = {"hosts": "ixi", "subjects": 2, "lesions": "gliomas"}
 SIMULATED = {"role": "healthy", "source": "simulated", "simulation": {"subjects": 9}}
+SIMULATED["skull_stripped"] = True
 
 
 def load(folder, hosts=12, more=(), changes=None, **entries):
@@ -129,7 +130,6 @@ def test_one_more_donor_changes_few_pairs():
         ({"lesions": "", "masks": "spheres", "contrast": {"FLAIR": 0}}, "contrast.FLAIR: found 0"),
         ({"lesion_contrasts": {"T1": "T1w"}}, "lesion_contrasts: unknown contrast 'T1'"),
         ({"lesion_contrasts": {"T1w": "PD", "FLAIR": "PD"}}, "no patient of 'gliomas' shows all"),
-        ({"atlas": "icbm152"}, "'icbm152' has a brain only, but 'ixi' shows heads"),
         ({"atlas": "robx"}, "config.cohorts.pasted.synthetic.atlas: atlas: unknown atlas 'robx'"),
         ({"entry": {"role": "healthy"}}, "role: found 'healthy'; a synthetic cohort has role"),
         ({"entry": {"space": "sri24"}}, "space: is that of the hosts in a synthetic cohort"),
@@ -137,6 +137,13 @@ def test_one_more_donor_changes_few_pairs():
 )
 def test_what_cannot_be_is_said_when_the_run_is_planned(tmp_path, settings, expected):
     assert expected in refused(tmp_path, settings)
+
+
+def test_an_atlas_of_a_brain_has_no_place_for_heads(tmp_path):
+    heads = {**put_down(tmp_path, "oasis", "healthy", 6), "skull_stripped": False}
+    settings = {"hosts": "oasis", "atlas": "icbm152"}
+    expected = "'icbm152' has a brain only, but 'oasis' shows heads"
+    assert expected in refused(tmp_path, settings, more={"oasis": heads})
 
 
 def test_a_synthetic_cohort_is_neither_host_nor_lesion_of_another(tmp_path):

@@ -77,7 +77,8 @@ def read_bids(folder: Path, cohort: str) -> tuple[list[Scan], list[str]]:
     Images are ``sub-*/[ses-*/]anat/*_{T1w,T2w,FLAIR,PD,PDw,DWI}.nii[.gz]`` (also without ``anat``,
     and below ``rawdata``); T1w with ``ce-`` is T1ce; phase images (``part-phase``) are passed over.
     Of several files of one contrast the one with the fewest entities (acq, rec, space, desc, ...)
-    is used, then the lowest ``run``, then the first by name.
+    is used, then the lowest ``run``, then the first by name; where only these two decide, the scan
+    says so (``odd``).
 
     Masks are found beside the images and below ``derivatives/[PIPELINE/]sub-*``.
     Brain: ``desc-brain_mask``. Lesions: a name with a lesion word (``label-lesion_mask``,
@@ -118,6 +119,22 @@ def read_bids(folder: Path, cohort: str) -> tuple[list[Scan], list[str]]:
             f"{', '.join(SUFFIXES)}"
         )
     return scans, problems
+
+
+def subjects_without_images(folder: Path, scans: list[Scan], cohort: str) -> list[Scan]:
+    """Subjects of a BIDS folder that have a folder of their own, and no image that is used."""
+    known = {scan.subject for scan in scans}
+    named = {
+        one.name.removeprefix("sub-")
+        for place in ("", "rawdata")
+        for one in _listed(folder / place)[0]
+        if one.name.startswith("sub-")
+    }
+    covariates = _participants(folder)
+    return [
+        Scan(cohort, subject, covariates=covariates.get(subject, {}))
+        for subject in sorted(named - known)
+    ]
 
 
 def _walk(folder: Path) -> Iterator[BidsFile]:
@@ -217,6 +234,24 @@ def _scan(
         lesion_mask=_mask(one.lesions or shared.lesions, spaces),
         anatomy=_mask(one.anatomies or shared.anatomies, spaces),
         covariates=covariates,
+        odd=tuple(
+            line
+            for contrast, files in sorted(one.images.items())
+            if (line := _odd(contrast, files))
+        ),
+    )
+
+
+def _odd(contrast: str, files: list[BidsFile]) -> str:
+    """That several files are as plain; empty where one stands out."""
+    ordered = sorted(files, key=lambda file: file.plainness)
+    equal = [file for file in ordered if file.plainness[0] == ordered[0].plainness[0]]
+    if len(equal) == 1:
+        return ""
+    listed = ", ".join(Path(file.path).name for file in equal)
+    return (
+        f"has {len(equal)} files for {contrast} ({listed}); the first is used: a table of scans "
+        "can name another"
     )
 
 

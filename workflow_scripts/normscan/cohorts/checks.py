@@ -13,8 +13,10 @@ import numpy as np
 
 from normscan.cohorts.plausibility import (
     brain_problems,
+    foreground,
     header_warnings,
     lesion_findings,
+    oversized_problems,
     size_problems,
     unstripped_problems,
 )
@@ -62,7 +64,8 @@ def check_scan(
     lesion_classes : class -> label or labels; when given, one of them must be there, and no other
         label but those of ``ignored_labels``.
     anatomy_classes : class -> label or labels; the label map of anatomy holds no others but 0.
-    skull_stripped : whether its cohort says so: images then show nothing outside of a brain mask.
+    skull_stripped : whether its cohort says so: images then show nothing outside of a brain mask,
+        or where there is none, no more than a brain.
 
     Returns
     -------
@@ -88,11 +91,14 @@ def check_scan(
             wrong = _image_problems(volume)
         if volume and not wrong:
             grids[contrast] = (volume.data.shape, volume.affine)
-            shown[contrast] = volume.data != 0
+            shown[contrast] = foreground(volume.data)
             facts[contrast] = _facts(path, volume)
             odd = volume.odd + _noise_warnings(volume.data)
             warnings += [_line(scan, path, one) for one in odd]
         problems += [_line(scan, path, one) for one in wrong]
+    if skull_stripped and not scan.brain_mask:
+        ml = {name: abs(np.linalg.det(one[:3, :3])) / 1000 for name, (_, one) in grids.items()}
+        problems += [f"{scan.id}: {'; '.join(one)}" for one in oversized_problems(shown, ml)]
     if role == "patients" and not scan.lesion_mask:
         problems.append(f"{scan.id}: has no lesion mask, which patients need")
     masks = {"brain": scan.brain_mask, "lesion": scan.lesion_mask, "anatomy": scan.anatomy}

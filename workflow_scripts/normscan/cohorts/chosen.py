@@ -12,7 +12,9 @@ SESSION = "session"
 MANY_VALUES = 12
 
 
-def choose(entry: dict[str, Any], scans: Sequence[Scan]) -> tuple[list[Scan], list[str]]:
+def choose(
+    entry: dict[str, Any], scans: Sequence[Scan], others: Sequence[Scan] = ()
+) -> tuple[list[Scan], list[str]]:
     """Scans that an entry takes, and every problem of how it says so.
 
     Parameters
@@ -21,19 +23,20 @@ def choose(entry: dict[str, Any], scans: Sequence[Scan]) -> tuple[list[Scan], li
         or scans (``sub-07_ses-2``), and ``where`` maps a covariate, or ``session``, to the values
         that are taken. A scan is taken when all three agree.
     scans : all of the folder or table; at least one.
+    others : subjects there without any image, which may be named as well.
     """
-    problems = _name_problems("include", entry, scans) + _where_problems(entry, scans)
-    problems += _name_problems("exclude", entry, scans)
-    taken = [
-        scan
-        for scan in scans
-        if _is_included(scan, entry)
-        and _is_where(scan, entry)
-        and not _is_named("exclude", scan, entry)
-    ]
+    problems = _name_problems("include", entry, [*scans, *others]) + _where_problems(entry, scans)
+    problems += _name_problems("exclude", entry, [*scans, *others])
+    taken = [scan for scan in scans if is_taken(scan, entry)]
     if not taken and not problems:
         problems.append(_nobody(entry))
     return taken, problems
+
+
+def is_taken(scan: Scan, entry: dict[str, Any]) -> bool:
+    """Whether an entry takes a scan."""
+    excluded = _is_named("exclude", scan, entry)
+    return _is_included(scan, entry) and _is_where(scan, entry) and not excluded
 
 
 def nearest(name: str, known: Collection[str]) -> str:

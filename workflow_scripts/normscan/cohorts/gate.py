@@ -1,6 +1,7 @@
 """What the checks of all cohorts and of one screened cohort share: one list, then stop or go on."""
 
 import logging
+from collections.abc import Mapping, Sequence
 
 from normscan.cohorts.duplicates import Reports
 from normscan.errors import NormscanError
@@ -27,6 +28,7 @@ def pass_gate(
     shared: list[str],
     on_bad_scan: str,
     excluded: dict[str, dict[str, str]],
+    odd: Mapping[str, Sequence[str]],
 ) -> None:
     """Write down which scans are left out, and why; NormscanError with all problems in one list.
 
@@ -36,6 +38,7 @@ def pass_gate(
     shared : problems that no left out scan would mend.
     on_bad_scan : ``stop`` or ``exclude``.
     excluded : cohort -> scan -> reason, of scans that were left out before.
+    odd : cohort -> what was odd when its scans were found.
     """
     bad: dict[str, dict[str, list[str]]] = {
         cohort: {one["scan"]: one["problems"] for one in found if one["problems"]}
@@ -65,7 +68,10 @@ def pass_gate(
         for cohort, scans in bad.items()
     }
     warnings = {
-        cohort: [line for one in found for line in one.get("warnings", [])]
+        cohort: [*odd.get(cohort, []), *(line for one in found for line in one.get("warnings", []))]
         for cohort, found in reports.items()
     }
+    for cohort, told in warnings.items():
+        for line in told:
+            LOG.warning("cohort '%s': %s", cohort, line)
     write_json(output, {"excluded": left_out, "warnings": warnings})

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from normscan.cohorts.bids import read_bids
-from normscan.cohorts.chosen import choose, nearest
+from normscan.cohorts.bids import SUFFIXES, read_bids, subjects_without_images
+from normscan.cohorts.chosen import choose, is_taken, nearest
 from normscan.cohorts.dicom.folders import expression_problems, read_dicom
 from normscan.cohorts.layouts import layout_names, read_layout, scans_of_layout
 from normscan.cohorts.plan_simulation import planned_scans
@@ -73,7 +73,8 @@ def load_cohort(
         scans, problems = _scans(name, entry, Path(base), Path(results))
     if not scans:
         raise CohortError(name, problems)
-    taken, wrong = choose(entry, scans)
+    empty = _without_images(name, entry, Path(base), scans)
+    taken, wrong = choose(entry, scans, empty)
     scans = [_restricted(scan, entry) for scan in taken]
     problems += wrong + _duplicates(scans)
     bad = {
@@ -93,6 +94,7 @@ def load_cohort(
         ignored_labels=tuple(entry.get("ignored_labels", ())),
         anatomy_classes=entry.get("anatomy_classes", {}),
         scans=tuple(scan for scan in scans if scan.id not in bad),
+        warnings=tuple(_warnings(scans, [one for one in empty if is_taken(one, entry)])),
     )
     return cohort, {scan: "; ".join(found) for scan, found in bad.items()}
 
@@ -197,6 +199,24 @@ def _scans(name: str, entry: dict, base: Path, results: Path) -> tuple[list[Scan
         made = results / CONVERTED_FOLDER.format(cohort=name)
         return read_dicom(path, name, entry["series"], made, bool(entry.get("single")))
     return scans_of_layout(path, entry["source"], name)
+
+
+def _without_images(name: str, entry: dict, base: Path, scans: list[Scan]) -> list[Scan]:
+    """Subjects whose folder is there and holds nothing; only BIDS says so."""
+    if entry["source"] != "bids":
+        return []
+    return subjects_without_images(Path(os.path.abspath(base / entry["path"])), scans, name)
+
+
+def _warnings(scans: Iterable[Scan], empty: Iterable[Scan]) -> list[str]:
+    """What is odd about the scans that were found, and about subjects without any."""
+    found = [f"{scan.id}: {line}" for scan in scans for line in scan.odd]
+    expected = ", ".join(dict.fromkeys(SUFFIXES))
+    return found + [
+        f"{scan.id}: its folder has no image that is used ({expected}); restore it, or list it "
+        "under 'exclude'"
+        for scan in empty
+    ]
 
 
 def _scan_of_files(name: str, images: dict[str, str], base: Path) -> Scan:

@@ -18,6 +18,8 @@ LEAST_BRAIN, MOST_LESION = 1e-3, 0.5
 INSIDE = 0.5
 # Of a brain's voxels: so many more outside of its mask are no rim that interpolation left.
 OUTSIDE = 0.2
+# No person's brain is half as large; heads are larger.
+LARGEST_BRAIN_ML = 3000.0
 # Between the two affines of one header, at any corner.
 APART_MM = 1.0
 
@@ -57,16 +59,48 @@ def lesion_findings(
     return [], []
 
 
+def foreground(data: np.ndarray) -> np.ndarray:
+    """Voxels that are no background: 0, or without any 0 the one value of all corners.
+
+    All are where nothing tells the background: the corners differ.
+    """
+    corners = data[np.ix_(*[(0, -1)] * 3)]
+    if (data == 0).any() or (corners != corners.flat[0]).any():
+        return data != 0
+    return data != corners.flat[0]
+
+
+def oversized_problems(shown: Mapping[str, np.ndarray], ml: Mapping[str, float]) -> list[Finding]:
+    """Images of a scan declared to be stripped, without a mask, that show more than any brain.
+
+    Parameters
+    ----------
+    shown : contrast -> its foreground.
+    ml : contrast -> volume of a voxel.
+    """
+    for contrast, there in sorted(shown.items()):
+        volume = float(there.sum() * ml[contrast])
+        if volume > LARGEST_BRAIN_ML and not there.all():
+            return [
+                (
+                    f"is declared skull_stripped, but {contrast} shows {volume / 1000:.1f} litres, "
+                    f"and no brain has {LARGEST_BRAIN_ML / 1000:g}",
+                    "set skull_stripped: false, or give images of brains alone",
+                )
+            ]
+    return []
+
+
 def unstripped_problems(brain: np.ndarray, shown: Mapping[str, np.ndarray]) -> list[Finding]:
     """Images of a scan declared to be stripped that show more than its brain mask.
 
     Parameters
     ----------
-    shown : contrast -> where the image is not 0.
+    shown : contrast -> its foreground.
     """
     for contrast, there in sorted(shown.items()):
         if there.shape != brain.shape or there.all():
-            # Without a background of 0 nothing can be told: z-scores may have any.
+            # Without a background nothing can be told.
             continue
         outside = (there & ~brain).sum() / brain.sum()
         if outside > OUTSIDE:

@@ -25,6 +25,7 @@ class Scan:
     lesion_mask : path of a label map (0 = healthy), "" when there is none.
     anatomy : path of a label map of anatomical classes (0 = none of them), "" when there is none.
     covariates : further columns of the subject (age, sex).
+    odd : what a person should know of how its files were found.
     """
 
     cohort: str
@@ -35,6 +36,7 @@ class Scan:
     lesion_mask: str = ""
     anatomy: str = ""
     covariates: dict[str, Any] = field(default_factory=dict)
+    odd: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -68,6 +70,7 @@ class Cohort:
     ignored_labels : labels of no class that may occur; their voxels count on neither side.
     anatomy_classes : class -> label or labels of the label maps of anatomy, in the order in which
         models number the classes (from 1); empty: the cohort has no such maps.
+    warnings : what is odd about how its scans were found; each names scan or subject.
     """
 
     name: str
@@ -79,3 +82,4 @@ class Cohort:
     ignored_labels: tuple[int, ...] = ()
     anatomy_classes: dict[str, Any] = field(default_factory=dict)
     scans: tuple[Scan, ...] = ()
+    warnings: tuple[str, ...] = ()

@@ -72,8 +72,11 @@ class Applied:
         return model
 
     def refuse_other_scans(self, index: PackIndex) -> None:
-        """BundleError when scans were preprocessed differently from a model's."""
-        for bundle in self.bundles:
+        """BundleError when scans were preprocessed differently from a model's.
+
+        A shard of which every scan was left out has no grid, and nobody to refuse.
+        """
+        for bundle in self.bundles if index.scans else ():
             check_fit(bundle, index.fingerprint)
 
     def view(self, contrasts: Sequence[str]) -> View:

@@ -15,7 +15,6 @@ from normscan.slices.grid import slice_grid, upright
 
 def lost_lesions(
     before: str | Path,
-    after: np.ndarray,
     size: int,
     field_of_view: float | None,
     chosen: Collection[int],
@@ -27,8 +26,7 @@ def lost_lesions(
     Parameters
     ----------
     before : label map on the atlas's grid.
-    after : the same on the slice grid (``slices.index.layer_volume``).
-    size, field_of_view : of the slices, as they were packed.
+    size, field_of_view : of the slices, as they are packed.
     chosen : labels that are sought; empty: all but 0.
 
     Returns
@@ -39,7 +37,7 @@ def lost_lesions(
     labels, affine = upright(labels, grid.affine)
     slices = slice_grid(labels.shape, affine, size, field_of_view)
     parts, count = label(lesion_and_ignored(labels, chosen)[0])
-    kept = lesion_and_ignored(after, chosen)[0]
+    kept = lesion_and_ignored(slices.labels(labels), chosen)[0]
     lost = np.bincount(parts.ravel(), minlength=count + 1)
     lost[np.unique(parts[slices.origins(kept)])] = 0
     lost[0] = 0

@@ -15,11 +15,14 @@ from normscan.detectors import registry as detectors
 from normscan.errors import BundleError, ConfigError, NormscanError
 from normscan.files import inside, read_json, value_digest, write_json
 from normscan.plugins import complete_settings, literals
+from normscan.postprocessing.told import about_problems
 
 SLICE_RULES = Path(__file__).parent / "slice_rules.py"
 PRIORS = ("hyperintense", "hypointense", "none")
 MODEL_FILES = ("weights.safetensors", "bundle.json")
 DIGEST = "digest"
+# 1, which says nothing of it, has neither volumes of healthy scans nor what models were trained on.
+FORMAT = 2
 # Roles of used models are a list where nothing else is said of them.
 KEYS: dict[str, Any] = {
     "protocol": str, "title": str, "model": str, "uses": (dict, list),
@@ -32,6 +35,7 @@ ANY_CONTRAST = "a contrast"
 
 def write_record(path: str | Path, record: Mapping[str, Any]) -> None:
     """Write ``approach.json``."""
+    record = {"format": FORMAT, **record}
     write_json(path, {**record, DIGEST: _digest(record)})
 
 
@@ -57,6 +61,8 @@ def read_record(path: Path, protocol: str) -> dict[str, Any]:
         raise BundleError(
             f"{path}: lacks {', '.join(lacking)}; another version exported it, export it again"
         )
+    if wrong := format_problem(record):
+        raise BundleError(f"{path}: {wrong}")
     problems = list(_problems(path.parent, record, protocol))
     if not problems and record[DIGEST] != _digest(record):
         problems = ["was changed since it was exported"]
@@ -64,6 +70,17 @@ def read_record(path: Path, protocol: str) -> dict[str, Any]:
         lines = "".join(f"\n  - {problem}" for problem in problems)
         raise BundleError(f"{path}: cannot be used; export the bundle again:{lines}")
     return record
+
+
+def format_problem(record: Mapping[str, Any]) -> str:
+    """Why a record of its format cannot be read; empty when it can."""
+    found = record.get("format", 1)
+    if _is(found, int) and 1 <= found <= FORMAT:
+        return ""
+    return (
+        f"format: found {found!r}; this version reads 1 to {FORMAT}: use a newer one, or export "
+        "the bundle with this one"
+    )
 
 
 def _problems(folder: Path, record: Mapping[str, Any], protocol: str) -> Iterator[str]:
@@ -78,6 +95,7 @@ def _problems(folder: Path, record: Mapping[str, Any], protocol: str) -> Iterato
     yield from _file_problems(folder, record)
     yield from _detector_problems(record)
     yield from _threshold_problems(record["thresholds"])
+    yield from about_problems(record)
 
 
 def _file_problems(folder: Path, record: Mapping[str, Any]) -> Iterator[str]:

@@ -29,6 +29,10 @@ LIMITS = {
     "correlation": (-np.inf, np.inf, "", "low"),
     "border_fraction": (0.0, 0.01, "", "high"),
 }
+# What values may differ by and mean nothing, where the cohort's own spread is smaller still.
+LEAST_SPREAD = {"border_fraction": 1e-3}
+# Beyond it a score says no more than that the value is far off.
+TOLD_Z = 20.0
 BINS = 32
 CONTOUR = (255, 140, 0)
 
@@ -115,7 +119,7 @@ def flag_outliers(table: pandas.DataFrame) -> dict[str, list[str]]:
         if name not in table:
             continue
         values = table[name].to_numpy(dtype=float)
-        scores = robust_scores(values)
+        centre, scores = _median(values), robust_scores(values, LEAST_SPREAD.get(name, 1e-6))
         for scan, value, score in zip(table["scan"], values, scores, strict=True):
             if not np.isfinite(value):
                 continue
@@ -126,21 +130,28 @@ def flag_outliers(table: pandas.DataFrame) -> dict[str, list[str]]:
             elif (score > LARGEST_Z and direction != "low") or (
                 score < -LARGEST_Z and direction != "high"
             ):
-                reasons.setdefault(scan, []).append(f"{told} is unusual here (z = {score:.1f})")
+                far = f"z = {score:.1f}" if abs(score) <= TOLD_Z else f"z beyond {TOLD_Z:g}"
+                line = f"{told} is unusual here (median {centre:.4g}, {far})"
+                reasons.setdefault(scan, []).append(line)
     for scan, reason in _lost_lesions(table):
         reasons.setdefault(scan, []).append(reason)
     return reasons
 
 
-def robust_scores(values: np.ndarray) -> np.ndarray:
-    """Robust z-scores (n,); zero when there are too few values to tell."""
+def robust_scores(values: np.ndarray, least: float = 1e-6) -> np.ndarray:
+    """Robust z-scores (n,) with a spread of at least so much; zero for too few values to tell."""
     known = values[np.isfinite(values)]
     if len(known) < FEWEST_SCANS:
         return np.zeros(len(values))
     centre = np.median(known)
     spread = 1.4826 * np.median(np.abs(known - centre))
     # Equal values with one that differs in the fourth digit are no reason for alarm.
-    return (values - centre) / max(spread, 0.01 * abs(centre), 1e-6)
+    return (values - centre) / max(spread, 0.01 * abs(centre), least)
+
+
+def _median(values: np.ndarray) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if known.size else float("nan")
 
 
 def quality_slices(

@@ -126,6 +126,7 @@ def board(
         "anchor": slug(f"board-{entry['cohort']}-{protocol or 'all'}"),
         "table": tables.board_table(made, linked, download) if made.rows else None,
         "sentences": made.sentences,
+        "flagged": list(entry.get("flagged") or []),
         "best": made.best,
         "rows": made.rows,
         "prior": prior_text(entry.get("prior") or "", unsigned),

@@ -20,6 +20,7 @@ from normscan.report.boards import leaderboard_sections
 from normscan.report.citations import after, citation
 from normscan.report.drawn import drawings, training_figures
 from normscan.report.failures import failures
+from normscan.report.flagged import read_flags, with_flags
 from normscan.report.preprocessing import scale_of
 from normscan.report.selection import chosen_baselines, selection, sentences
 from normscan.report.statistics import class_table, patient_table
@@ -47,7 +48,7 @@ def content(files: Any, record: Mapping[str, Any], *, results: str, code: str) -
         splits |= dict.fromkeys(table["cohort"].unique(), table)
     protocols = record["protocols"]
     chosen = chosen_baselines(files.selection)
-    return {
+    found = {
         "title": record["title"],
         "run": {
             "versions": versions(),
@@ -103,6 +104,7 @@ def content(files: Any, record: Mapping[str, Any], *, results: str, code: str) -
         "storage": storage(results),
         "failures": failures(files, checked, record),
     }
+    return with_flags(found, read_flags(files.quality), record)
 
 
 def storage(results: str) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from normscan.figures.orientation import NEUROLOGICAL, words
 from normscan.figures.slices import slice_rows, spread_words
 from normscan.figures.style import save_figure
 from normscan.files import read_tsv
+from normscan.report.flagged import flag_notes
 from normscan.report.numbers import count, number
 from normscan.report.screened import threshold_rows
 from normscan.report.screening import build_index_page, build_scan_page
@@ -65,6 +66,7 @@ class Cohort:
     Attributes
     ----------
     labels : labels of the lesion map that are sought.
+    flagged : scan -> why quality control flagged it.
     found : scan -> approach's variant -> where it was found.
     orientation : of slices and viewers (``figures.orientation``).
     """
@@ -74,6 +76,7 @@ class Cohort:
     prior: str
     labels: Sequence[int]
     approaches: Sequence[Approach]
+    flagged: Mapping[str, str] = field(default_factory=dict)
     found: dict[str, dict[str, Found]] = field(default_factory=dict)
     orientation: str = NEUROLOGICAL
 
@@ -199,6 +202,7 @@ def scan_pages(cohort: Cohort, folder: Path, library: str) -> Iterator[tuple[str
                     "versions": {"normscan": __version__},
                     "viewer": viewer,
                     "orientation": cohort.orientation,
+                    "notes": flag_notes(cohort.flagged, scan),
                     "index": "index.html",
                     "previous": f"{scans[number_ - 1]}.html" if number_ else "",
                     "next": f"{scans[number_ + 1]}.html" if number_ + 1 < len(scans) else "",
@@ -267,6 +271,7 @@ def index_page(cohort: Cohort) -> str:
     for scan in sorted(cohort.found):
         for approach, found in cohort.shown(scan):
             entry = {"scan": scan, "page": f"{scan}.html", "approach": approach.record["title"]}
+            entry |= {"note": f"flagged: {cohort.flagged[scan]}"} if scan in cohort.flagged else {}
             scored = outcome(approach, scan, found.content["rule"]) or {}
             scans.append(entry | {key: round(value, 3) for key, value in scored.items()})
     return build_index_page(

@@ -47,7 +47,7 @@ def build_report(
         overview (PNG), pictures [{scan, png}], protocol, source (path of the table)}].
         ``leaderboards`` : [{cohort, protocol ("" = combined), rows (metrics.tsv rows of this
         cohort), titles, baseline, tests, chosen, prior, scale, unsigned, postprocessing,
-          split}].
+          split, flagged [str]}].
         ``orientation`` : of slices (``figures.orientation``).
         ``patients`` : (cohort, protocol) -> index of the pages of test patients, a relative link.
         ``statistics``, ``published``, ``pairs``, ``selection`` : [{title, table (pandas), note,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,9 @@ from normscan.figures.slices import slice_rows, spread_words
 from normscan.figures.style import save_figure
 from normscan.files import read_tsv
 from normscan.postprocessing.slice_rules import operating_point
+from normscan.report.flagged import Flags
 from normscan.report.screening import build_scan_page
+from normscan.report.unusual import Bundles, bundle_facts, place, place_facts, volume_above
 from normscan.report.viewer import Shown, viewer_content
 
 SHOWN_SLICES = 4
@@ -32,9 +34,11 @@ class Screened:
     results : scan -> what its page shows of each approach.
     shown : scan -> the same approaches as the viewer takes them.
     tables : components of a scan under an approach, with both named.
-    overview : rows of the index.
+    overview : a row per scan and approach.
     excluded : scan -> why it was left out.
     orientation : of slices and viewers (``figures.orientation``).
+    notes : scan -> what a reader must know before its results.
+    bundles : approach -> its bundle in words; of another one before, that as well.
     """
 
     results: dict[str, list[dict]] = field(default_factory=dict)
@@ -43,18 +47,42 @@ class Screened:
     overview: list[dict[str, Any]] = field(default_factory=list)
     excluded: dict[str, list[str]] = field(default_factory=dict)
     orientation: str = NEUROLOGICAL
+    notes: dict[str, list[str]] = field(default_factory=dict)
+    bundles: dict[str, str] = field(default_factory=dict)
 
     def index(self, cohort: str, prior: str) -> dict[str, Any]:
         """What the page over all scans shows."""
         return {
             "cohort": cohort,
-            "scans": self.overview,
+            "scans": self.rows(),
             "excluded": [
-                {"scan": scan, "reason": "; ".join(reasons)}
+                {"scan": scan, "reason": "; ".join(dict.fromkeys(reasons))}
                 for scan, reasons in self.excluded.items()
             ],
-            "facts": {"prior": prior, "scans": len(self.results)},
+            "facts": {
+                "prior": prior,
+                "scans": len(self.results),
+                **{f"bundle of {name}": said for name, said in self.bundles.items()},
+            },
         }
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Rows of the index, with what is to be known of each scan."""
+        return [one | {"note": " ".join(self.notes.get(one["scan"], []))} for one in self.overview]
+
+    def warn(self, warnings: Iterable[str]) -> None:
+        """What the checks found odd: on a scan's own page, and of nobody's page on the index."""
+        for line in warnings:
+            scan, _, said = line.partition(": ")
+            if scan in self.results:
+                self.note(scan, f"Look at it: {said}.")
+            else:
+                self.excluded.setdefault(scan, []).append(said)
+
+    def note(self, scan: str, line: str) -> None:
+        """Say something on a scan's page, once, and on the index."""
+        if line not in self.notes.setdefault(scan, []):
+            self.notes[scan].append(line)
 
 
 def read_screened(
@@ -62,6 +90,8 @@ def read_screened(
     checked: Mapping[str, str],
     prior: str,
     folder: Path,
+    bundles: Bundles,
+    flags: Flags | None = None,
     orientation: str = NEUROLOGICAL,
 ) -> Screened:
     """Gather the shards of a cohort; figures are drawn beside the pages.
@@ -73,6 +103,8 @@ def read_screened(
         last word.
     prior : sign of what is sought.
     folder : of the pages.
+    bundles : that the pages were made with before; takes those of now.
+    flags : of quality control; None: there was none.
     orientation : of ``figures.orientation``.
     """
     left_out = {scan: [reason] for scan, reason in checked.items()}
@@ -90,12 +122,37 @@ def read_screened(
             components = read_tsv(files["components"])
             found.tables.append(components.assign(scan=scan, approach=name))
             results = found.results.setdefault(scan, [])
-            results.append(result(shard, files, components, prior, folder, scan, orientation))
+            placed = place(content, volume_above(shard, scan))
+            results.append(
+                result(shard, files, components, prior, folder, scan, placed, orientation)
+            )
+            note_bundle(found, scan, name, content, bundles)
             found.shown.setdefault(scan, []).append(
                 shown_approach(shard, components, results[-1], len(results) - 1)
             )
-            found.overview.append(overview_row(scan, content["approach"]["title"], components))
+            row = overview_row(scan, content["approach"]["title"], components)
+            found.overview.append(row | placed | {"name": name})
+    for (protocol, _), scans in (flags or {}).items():
+        for scan, reason in scans.items():
+            found.note(scan, f"Flagged by quality control, protocol {protocol}: {reason}.")
     return found
+
+
+def note_bundle(
+    found: Screened, scan: str, name: str, content: Mapping[str, Any], bundles: Bundles
+) -> None:
+    """Which bundle a result is of; a page that was made with another one before says so."""
+    digest = content.get("bundle", {}).get("digest", "")
+    before = bundles.take(scan, name, digest) if digest else ""
+    said = bundle_facts(content)["bundle"]
+    found.bundles.setdefault(name, said)
+    if before:
+        found.bundles[name] = f"{said}; some pages were made with {before} before"
+        found.note(
+            scan,
+            f"The results of {name} are by the bundle {digest}; this page was made with {before} "
+            "before, so that they may differ from what it showed.",
+        )
 
 
 def overview_row(scan: str, title: str, components: pandas.DataFrame) -> dict[str, Any]:
@@ -144,6 +201,7 @@ def scan_pages(cohort: str, found: Screened, library: str) -> Iterator[tuple[str
                     "scan": scan,
                     "results": results[scan],
                     "versions": {"normscan": __version__},
+                    "notes": found.notes.get(scan, []),
                     "viewer": viewer and {"library": library, **viewer},
                     "orientation": found.orientation,
                     "index": "index.html",
@@ -164,6 +222,17 @@ def joined(tables: list[pandas.DataFrame]) -> pandas.DataFrame:
     return table.sort_values([*first, "component"])
 
 
+def scan_table(found: Screened) -> pandas.DataFrame:
+    """A row per scan and approach: how unusual it is, and what is to be known of it."""
+    columns = {
+        "scan": "scan", "name": "approach", "volume_above_ml": "volume_above_ml",
+        "percentile": "percentile", "healthy_scans": "healthy_scans",
+        "components": "components", "volume_ml": "detected_ml", "note": "note",
+    }  # fmt: skip
+    table = pandas.DataFrame(found.rows(), columns=list(columns)).rename(columns=columns)
+    return table.sort_values(["scan", "approach"], ignore_index=True)
+
+
 def result(
     shard: Found,
     files: dict,
@@ -171,9 +240,10 @@ def result(
     prior: str,
     folder: Path,
     scan: str,
+    placed: dict,
     orientation: str = NEUROLOGICAL,
 ) -> dict:
-    """What a scan's page shows of one approach."""
+    """What a scan's page shows of one approach; ``placed``: as of ``unusual.place``."""
     content = shard.content
     approach = content["approach"]
     shown = rows(shard, scan)
@@ -188,6 +258,8 @@ def result(
         "contrast": content["contrast"],
         "prior": content["postprocessing"].get("prior") or prior,
         "postprocessing": content["postprocessing"],
+        "scores": place_facts(content, placed),
+        "numbers": bundle_facts(content),
         "picture": {
             "png": str(png),
             "svg": str(svg),

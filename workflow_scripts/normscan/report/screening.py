@@ -75,8 +75,8 @@ def build_index_page(content: Mapping[str, Any]) -> str:
     ----------
     content :
         ``cohort``; ``scans`` : [{scan, page (relative link), approach, components (number),
-        volume_ml, largest_ml, max_score, dice, false_ml, missed, lesions, lesion_ml,
-        thumbnail (PNG bytes or path, optional), note}];
+        volume_ml, largest_ml, max_score, volume_above_ml, percentile, dice, false_ml, missed,
+        lesions, lesion_ml, thumbnail (PNG bytes or path, optional), note}];
         ``excluded`` [{scan, reason}], None: nothing is said of it; ``facts`` {name: value};
         ``heading``, ``said`` : what the page is of; ``nothing`` : said where there is no scan.
 
@@ -217,6 +217,8 @@ def _index_table(scans) -> dict:
         ("volume_ml", "detected (ml)"),
         ("largest_ml", "largest (ml)"),
         ("max_score", "highest score"),
+        ("volume_above_ml", "above the threshold (ml)"),
+        ("percentile", "percentile among healthy scans"),
         ("dice", "Dice"),
         ("false_ml", "false positives (ml)"),
         ("missed", "lesions missed"),

@@ -70,11 +70,11 @@ class SliceStore:
         self._arrays: list[np.ndarray] = []
         self._layers: list[dict[str, np.ndarray]] = []
         others = {name: _by_shard(paths) for name, paths in (elsewhere or {}).items()}
-        excluded: set[str] = set()
+        excluded: dict[str, str] = {}
         packs, rows, positions, total, first_path = [], [], [], 0, None
         for path in indices:
             index = load_index(path)
-            excluded |= {f"{index.cohort}/{one['scan']}" for one in index.excluded}
+            excluded |= {f"{index.cohort}/{one['scan']}": one["reason"] for one in index.excluded}
             if not index.scans:
                 continue
             if first_path is None:
@@ -113,7 +113,7 @@ class SliceStore:
                 rows.append(_around(scan, own, self.view.neighbours))
                 positions.append(np.asarray(scan.z)[own] / max(scan.shape[2] - 1, 1))
                 total += len(own)
-        missing = (wanted or set()) - set(self.ranges) - excluded
+        missing = (wanted or set()) - set(self.ranges) - set(excluded)
         if missing:
             raise NormscanError(
                 f"no slices of {', '.join(sorted(missing))} in the packs "
@@ -123,6 +123,7 @@ class SliceStore:
             raise NormscanError(
                 "no slices: none of the chosen scans is in the packs "
                 + ", ".join(str(path) for path in indices)
+                + _left_out(excluded, wanted)
             )
         _say_without(self.ranges, slices)
         self._pack, self._rows = np.concatenate(packs), np.concatenate(rows)
@@ -228,6 +229,12 @@ def _by_pack(packs: np.ndarray, rows: np.ndarray) -> Iterator[tuple[int, np.ndar
     for pack in np.unique(packs):
         own = np.flatnonzero((packs == pack) & (rows != NOWHERE))
         yield int(pack), own[np.argsort(rows[own], kind="stable")]
+
+
+def _left_out(excluded: Mapping[str, str], wanted: set[str] | None) -> str:
+    """Which of the wanted scans preprocessing or quality control left out, a line each."""
+    own = [name for name in excluded if wanted is None or name in wanted]
+    return "".join([":"] * bool(own) + [f"\n  - {name}: {excluded[name]}" for name in own])
 
 
 def _say_without(ranges: Mapping[str, tuple[int, int]], slices: str) -> None:

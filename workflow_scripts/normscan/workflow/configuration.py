@@ -16,6 +16,7 @@ from normscan.cohorts.splits import too_few
 from normscan.errors import ConfigError
 from normscan.paths import path_problem
 from normscan.workflow.bundled import Bundle, instead_of_protocols
+from normscan.workflow.heads import head_problems
 from normscan.workflow.histogram_references import with_references
 from normscan.workflow.loading import atlas_problems, load_cohorts
 from normscan.workflow.one_scan import ABOUT, SCAN, other_scan, with_scan
@@ -32,6 +33,7 @@ DEFAULTS: dict[str, Any] = {
     "protocols": [],
     "seeds": [0],
     "on_bad_scan": "stop",
+    "on_flagged": "continue",
     "intermediates": "keep",
     "device": "auto",
     "threads": 2,
@@ -65,6 +67,7 @@ class Study:
     results: Path
     seeds: tuple[int, ...]
     on_bad_scan: str
+    on_flagged: str
     intermediates: str
     device: str
     threads: int
@@ -139,6 +142,7 @@ def load_study(config: dict[str, Any], base: Path, protocol_folder: Path) -> Stu
         results=Path(values["results"]),
         seeds=tuple(values["seeds"]),
         on_bad_scan=values["on_bad_scan"],
+        on_flagged=values["on_flagged"],
         intermediates=values["intermediates"],
         device=values["device"],
         threads=values["threads"],
@@ -186,6 +190,7 @@ def load_study(config: dict[str, Any], base: Path, protocol_folder: Path) -> Stu
         bundles=tuple(bundles),
     )
     problems = _conflicts(study) + role_problems(study) + _split_problems(study)
+    problems += head_problems(study)
     problems += [line for one in protocols.values() for line in anatomy_problems(one, cohorts)]
     problems += atlas_problems(study.cohorts, study.synthetic, study.atlases)
     problems += study_problems(study)

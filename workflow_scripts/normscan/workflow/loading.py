@@ -45,6 +45,7 @@ def load_cohorts(
     cohorts: dict[str, Cohort] = {}
     excluded: Excluded = {}
     problems: list[str] = []
+    seen: set[str] = set()
 
     def load(name: str, entry: dict[str, Any], **more) -> None:
         try:
@@ -58,7 +59,12 @@ def load_cohorts(
                 **more,
             )
         except CohortError as error:
-            problems.append(str(error))
+            # A table that two cohorts are of is wrong once.
+            own = os.path.abspath(base / entry.get("path", ""))
+            told = [one for one in error.problems if one not in seen]
+            seen.update(one for one in told if one.startswith((f"{own},", f"{own}:")))
+            if told:
+                problems.append(str(CohortError(name, told)))
 
     for name, entry in entries.items():
         if name not in made:

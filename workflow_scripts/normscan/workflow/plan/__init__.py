@@ -17,6 +17,7 @@ from normscan.workflow.plan.fusing import Fusing
 from normscan.workflow.plan.jobs import Job, variant_label, variant_parts
 from normscan.workflow.plan.patients import Patients
 from normscan.workflow.plan.preprocessing import Preprocessing
+from normscan.workflow.plan.quality import Quality
 from normscan.workflow.plan.report import Report
 from normscan.workflow.plan.scoring import Scoring
 from normscan.workflow.plan.screening import Screening
@@ -30,8 +31,9 @@ class Plan:
 
     Attributes
     ----------
-    cohorts, preprocessing, training, detection, scoring, fusing, fidelity, teaching, screening,
-    selection, patients, report : each for the rules of its stage; a part knows the ones before it.
+    cohorts, preprocessing, quality, training, detection, scoring, fusing, fidelity, teaching,
+    screening, selection, patients, report : each for the rules of its stage; a part knows the ones
+        before it.
     """
 
     def __init__(self, study: Study):
@@ -39,6 +41,7 @@ class Plan:
         self.path = layout.path
         self.cohorts = Cohorts(study, layout)
         self.preprocessing = Preprocessing(study, layout, self.cohorts)
+        self.quality = Quality(study, layout, self.cohorts, self.preprocessing)
         self.training = Training(study, layout, self.cohorts, self.preprocessing)
         self.detection = Detection(study, layout, self.preprocessing, self.training)
         self.scoring = Scoring(study, layout, self.cohorts, self.detection)

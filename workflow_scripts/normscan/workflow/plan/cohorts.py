@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +38,7 @@ class Cohorts:
             name: shard_of(cohort.scans, study.shard_size[name])
             for name, cohort in study.cohorts.items()
         }
+        self.ages = cache(self.ages)
         self.roles = {name: cohort.role for name, cohort in study.cohorts.items()}
         # With the hosts of synthetic cohorts, which belong to none of the shards above.
         self.made = {
@@ -178,6 +182,17 @@ class Cohorts:
         """Classes of a cohort's label maps of anatomy; empty where it has none."""
         return dict(self.study.cohorts[cohort].anatomy_classes)
 
+    def ages(self, cohort: str) -> list[float]:
+        """Lowest and highest age of a cohort's subjects; empty where no age is known."""
+        known = []
+        for scan in self.study.cohorts[cohort].scans:
+            for name, value in scan.covariates.items():
+                if name.lower() == "age":
+                    with suppress(ValueError):
+                        known.append(float(value))
+        known = [age for age in known if math.isfinite(age) and age >= 0]
+        return [min(known), max(known)] if known else []
+
     # The gate and the splits
 
     def checks(self, cohorts: Iterable[str]) -> list[str]:
@@ -187,6 +202,10 @@ class Cohorts:
             for cohort in cohorts
             for shard in self.shards[cohort]
         ]
+
+    def odd(self, cohorts: Iterable[str]) -> dict[str, list[str]]:
+        """What was odd when scans of cohorts were found."""
+        return {name: list(self.study.cohorts[name].warnings) for name in cohorts}
 
     def gate(self, cohort: str) -> str:
         """What anything long waits for: all problems of all cohorts are known and accepted."""

@@ -38,6 +38,7 @@ class Patients:
         return {
             "metrics": [fill(places.EVALUATION, **j.wildcards(), cohort=w.cohort) for j in jobs],
             "thresholds": [fill(places.THRESHOLDS, **j.wildcards()) for j in jobs],
+            "quality": [fill(places.QUALITY, protocol=w.protocol, cohort=w.cohort)],
             "detected": [
                 fill(places.DETECTED, **job.wildcards(), cohort=w.cohort, shard=shard)
                 for job in jobs

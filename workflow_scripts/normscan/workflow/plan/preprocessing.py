@@ -132,14 +132,6 @@ class Preprocessing:
         where = {"chain": chain, "pack": pack, "cohort": w.cohort, "shard": w.shard}
         return self.layout.fill(template, **where)
 
-    def of_protocol(self, w) -> dict[str, list[str]]:
-        """Prepared scans and slice packs of a cohort, as a protocol makes them."""
-        chain, pack = self.chain[w.protocol], self.pack[w.protocol]
-        return {
-            "manifests": self.prepared(chain, w.cohort),
-            "packs": self.packed(chain, pack, [w.cohort]),
-        }
-
     def all_packs(self) -> list[str]:
         """Slice packs of all cohorts, the unlabelled ones as well, for the protocols they serve."""
         found = []

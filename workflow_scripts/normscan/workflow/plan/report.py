@@ -212,6 +212,7 @@ class Report:
             "synthetic": bool(study.synthetic),
             "config": config,
             "on_bad_scan": study.on_bad_scan,
+            "on_flagged": study.on_flagged,
             "excluded": study.excluded,
             "results": str(study.results),
             "orientation": study.figures["orientation"],

@@ -44,6 +44,18 @@ class Screening:
         tuned = self.detection.tuned_file(w.protocol, w.variant, w.seed)
         return found | ({"tuned": tuned} if tuned else {})
 
+    def healthy_packs(self, w) -> list[str]:
+        """Indices of a protocol's healthy cohorts, which have the slice grid."""
+        chain, pack = self.preprocessing.chain[w.protocol], self.preprocessing.pack[w.protocol]
+        return self.preprocessing.packed(chain, pack, self.cohorts.healthy(w.protocol))
+
+    def ages(self, w) -> dict[str, list[float]]:
+        """Cohort that a variant is trained on -> lowest and highest age of its subjects."""
+        training = self.detection.where(w.protocol, w.variant, w.seed).training
+        sets = self.detection.training.sets
+        names = sets[training].cohorts() if training in sets else ()
+        return {name: found for name in names if (found := self.cohorts.ages(name))}
+
     def uses(self, w) -> list[str]:
         """Roles of the further models that an approach's detector uses."""
         return list(self.detection.approach_of(w.variant).uses)
@@ -149,6 +161,11 @@ class Screening:
             for job in self.jobs()
             for shard in self.cohorts.shards[w.cohort]
         ]
+
+    def quality(self, cohort: str) -> list[str]:
+        """Quality control of a cohort under the protocols of all chosen approaches."""
+        protocols = dict.fromkeys(job.protocol for job in self.jobs())
+        return [self.layout.fill(places.QUALITY, protocol=p, cohort=cohort) for p in protocols]
 
     def pages(self) -> list[str]:
         """Index pages of all unlabelled cohorts, or of the one scan that is asked for."""
