@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from job import run
+from job import remove_former, run
 from normscan.files import read_json, write_text, write_tsv
 from normscan.report.screened import joined, read_screened, scan_pages
 from normscan.report.screening import build_index_page
@@ -20,6 +20,7 @@ def main(snakemake) -> None:
         write_text(folder / f"{scan}.html", page)
     write_tsv(out.table, joined(found.tables))
     write_text(out.page, build_index_page(found.index(cohort, prior)))
+    remove_former(snakemake)
 
 
 run(snakemake, main)
