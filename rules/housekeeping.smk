@@ -48,7 +48,7 @@ rule verify:
 onstart:
     if workflow.execution_settings.lock:
         try:
-            refuse_second_run(PLAN.layout.root)
+            refuse_second_run(PLAN.layout.root, "" if workflow.local_exec else Path.cwd())
         except NormscanError as error:
             raise WorkflowError(str(error)) from None
 

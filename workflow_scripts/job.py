@@ -42,16 +42,7 @@ def run(snakemake, main: Callable) -> None:
         else:
             main(snakemake)
     except Exception as error:
-        fault = FAULTS.is_machine_fault(error, results or ".")
-        if isinstance(error, NormscanError):
-            LOG.error("%s", error)
-        elif fault:
-            LOG.error("%s: %s; %s", type(error).__name__, error, FAULTS.WHAT_TO_DO)
-        else:
-            LOG.exception("unexpected error")
-        if snakemake.output and not fault and (damaged := damaged_files(snakemake, snakemake.input)):
-            LOG.error("%s", damaged)
-        if isinstance(error, NormscanError) or fault:
+        if is_told(snakemake, error):
             sys.exit(1)
         raise
     LOG.info("done in %s", duration(time.monotonic() - start))
@@ -73,6 +64,21 @@ def listen(snakemake) -> None:
         file = logging.FileHandler(snakemake.log[0], mode="w")
         file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         logging.getLogger().addHandler(file)
+
+
+def is_told(snakemake, error: Exception) -> bool:
+    """Log why a job failed, and what of its inputs is damaged; whether that says all."""
+    fault = FAULTS.is_machine_fault(error, place(snakemake)[0])
+    if isinstance(error, NormscanError):
+        LOG.error("%s", error)
+    elif fault:
+        LOG.error("%s: %s; %s", type(error).__name__, error, FAULTS.WHAT_TO_DO)
+    else:
+        LOG.exception("unexpected error")
+    makes = getattr(snakemake, "output", None)
+    if makes and not fault and (damaged := damaged_files(snakemake, snakemake.input)):
+        LOG.error("%s", damaged)
+    return fault or isinstance(error, NormscanError)
 
 
 def damaged_files(snakemake, files: Iterable[str]) -> str:

@@ -48,23 +48,26 @@ def at_work(results: str | Path, job: str) -> Generator[None]:
         path.unlink(missing_ok=True)
 
 
-def refuse_second_run(results: str | Path, folder: str | Path = ".") -> None:
+def refuse_second_run(results: str | Path, submits_from: str | Path = "") -> None:
     """Stop where jobs of an earlier run are at work; else tidy up after those that were killed.
 
     Parameters
     ----------
-    folder : that runs start in: jobs that wait in a SLURM queue are known by it.
+    submits_from : folder of a run that submits its jobs: those that an earlier one left waiting in
+        the SLURM queue are known by it. "": it submits none.
 
     Raises
     ------
     NormscanError : which jobs these are, and what to do.
     """
     known = {path: _facts(path) for path in sorted(Path(results, RUNNING).glob("*.json"))}
-    queue = _queue()
+    # SLURM is asked only where it has something to say: without a cluster it takes its time.
+    asked = submits_from or any(facts.get("slurm") for facts in known.values())
+    queue = _queue() if asked else None
     found = {path: _is_alive(facts, queue) for path, facts in known.items()}
     if living := [facts for path, facts in known.items() if found[path]]:
         raise NormscanError(_refusal(results, living))
-    if waiting := _waiting(queue or {}, folder):
+    if submits_from and (waiting := _waiting(queue or {}, submits_from)):
         raise NormscanError(_refusal(results, waiting))
     dead = [path for path, alive in found.items() if alive is False]
     # What is not known may be another machine's and at work.
