@@ -6,7 +6,6 @@ process is gone is no job: it never stands in the way of another run.
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import socket
@@ -147,7 +146,7 @@ def _state(pid: int) -> tuple[str, str]:
 
 def _queue() -> dict[str, tuple[str, str]] | None:
     """This user's SLURM jobs: number -> (folder, comment); None where SLURM does not answer."""
-    command = ["squeue", "--noheader", "--user", getpass.getuser(), "--format", "%A|%Z|%k"]
+    command = ["squeue", "--noheader", "--user", str(os.getuid()), "--format", "%A|%Z|%k"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=QUEUE_SECONDS)
     except (OSError, subprocess.SubprocessError):
