@@ -36,7 +36,7 @@ def run(snakemake, main: Callable) -> None:
     try:
         listen(snakemake)
         if results:
-            with RUNNING.at_work(results, name(snakemake)):
+            with RUNNING.at_work(results, name(snakemake), f"{snakemake.rule}/{job}"):
                 main(snakemake)
                 DIGESTS.write_record(results, snakemake.rule, job, snakemake.output, placed())
         else:
@@ -86,8 +86,11 @@ def damaged_files(snakemake, files: Iterable[str]) -> str:
 
     Sizes of all other results are looked at as well: what a list names may be damaged itself.
     """
-    results, _ = place(snakemake)
-    found, _ = DIGESTS.damages(results, files) if results else ([], 0)
+    results, job = place(snakemake)
+    if not results:
+        return ""
+    busy = {*RUNNING.busy(results), f"{snakemake.rule}/{job}"}
+    found, _ = DIGESTS.damages(results, files, busy)
     return DIGESTS.damage_lines(found) if found else ""
 
 

@@ -63,6 +63,10 @@ def test_beside_what_a_job_reads_only_sizes_are_looked_at(results):
     assert set(problems(results, near=near)) == {ARRAY}
     (results / TABLE).write_text("cut")
     assert set(problems(results, near=near)) == {ARRAY, TABLE}
+    # Others may be about to make what is missing, or are at it.
+    (results / PAGE).unlink()
+    assert set(problems(results, near=near)) == {ARRAY, TABLE}
+    assert set(problems(results, near=near, busy={"collect/all"})) == {ARRAY}
 
 
 def test_a_file_that_two_jobs_wrote_is_as_one_of_them_left_it(results):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from normscan.errors import NormscanError
-from normscan.running import at_work, refuse_second_run
+from normscan.running import at_work, busy, refuse_second_run
 from waiting import wait_for
 
 LIBRARY = Path(__file__).resolve().parents[2] / "workflow_scripts"
@@ -60,7 +60,14 @@ def elsewhere(results: Path, **facts) -> Path:
     """A record of a job on another machine."""
     path = results / "running" / "node7-12.json"
     path.parent.mkdir(exist_ok=True)
-    usual = {"job": "detect vae ms", "host": "node7", "pid": 12, "machine": "x y", "start": "9"}
+    usual = {
+        "job": "detect vae ms",
+        "key": "detect/vae/ms",
+        "host": "node7",
+        "pid": 12,
+        "machine": "x y",
+        "start": "9",
+    }
     path.write_text(json.dumps({**usual, "slurm": "", **facts}))
     return path
 
@@ -101,6 +108,12 @@ def test_a_number_of_a_process_that_is_given_again_is_another_process(tmp_path, 
         path.write_text(json.dumps({**facts, "start": "1"}))
         refuse_second_run(tmp_path)
     assert records(tmp_path) == []
+
+
+def test_jobs_at_work_say_which_they_are(tmp_path):
+    with at_work(tmp_path, "train vae 0", "train/vae/seed-0"):
+        assert busy(tmp_path) == {"train/vae/seed-0"}
+    assert busy(tmp_path) == set()
 
 
 def test_a_stopped_job_is_at_work(tmp_path, job):

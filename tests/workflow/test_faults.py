@@ -115,7 +115,7 @@ def test_a_disk_that_is_full_is_said_and_the_rest_is_made_once_there_is_room(
     small_workflow, registered
 ):
     workflow = small_workflow
-    with mounted(workflow.results, "-o", "size=300k"):
+    with mounted(workflow.results, "-o", "size=120k"):
         said = workflow.fails(*AIM)
         assert "No space left on device" in said and "fault of the machine" in said
         assert "Traceback" not in said

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,8 @@ from typing import Any
 from normscan.errors import NormscanError
 from normscan.files import file_digest, file_digests, read_json, write_json
 from normscan.layout import DIGEST, DIGESTS, RUNNING
+
+MISSING = "missing"
 
 
 @dataclass(frozen=True)
@@ -94,18 +96,22 @@ def remove_former(results: str | Path, rule: str, job: str, files: Iterable[Path
 
 
 def damages(
-    results: str | Path, near: Iterable[str] | None = None, threads: int = 1
+    results: str | Path,
+    near: Iterable[str] | None = None,
+    busy: Container[str] = (),
+    threads: int = 1,
 ) -> tuple[list[Damage], int]:
     """Files that are not as jobs left them, and how many were looked at.
 
     Parameters
     ----------
-    near : of jobs that made one of these all content is read, of others sizes are looked at;
-        None: everything is read.
+    near : of jobs that made one of these all content is read; of others sizes are looked at where
+        there is a file, since other jobs may be about to make it. None: everything is read.
+    busy : ``rule/job`` of jobs at work, whose files are passed by.
     threads : that read side by side.
     """
     made: dict[str, list[_Made]] = {}
-    for one in _records(results):
+    for one in _records(results, busy):
         for name, (size, digest) in one["files"].items():
             made.setdefault(name, []).append(_Made(size, digest, one["rule"], one["target"]))
     wanted = None if near is None else {os.path.relpath(path, results) for path in near}
@@ -115,7 +121,7 @@ def damages(
         last = made[name][-1]
         deep = wanted is None or last.target in targets
         problem = _problem(Path(results, name), made[name], deep)
-        if not problem:
+        if not problem or (problem == MISSING and not deep):
             return None
         return Damage(str(Path(results, name)), problem, last.rule, str(Path(results, last.target)))
 
@@ -124,10 +130,12 @@ def damages(
     return [one for one in found if one], len(made)
 
 
-def _records(results: str | Path) -> Iterator[dict[str, Any]]:
+def _records(results: str | Path, busy: Container[str]) -> Iterator[dict[str, Any]]:
     """All lists of a folder of results, the oldest first; a broken one is no list."""
-    paths = list(Path(results, DIGESTS).rglob("*.json"))
-    for path in sorted(paths, key=lambda one: (one.stat().st_mtime_ns, str(one))):
+    root = Path(results, DIGESTS)
+    for path in sorted(root.rglob("*.json"), key=lambda one: (one.stat().st_mtime_ns, str(one))):
+        if path.relative_to(root).with_suffix("").as_posix() in busy:
+            continue
         try:
             content = read_json(path)
         except NormscanError:
@@ -146,7 +154,7 @@ def _problem(path: Path, made: list[_Made], deep: bool) -> str:
         if deep and file_digest(path) not in {one.digest for one in alike}:
             return "other content than it was made with"
     except FileNotFoundError:
-        return "missing"
+        return MISSING
     except OSError as error:
         return f"cannot be read ({error.strerror})"
     return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -150,10 +151,19 @@ def new_array(path: str | Path, shape: tuple[int, ...], dtype) -> Generator[np.n
             yield array
             return
         array = np.lib.format.open_memmap(temporary, mode="w+", dtype=dtype, shape=shape)
-        with temporary.open("r+b") as stream:
-            os.posix_fallocate(stream.fileno(), 0, temporary.stat().st_size)
+        _take_room(temporary)
         yield array
         array.flush()
+
+
+def _take_room(path: Path) -> None:
+    """Let a file have all of its blocks, where the file system can do that."""
+    with path.open("r+b") as stream:
+        try:
+            os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
+                raise
 
 
 def map_array(path: str | Path, remedy: str) -> np.ndarray:

@@ -24,27 +24,33 @@ QUEUE_SECONDS = 20
 # As of ``/proc/PID/stat``: ended, but not yet fetched by their parents.
 ENDED = ("Z", "X")
 SHOWN = 10
-FACTS = ("job", "host", "pid", "machine", "start", "slurm")
+FACTS = ("job", "key", "host", "pid", "machine", "start", "slurm")
 
 
 @contextmanager
-def at_work(results: str | Path, job: str) -> Generator[None]:
+def at_work(results: str | Path, job: str, key: str = "") -> Generator[None]:
     """Let a job be known as one that is at work while the block runs.
 
     Parameters
     ----------
     job : its name for people.
+    key : which job it is, ``rule/job``.
     """
     pid = os.getpid()
     path = Path(results, RUNNING, f"{socket.gethostname()}-{pid}.json")
     start, slurm = _state(pid)[1], os.environ.get(SLURM, "")
-    facts = dict(zip(FACTS, (job, socket.gethostname(), pid, _machine(), start, slurm)))
+    facts = dict(zip(FACTS, (job, key, socket.gethostname(), pid, _machine(), start, slurm)))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(facts), encoding="utf-8")
     try:
         yield
     finally:
         path.unlink(missing_ok=True)
+
+
+def busy(results: str | Path) -> set[str]:
+    """Which jobs are said to be at work, ``rule/job``, those that were killed among them."""
+    return {_facts(path).get("key", "") for path in Path(results, RUNNING).glob("*.json")}
 
 
 def refuse_second_run(results: str | Path, submits_from: str | Path = "") -> None:
