@@ -89,6 +89,11 @@ def test_former_files_of_a_job_go_and_others_stay(results):
     remove_former(results, "pages", "ms", [results / "pages/index.html"])
     assert not (results / PAGE).exists() and theirs.exists()
     remove_former(results, "pages", "never ran", [])
+    # A list that names what lies outside of the results is no list of ours.
+    path = results / "digests" / "collect" / "all.json"
+    path.write_text(path.read_text().replace(TABLE, "../elsewhere.txt"))
+    remove_former(results, "collect", "all", [])
+    assert (results.parent / "elsewhere.txt").exists()
 
 
 def test_a_broken_list_is_no_list(results):

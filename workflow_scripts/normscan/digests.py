@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from normscan.errors import NormscanError
-from normscan.files import file_digest, file_digests, read_json, write_json
+from normscan.files import file_digest, file_digests, inside, read_json, write_json
 from normscan.layout import DIGEST, DIGESTS, RUNNING
 
 MISSING = "missing"
@@ -86,11 +86,11 @@ def remove_former(results: str | Path, rule: str, job: str, files: Iterable[Path
     """
     try:
         content = read_json(record_path(results, rule, job))
-        former = {name: Path(os.path.abspath(Path(results, name))) for name in content["files"]}
+        former = [inside(results, name) for name in content["files"]]
     except (NormscanError, KeyError, TypeError):
         return
     now = {Path(os.path.abspath(path)) for path in files}
-    for path in former.values():
+    for path in former:
         if path not in now:
             path.unlink(missing_ok=True)
 
