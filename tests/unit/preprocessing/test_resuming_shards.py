@@ -242,7 +242,7 @@ def test_with_no_room_left_no_error_is_a_scans(scans, tmp_path, monkeypatch):
 
 def test_what_was_damaged_since_an_earlier_step_leaves_no_scan_out(scans, tmp_path):
     def damaged(files):
-        return f"make {files[0]} again" if "sub-02" in files[0] else ""
+        return next((f"make {path} again" for path in files if "sub-02" in path), "")
 
     with pytest.raises(MachineError, match=r"sub-02: .*is bad; make .*sub-02_T1w.nii.gz again"):
         process(

@@ -113,6 +113,7 @@ def process_shard(
     out_folder = Path(os.path.abspath(out_folder))
     wanted = None if contrasts is None else sorted(contrasts)
     entries, excluded, problems = [], list(manifest_in["excluded"]), []
+    failed: list[str] = []
     title = f"{manifest_in['cohort']} {manifest_in['shard']} {step}".strip()
     for entry in progress(manifest_in["scans"], title):
         scan = entry["scan"]
@@ -129,11 +130,13 @@ def process_shard(
                     f"{reason}; this is a fault of the machine and not of the scan: mend it and "
                     "run again, finished scans are kept"
                 ) from error
-            if lost := damaged(Prepared.from_json(entry).files()):
-                raise MachineError(f"{reason}; {lost}") from error
             LOG.error("%s", reason)
             problems.append(reason)
+            failed += Prepared.from_json(entry).files()
             excluded.append({"scan": scan, "reason": reason})
+    # What was damaged after an earlier step is no scan's fault.
+    if problems and (lost := damaged(failed)):
+        raise MachineError("; ".join([*problems, lost]))
     if problems and on_bad_scan == "stop":
         raise CohortError(manifest_in["cohort"], problems)
     spaces = {entry["space"] for entry in entries}
