@@ -19,6 +19,7 @@ from normscan.files import file_digest, file_digests, inside, read_json, write_j
 from normscan.layout import DIGEST, DIGESTS, RUNNING
 
 MISSING = "missing"
+COMMAND = "snakemake --force"
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,14 @@ class Damage:
     file, problem : which, and what of it.
     rule : that made it.
     target : file that Snakemake makes it with.
+    order : the lower, the earlier its job ended.
     """
 
     file: str
     problem: str
     rule: str
     target: str
+    order: int
 
     def __str__(self) -> str:
         return f"{self.file}: {self.problem} (of rule {self.rule})"
@@ -49,6 +52,7 @@ class _Made:
     digest: str
     rule: str
     target: str
+    order: int
 
 
 def record_path(results: str | Path, rule: str, job: str) -> Path:
@@ -111,9 +115,10 @@ def damages(
     threads : that read side by side.
     """
     made: dict[str, list[_Made]] = {}
-    for one in _records(results, busy):
+    for order, one in enumerate(_records(results, busy)):
+        rule, target = one["rule"], str(Path(results, one["target"]))
         for name, (size, digest) in one["files"].items():
-            made.setdefault(name, []).append(_Made(size, digest, one["rule"], one["target"]))
+            made.setdefault(name, []).append(_Made(size, digest, rule, target, order))
     wanted = None if near is None else {os.path.relpath(path, results) for path in near}
     targets = {one.target for name in wanted or () for one in made.get(name, ())}
 
@@ -123,7 +128,7 @@ def damages(
         problem = _problem(Path(results, name), made[name], deep)
         if not problem or (problem == MISSING and not deep):
             return None
-        return Damage(str(Path(results, name)), problem, last.rule, str(Path(results, last.target)))
+        return Damage(str(Path(results, name)), problem, last.rule, last.target, last.order)
 
     with ThreadPoolExecutor(max(threads, 1)) as pool:
         found = list(pool.map(look, sorted(made)))
@@ -161,16 +166,22 @@ def _problem(path: Path, made: list[_Made], deep: bool) -> str:
 
 
 def damage_lines(found: Iterable[Damage]) -> str:
-    """Damaged files, and the command that makes them again."""
+    """Damaged files, and the commands that make them again.
+
+    A command for each rule, the earlier first: what is made again has the bytes it had, which
+    Snakemake sees from one run to the next, but not within one.
+    """
     found = list(found)
-    targets = dict.fromkeys(one.target for one in found)
+    targets: dict[str, dict[str, None]] = {}
+    for one in sorted(found, key=lambda one: one.order):
+        targets.setdefault(one.rule, {})[one.target] = None
+    are = "is" if len(found) == 1 else "are"
     return "\n".join(
         [
-            f"{len(found)} of the files that earlier jobs made "
-            f"{'is' if len(found) == 1 else 'are'} no longer as they left them:",
+            f"{len(found)} of the files that earlier jobs made {are} no longer as they left them:",
             *(f"  - {one}" for one in found),
             "make them again, with the options of the run, and start that once more:",
-            "  snakemake --force " + " ".join(shlex.quote(target) for target in targets),
+            *(f"  {COMMAND} {' '.join(map(shlex.quote, own))}" for own in targets.values()),
         ]
     )
 
