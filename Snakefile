@@ -16,8 +16,7 @@ from normscan.workflow.yaml_files import read_yaml
 
 # Snakemake says neither where YAML is wrong nor that a key stands twice.
 try:
-    for path in workflow.overwrite_configfiles or ["config.yaml"]:
-        read_yaml(Path(path))
+    files = [read_yaml(Path(path)) for path in workflow.overwrite_configfiles or ["config.yaml"]]
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
@@ -49,6 +48,7 @@ localrules:
     prepare,
     screen,
     clean_intermediates,
+    verify,
 
 
 rule all:

@@ -10,6 +10,7 @@ from mended_snakemake import look_as_often_as_told, respect_ancient, wait_once
 from normscan import layout
 from normscan.errors import NormscanError
 from normscan.housekeeping import remove_intermediates
+from normscan.running import refuse_second_run
 from normscan.workflow.configuration import load_study
 from normscan.workflow.fingerprint import Code
 from normscan.workflow.plan import Plan
@@ -22,7 +23,8 @@ look_as_often_as_told(RemoteExecutor)
 faster_snakemake.plan_faster()
 
 try:
-    STUDY = load_study(config, Path.cwd(), Path(workflow.basedir) / "protocols")
+    written = {key: value for one in files if one for key, value in one.items()}
+    STUDY = load_study(config, Path.cwd(), Path(workflow.basedir) / "protocols", written)
     PLAN = Plan(STUDY)
     SIZES = Sizes(PLAN)
 except NormscanError as error:

@@ -1,11 +1,17 @@
-"""Room: `snakemake clean_intermediates` removes what can be made again, and never a result."""
+"""Room, and what stands there: what can be made again is removed, what is damaged is found."""
+
+from time import strftime
+
+# Rules that make no file have something to do whenever they are asked for. Snakemake takes a
+# benchmark for what they make, so each time has one of its own.
+NOW = strftime("%Y-%m-%dT%H%M%S")
 
 
 rule clean_intermediates:
     log:
         log_file("clean_intermediates", "all"),
     benchmark:
-        benchmark_file("clean_intermediates", "all")
+        benchmark_file("clean_intermediates", NOW)
     conda:
         "../envs/imaging.yaml"
     resources:
@@ -16,6 +22,35 @@ rule clean_intermediates:
         code=code("clean_intermediates.py"),
     script:
         "../workflow_scripts/clean_intermediates.py"
+
+
+# `snakemake verify` reads every result. It is a target of its own: nothing depends on it.
+rule verify:
+    log:
+        log_file("verify", "all"),
+    benchmark:
+        benchmark_file("verify", NOW)
+    retries: 0
+    conda:
+        "../envs/imaging.yaml"
+    threads: STUDY.threads
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(240),
+    params:
+        results=PLAN.layout.root,
+        code=code("verify.py"),
+    script:
+        "../workflow_scripts/verify.py"
+
+
+# A run that is killed leaves its jobs behind, which no lock of Snakemake's tells of.
+onstart:
+    if workflow.execution_settings.lock:
+        try:
+            refuse_second_run(PLAN.layout.root, "" if workflow.local_exec else Path.cwd())
+        except NormscanError as error:
+            raise WorkflowError(str(error)) from None
 
 
 # A run of some stages only leaves what the next ones read.

@@ -86,7 +86,7 @@ rule report:
         mem_mb=memory(3000),
         runtime=minutes(30),
     params:
-        run=lambda w: PLAN.report.run_record(config),
+        run=lambda w: PLAN.report.run_record(),
         results=lambda w, output: str(Path(output[0]).parent),
         embed=STUDY.report["embed"],
         code=code("report.py"),

@@ -15,11 +15,17 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # Groups of files that stay together, and single files of ten seconds or more: the longest first.
 LONGEST_FIRST = (
     ("slurm/test_cluster.py",),
-    ("workflow/test_results.py", "workflow/test_staleness.py"),
+    (
+        "workflow/test_results.py",
+        "workflow/test_staleness.py",
+        "workflow/test_damage.py",
+        "workflow/test_screening_alone.py",
+    ),
     ("workflow/test_clean_intermediates.py", "workflow/test_resume.py"),
     ("workflow/test_new_kinds.py",),
     ("workflow/test_whole_heads.py",),
     ("workflow/test_bad_input.py",),
+    ("workflow/test_faults.py",),
     ("training/test_every_model.py",),
     ("training/test_loop_resume.py",),
     ("workflow/test_newcomers.py",),

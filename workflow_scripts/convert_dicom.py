@@ -7,7 +7,7 @@ from normscan.cohorts.dicom.convert import convert_scan
 from normscan.cohorts.dicom.folders import listing_digest
 from normscan.cohorts.records import is_kept
 from normscan.cohorts.scans import Scan
-from normscan.files import read_json, value_digest, write_json
+from normscan.files import file_digests, read_json, value_digest, write_json
 from normscan.preprocessing.naming import write_dataset_description
 from normscan.progress import progress
 
@@ -27,7 +27,8 @@ def main(snakemake) -> None:
         if not is_kept(record, key, folder):
             content = convert_scan(place, scan, params.series, folder)
             names = [str(Path(path).relative_to(folder)) for path in scan.images.values()]
-            write_json(record, {"key": key, "files": names, "found": content})
+            files = {} if content["problems"] else file_digests(folder, names)
+            write_json(record, {"key": key, "files": files, "found": content})
         done[scan.id] = {**read_json(record)["found"], "folder": str(place)}
     write_json(snakemake.output[0], done)
 

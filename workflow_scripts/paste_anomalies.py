@@ -11,7 +11,7 @@ from normscan.cohorts.checks import check_scan
 from normscan.cohorts.records import is_kept
 from normscan.cohorts.scans import Scan
 from normscan.errors import NormscanError
-from normscan.files import file_digest, read_json, value_digest, write_json, write_tsv
+from normscan.files import file_digest, file_digests, read_json, value_digest, write_json, write_tsv
 from normscan.preprocessing.naming import write_dataset_description
 from normscan.preprocessing.synthesis import COLUMNS, synthesise
 from normscan.progress import progress
@@ -26,7 +26,7 @@ def main(snakemake) -> None:
     for target, paste in progress(scans, f"pasting lesions into {cohort}"):
         target, host = Scan(**target), Scan(**paste["host"])
         donors = [Scan(**donor) for donor in paste["donors"]]
-        found = [file_digest(path) for one in (host, *donors) for path in files(one)]
+        found = [file_digest(path) for one in (host, *donors) for path in all_files(one)]
         about = [params.code, params.settings, params.atlases, target.id, sorted(target.images)]
         key = value_digest([*about, paste, found])
         record = folder / f".{target.id}.json"
@@ -36,7 +36,8 @@ def main(snakemake) -> None:
                 Path(path).unlink(missing_ok=True)
             content = made(target, host, donors, params.atlases, params.settings)
             names = [os.path.relpath(path, folder) for path in made_files(target)]
-            write_json(record, {"key": key, "files": names, **content})
+            files = file_digests(folder, names) if content["row"] else {}
+            write_json(record, {"key": key, "files": files, **content})
         content = read_json(record)
         done[target.id] = {name: content[name] for name in ("key", "problems", "before", "row")}
     rows = [one["row"] for one in done.values() if one["row"]]
@@ -63,7 +64,7 @@ def made_files(scan: Scan) -> list[str]:
     return [*scan.images.values(), scan.lesion_mask]
 
 
-def files(scan: Scan) -> list[str]:
+def all_files(scan: Scan) -> list[str]:
     """All files of a scan."""
     return [path for path in (*made_files(scan), scan.brain_mask) if path]
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from job import run
+from job import remove_former, run
 from normscan.files import read_json, read_tsv, write_text
 from normscan.report.flagged import read_flags
 from normscan.report.patients import Approach, Cohort, index_page, scan_pages
@@ -36,6 +36,7 @@ def main(snakemake) -> None:
     for scan, page in scan_pages(cohort, folder, library):
         write_text(folder / f"{scan}.html", page)
     write_text(out.page, index_page(cohort))
+    remove_former(snakemake)
 
 
 run(snakemake, main)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from job import run
+from job import remove_former, run
 from normscan.files import read_json, write_text, write_tsv
 from normscan.report.flagged import read_flags
 from normscan.report.screened import joined, read_screened, scan_pages, scan_table
@@ -30,6 +30,7 @@ def main(snakemake) -> None:
     write_tsv(out.scans, scan_table(found))
     bundles.write()
     write_text(out.page, build_index_page(found.index(cohort, params.prior)))
+    remove_former(snakemake)
 
 
 run(snakemake, main)

@@ -5,7 +5,7 @@ from pathlib import Path
 from job import run
 from normscan.cohorts.records import is_kept
 from normscan.cohorts.simulation.simulate import simulate_scan, write_description
-from normscan.files import value_digest, write_json
+from normscan.files import file_digests, value_digest, write_json
 from normscan.progress import progress
 
 
@@ -20,7 +20,8 @@ def main(snakemake) -> None:
         record = folder / f"sub-{subject}" / ".simulated.json"
         if not is_kept(record, key, folder):
             simulate_scan(folder, subject, cohort=cohort, **settings)
-            write_json(record, {"key": key, "files": written(folder, subject)})
+            files = file_digests(folder, written(folder, subject))
+            write_json(record, {"key": key, "files": files})
         done[subject] = key
     write_json(snakemake.output[0], done)
 

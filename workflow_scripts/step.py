@@ -1,8 +1,10 @@
 """What the scripts of all preprocessing steps share: read a manifest, process, write the next."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+from job import damaged_files
 from normscan.files import read_json, write_json
 from normscan.preprocessing.naming import write_dataset_description
 from normscan.preprocessing.shards import process_shard
@@ -28,6 +30,7 @@ def run_step(snakemake, step: Callable[..., Prepared], **context) -> None:
         on_bad_scan=params.on_bad_scan,
         step=snakemake.wildcards.step,
         contrasts=params.contrasts,
+        damaged=partial(damaged_files, snakemake),
     )
     title = f"{snakemake.wildcards.cohort} after {', '.join(manifest['chain'][1:])}"
     write_dataset_description(output.parent, title)

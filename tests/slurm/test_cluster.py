@@ -80,11 +80,17 @@ def test_requeued_jobs_and_a_restarted_node(sides, workflow, cluster):
     assert "Restarts=1" in cluster.call("scontrol", "show", "job", requeued)
 
 
-def test_a_submission_that_was_killed_can_be_started_again(sides, workflow):
+def test_a_submission_that_was_killed_can_be_started_again_once_its_jobs_are_gone(
+    sides, workflow, cluster
+):
     workflow.start(*TO_STRIPPED)
-    one_running(workflow, "register")
+    left = one_running(workflow, "register")
     workflow.stop()
     workflow.run("--unlock")
+    said = workflow.fails(*TO_STRIPPED)
+    assert "jobs of an earlier run still write" in said and f"(SLURM job {left})" in said
+    cluster.call("scancel", left)
+    wait_for(lambda: left not in cluster.call("squeue", "-h", "-o", "%A").split(), "its end", 60)
     workflow.run(*TO_STRIPPED)
     assert workflow.stripped() == undisturbed_volumes(sides) and workflow.no_remains()
 

@@ -2,7 +2,16 @@
 
 import json
 
-from normscan.housekeeping import intermediates, remove_intermediates, stage_sizes
+import pytest
+
+from normscan.digests import damages, write_record
+from normscan.files import atomic_path
+from normscan.housekeeping import (
+    intermediates,
+    remove_intermediates,
+    remove_partial,
+    stage_sizes,
+)
 
 CHAIN = "preprocessed/raw+register"
 MAPS = "maps/raw+register/FLAIR-64/healthy/vae/seed-0"
@@ -70,6 +79,33 @@ def test_intermediates_go_and_results_stay(tmp_path):
     left = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()}
     assert left == set(STAYS)
     assert remove_intermediates(tmp_path) == (0, 0)
+
+
+def test_what_went_on_purpose_is_no_damage(tmp_path):
+    made(tmp_path)
+    write_record(tmp_path, "detect", "00", [tmp_path / GOES[3]], [tmp_path / GOES[4]])
+    write_record(tmp_path, "report", "all", [tmp_path / STAYS[0]], [])
+    remove_intermediates(tmp_path)
+    assert damages(tmp_path) == ([], 1)
+
+
+def test_what_killed_jobs_left_counts_for_nothing_and_can_go(tmp_path):
+    made(tmp_path)
+    sizes = stage_sizes(tmp_path)
+    kept = tmp_path / "simulated/ms/sub-1/.simulated.json"
+    kept.write_text("x")
+    partial = tmp_path / CHAIN / "ms/.sub-2.partial"
+    partial.mkdir()
+    (partial / "half.nii.gz").write_text("x")
+    with pytest.raises(RuntimeError), atomic_path(tmp_path / MAPS / "ms/00.npy") as temporary:
+        raise RuntimeError
+    # A process that is killed there removes nothing.
+    temporary.write_text("x")
+    sizes["simulated"] = (2, 2)
+    assert stage_sizes(tmp_path) == sizes
+    remove_partial(tmp_path)
+    assert not temporary.exists() and not partial.exists() and kept.exists()
+    assert stage_sizes(tmp_path) == sizes
 
 
 def test_sizes_of_stages(tmp_path):

@@ -30,6 +30,9 @@ def test_a_scan_alone_gets_what_its_cohort_gets(finished):
     ours, theirs = written(screening / "sub-01"), written(screening / "new")
     assert len(ours) > 9 and ours == theirs
     assert finished.counts("all") == {} and finished.counts("screen") == {}
+    # What is said of one scan touches no result of the study.
+    about = ["skull_stripped=true", "screening={approaches: [tiny/ae]}"]
+    assert finished.counts("all", "--config", f"scan={RAW}", *about) == {}
     for place in OWN:
         for folder in finished.results.glob(f"{place}/sub-01"):
             shutil.rmtree(folder)

@@ -14,6 +14,10 @@ CODES = {
     errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE, errno.ENOMEM,
     errno.EAGAIN,
 }  # fmt: skip
+WHAT_TO_DO = (
+    "this is a fault of the machine (room, rights, memory, disks): mend it and run again, what is "
+    "finished is kept"
+)
 # Libraries written in C++ say in words of their own that a file could not be written.
 LEAST_ROOM = 16 << 20
 
@@ -23,7 +27,8 @@ def is_machine_fault(error: BaseException, folder: str | Path) -> bool:
 
     Parameters
     ----------
-    folder : where results were written; with next to no room left there anything may fail.
+    folder : where results were written, if it is there; with next to no room left anything may
+        fail.
     """
     seen: BaseException | None = error
     while seen is not None:
@@ -32,4 +37,6 @@ def is_machine_fault(error: BaseException, folder: str | Path) -> bool:
         if isinstance(seen, OSError) and seen.errno in CODES:
             return True
         seen = seen.__cause__ or seen.__context__
-    return shutil.disk_usage(folder).free < LEAST_ROOM
+    folder = Path(folder).absolute()
+    there = next(one for one in (folder, *folder.parents) if one.is_dir())
+    return shutil.disk_usage(there).free < LEAST_ROOM

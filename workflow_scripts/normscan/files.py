@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Generator
+import zlib
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -19,6 +21,12 @@ if TYPE_CHECKING:
     from nibabel.spatialimages import SpatialImage
 
 
+# Stands in the name of what is not complete, after a dot.
+PARTIAL = ".partial"
+# What this process has put in place, in order.
+_PLACED: dict[Path, None] = {}
+
+
 @contextmanager
 def atomic_path(path: str | Path) -> Generator[Path]:
     """Yield a temporary name beside ``path`` that becomes ``path`` when the block succeeds.
@@ -29,7 +37,9 @@ def atomic_path(path: str | Path) -> Generator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     suffix = "".join(path.suffixes[-2:]) if path.name.endswith(".gz") else path.suffix
-    handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=suffix, dir=path.parent)
+    handle, name = tempfile.mkstemp(
+        prefix=f".{path.name[:40]}.", suffix=PARTIAL + suffix, dir=path.parent
+    )
     os.close(handle)
     temporary = Path(name)
     try:
@@ -38,6 +48,22 @@ def atomic_path(path: str | Path) -> Generator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+    note_placed([path])
+
+
+def is_partial(name: str) -> bool:
+    """Whether a file or folder of this name is one that a killed job left incomplete."""
+    return name.startswith(".") and PARTIAL in name
+
+
+def note_placed(paths: Iterable[Path]) -> None:
+    """Let files count as placed by this process: written, or found complete and kept."""
+    _PLACED.update(dict.fromkeys(paths))
+
+
+def placed() -> list[Path]:
+    """Files that this process has put in place, or kept, and that are still there."""
+    return [path for path in _PLACED if path.is_file()]
 
 
 def _umask() -> int:
@@ -85,19 +111,37 @@ def write_tsv(path: str | Path, table) -> None:
         table.to_csv(temporary, sep="\t", index=False, na_rep="n/a", lineterminator="\n")
 
 
-def read_tsv(path: str | Path, **options):
-    """Read a tab-separated table (pandas); ``n/a`` and empty cells are missing values."""
+def read_tsv(path: str | Path, **options: Any):
+    """Read a tab-separated table (pandas); ``n/a`` and empty cells are missing values.
+
+    Raises
+    ------
+    NormscanError : missing, no table, or cut off: every line that was written has an end.
+    """
     import pandas
 
     # Nothing else is missing: a subject may be called NA, None or null.
-    return pandas.read_csv(path, sep="\t", na_values=["n/a", ""], keep_default_na=False, **options)
+    options |= {"sep": "\t", "na_values": ["n/a", ""], "keep_default_na": False}
+    try:
+        table = pandas.read_csv(path, **options)
+        with open(path, "rb") as stream:
+            stream.seek(-1, os.SEEK_END)
+            complete = stream.read() == b"\n"
+    except FileNotFoundError:
+        raise NormscanError(f"{path}: no such file") from None
+    except ValueError as error:
+        raise NormscanError(f"{path}: not a table ({error})") from None
+    if not complete:
+        raise NormscanError(f"{path}: the table is cut off")
+    return table
 
 
 @contextmanager
 def new_array(path: str | Path, shape: tuple[int, ...], dtype) -> Generator[np.ndarray]:
     """Yield a memory-mapped array of zeros whose file is ``path`` (.npy) when the block succeeds.
 
-    What is never written stays a hole in the file, where the file system has holes.
+    Room for all of it is taken at once: on a disk that is full later, writing to mapped memory
+    would kill the process instead of raising an error.
     """
     with atomic_path(path) as temporary:
         if 0 in shape:
@@ -107,8 +151,19 @@ def new_array(path: str | Path, shape: tuple[int, ...], dtype) -> Generator[np.n
             yield array
             return
         array = np.lib.format.open_memmap(temporary, mode="w+", dtype=dtype, shape=shape)
+        _take_room(temporary)
         yield array
         array.flush()
+
+
+def _take_room(path: Path) -> None:
+    """Let a file have all of its blocks, where the file system can do that."""
+    with path.open("r+b") as stream:
+        try:
+            os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
+                raise
 
 
 def map_array(path: str | Path, remedy: str) -> np.ndarray:
@@ -156,14 +211,31 @@ def save_nifti(path: str | Path, data: np.ndarray, affine: np.ndarray, dtype=Non
 def load_nifti(path: str | Path, dtype=np.float32) -> tuple[np.ndarray, np.ndarray]:
     """Read a 3D NIfTI volume: (data as ``dtype``, affine (4, 4))."""
     image = open_nifti(path)
-    return np.asanyarray(image.dataobj).astype(dtype, copy=False), np.asarray(image.affine)
+    return nifti_values(image, path).astype(dtype, copy=False), np.asarray(image.affine)
 
 
 def open_nifti(path: str | Path) -> SpatialImage:
-    """The header of a NIfTI file; its values are read where they are asked for."""
-    import nibabel
+    """The header of a NIfTI file; its values are read where they are asked for.
 
-    return cast("SpatialImage", nibabel.load(path))
+    Raises
+    ------
+    NormscanError : missing, or no image.
+    """
+    import nibabel
+    from nibabel.filebasedimages import ImageFileError
+
+    try:
+        return cast("SpatialImage", nibabel.load(path))
+    except (OSError, EOFError, zlib.error, ImageFileError) as error:
+        raise NormscanError(f"{path}: cannot be read ({error})") from error
+
+
+def nifti_values(image: SpatialImage, path: str | Path) -> np.ndarray:
+    """The values of an open NIfTI file. NormscanError naming it when it is truncated or damaged."""
+    try:
+        return np.asanyarray(image.dataobj)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise NormscanError(f"{path}: cannot be read ({error})") from error
 
 
 def inside(folder: str | Path, path: str | Path) -> Path:
@@ -185,6 +257,20 @@ def file_digest(path: str | Path) -> str:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()[:16]
+
+
+def file_digests(folder: str | Path, names: Iterable[str]) -> dict[str, list[Any]]:
+    """Name -> [bytes, digest] of files in a folder."""
+    paths = {name: Path(folder, name) for name in names}
+    return {name: [path.stat().st_size, file_digest(path)] for name, path in paths.items()}
+
+
+def are_unchanged(folder: str | Path, made: Any) -> bool:
+    """Whether files of a folder are all there, and as :func:`file_digests` found them."""
+    try:
+        return file_digests(folder, made) == made
+    except OSError:
+        return False
 
 
 def value_digest(value: Any) -> str:

@@ -11,11 +11,13 @@ found. So metrics can be computed again without any map.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from normscan.digests import forget
 from normscan.errors import NormscanError
-from normscan.files import read_json
+from normscan.files import is_partial, read_json
 from normscan.layout import (
     CONVERTED,
     DETECTED,
@@ -71,6 +73,9 @@ def _file_sizes(folder: Path) -> Iterator[int]:
         return
     with os.scandir(folder) as entries:
         for entry in entries:
+            # What a killed job left counts for nothing: equal runs give equal reports.
+            if is_partial(entry.name):
+                continue
             if entry.is_dir(follow_symlinks=False):
                 yield from _file_sizes(Path(entry.path))
             elif entry.is_file(follow_symlinks=False):
@@ -92,11 +97,23 @@ def intermediates(results: str | Path) -> Iterator[Path]:
 def remove_intermediates(results: str | Path) -> tuple[int, int]:
     """Remove all intermediates of a results folder; (files, bytes) that went."""
     files = size = 0
-    for path in intermediates(results):
+    going = list(intermediates(results))
+    forget(results, going)
+    for path in going:
         size += path.lstat().st_size
         files += 1
         path.unlink()
     return files, size
+
+
+def remove_partial(results: str | Path) -> None:
+    """Remove what killed jobs left incomplete; none may be at work."""
+    for folder, folders, files in os.walk(results):
+        for name in filter(is_partial, files):
+            Path(folder, name).unlink(missing_ok=True)
+        for name in filter(is_partial, list(folders)):
+            shutil.rmtree(Path(folder, name), ignore_errors=True)
+            folders.remove(name)
 
 
 def _preprocessed(cohort: Path) -> Iterator[Path]:

@@ -137,6 +137,10 @@ SCREENING_BUNDLES = "screening/{cohort}/bundles.json"
 LOGS = "logs"
 LOG = LOGS + "/{rule}/{job}.log"
 BENCHMARK = "benchmarks/{rule}/{job}.tsv"
+# What each job made, and which jobs are at work.
+DIGESTS = "digests"
+DIGEST = DIGESTS + "/{rule}/{job}.json"
+RUNNING = "running"
 
 
 class Layout:
@@ -170,6 +174,12 @@ def parse(template: str, path: str | Path) -> dict[str, str]:
     if not found:
         raise ValueError(f"{path} is no path of the form {template}")
     return found.groupdict()
+
+
+def job_of_log(rule: str, log: str | Path) -> tuple[str, str]:
+    """Folder of results and name of the job with a log; both "" where that stands elsewhere."""
+    root, found, job = Path(log).with_suffix("").as_posix().rpartition(f"/{LOGS}/{rule}/")
+    return (root, job) if found else ("", "")
 
 
 def pattern(template: str) -> str:

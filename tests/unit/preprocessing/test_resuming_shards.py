@@ -153,6 +153,17 @@ def test_a_lost_file_is_made_again(scans, tmp_path):
     assert step.seen == ["sub-03"]
 
 
+def test_a_damaged_file_is_made_again(scans, tmp_path):
+    manifest = raw_manifest("demo", "00", scans)
+    path = Path(process(manifest, tmp_path / "out", Doubling())["scans"][2]["images"]["T1w"])
+    whole = path.read_bytes()
+    # As many bytes as before.
+    path.write_bytes(whole[:-9] + b"x" + whole[-8:])
+    step = Doubling()
+    process(manifest, tmp_path / "out", step)
+    assert step.seen == ["sub-03"] and path.read_bytes() == whole
+
+
 def test_a_moved_data_set_is_not_computed_again(scans, tmp_path):
     process(raw_manifest("demo", "00", scans), tmp_path / "out", Doubling())
     (tmp_path / "raw").rename(tmp_path / "elsewhere")
@@ -227,6 +238,20 @@ def test_with_no_room_left_no_error_is_a_scans(scans, tmp_path, monkeypatch):
     monkeypatch.setattr(faults.shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
     with pytest.raises(MachineError, match="sub-01.*not of the scan"):
         process(raw_manifest("demo", "00", scans), tmp_path / "o", broken, on_bad_scan="exclude")
+
+
+def test_what_was_damaged_since_an_earlier_step_leaves_no_scan_out(scans, tmp_path):
+    def damaged(files):
+        return next((f"make {path} again" for path in files if "sub-02" in path), "")
+
+    with pytest.raises(MachineError, match=r"sub-02: .*is bad; make .*sub-02_T1w.nii.gz again"):
+        process(
+            raw_manifest("demo", "00", scans),
+            tmp_path / "out",
+            Doubling(("sub-01", "sub-02")),
+            on_bad_scan="exclude",
+            damaged=damaged,
+        )
 
 
 def test_a_truncated_file_is_a_scans_own_fault(scans, tmp_path):

@@ -148,7 +148,7 @@ def test_it_is_evaluated_and_shown_but_neither_bundled_nor_screened_with(tmp_pat
     assert "both" not in {job.variant for job in made.screening.jobs()}
     (record,) = [one for one in made.report.approaches("p0") if one["variant"] == "both"]
     assert not record["training_free"] and not record["baseline"] and not record["signed"]
-    run = made.report.run_record({})
+    run = made.report.run_record()
     assert run["plugins"]["detectors"][FUSION]["title"].startswith("fused from")
     made = plan(tmp_path, fused(), screening={"approaches": ["p0/both"]})
     with pytest.raises(NormscanError, match="'p0/both' is fused of other approaches"):

@@ -162,5 +162,5 @@ def test_thresholds_of_labels_come_from_healthy_scans_only(tmp_path):
 
 def test_who_teaches_belongs_to_the_recipe(tmp_path):
     made = plan(tmp_path, taught())
-    recipe = made.report.run_record({})["protocols"]["p0"]["recipe"]
+    recipe = made.report.run_record()["protocols"]["p0"]["recipe"]
     assert recipe["models"]["student"]["labels"] == f"vae at {RULE}"

@@ -9,7 +9,7 @@ from made_studies import PROTOCOL, put_down
 from made_dicom import write_series
 from normscan.errors import ConfigError
 from normscan.workflow.configuration import load_study
-from normscan.workflow.one_scan import other_scan, with_scan
+from normscan.workflow.one_scan import lasting, other_scan, with_scan
 from normscan.workflow.plan import Plan
 
 
@@ -162,6 +162,17 @@ def test_only_the_scan_is_screened_and_the_report_does_not_know_it(tmp_path):
     assert Plan(found).screening.pages() == ["results/screening/sub-01/index.html"]
     assert Plan(without).screening.pages() == ["results/screening/new/index.html"]
     assert found.source == without.source
+    run, other = (Plan(one).report.run_record() for one in (found, without))
+    assert run == other
+
+
+def test_what_one_scan_is_screened_with_is_none_of_the_report(tmp_path):
+    config = {"title": "t", "screening": {"approaches": ["p/a"]}}
+    asked = {"scan": "a.nii.gz", "prior": "none", "screening": {"approaches": ["p/b"]}}
+    assert lasting({**config, **asked}, config) == config
+    assert lasting({"title": "t", **asked}, {"title": "t"}) == {"title": "t"}
+    # Without a scan, it is of the cohorts of the study.
+    assert lasting({**config, "screening": {}}, config)["screening"] == {}
 
 
 def test_another_scan_of_the_same_name_is_not_replaced_unasked(tmp_path):

@@ -65,7 +65,7 @@ def test_only_models_with_augmentation_count_its_code(tmp_path):
         for name in ("vae", "ae")
     )
     assert with_it != without
-    record = made.report.run_record({})["protocols"]["p0"]["recipe"]["models"]
+    record = made.report.run_record()["protocols"]["p0"]["recipe"]["models"]
     assert record["vae"]["augmentation"] == {"noise": {"probability": 0.5, "std": 0.1}}
     assert "augmentation" not in record["ae"]
 

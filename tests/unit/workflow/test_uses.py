@@ -130,7 +130,7 @@ def test_what_uses_a_model_waits_for_it_and_counts_its_code(tmp_path, teachers):
     assert made.screening.parts(w)["used_weights"] == files["used_weights"]
     assert made.screening.approach_record(w)["uses"] == {"other": "second"}
     # The models that are used belong to the recipe.
-    recipe = made.report.run_record({})["protocols"]["p0"]["recipe"]
+    recipe = made.report.run_record()["protocols"]["p0"]["recipe"]
     assert recipe["models"]["student"]["uses"] == {"teacher": "vae"}
 
 

@@ -10,7 +10,7 @@ import nibabel
 import numpy as np
 
 from normscan.errors import NormscanError
-from normscan.files import open_nifti
+from normscan.files import nifti_values, open_nifti
 
 # NIfTI headers hold float32, so that equal grids differ by rounding.
 SAME_AFFINE = 1e-3
@@ -74,10 +74,10 @@ def read_volume(path: str | Path, dtype=np.float32) -> tuple[np.ndarray, Grid]:
 
     Raises
     ------
-    NormscanError : not 3D, or values that are not finite.
+    NormscanError : damaged, not 3D, or values that are not finite.
     """
     grid = Grid.of(path)
-    data = np.asanyarray(open_nifti(path).dataobj).reshape(grid.shape)
+    data = nifti_values(open_nifti(path), path).reshape(grid.shape)
     if data.dtype.kind == "f" and not np.isfinite(data).all():
         raise NormscanError(f"{path}: has values that are not finite (NaN or infinite)")
     if np.dtype(dtype).kind in "iu" and data.dtype.kind == "f":

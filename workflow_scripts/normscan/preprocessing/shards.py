@@ -17,7 +17,16 @@ from typing import Any
 
 from normscan.errors import CohortError, ConfigError, MachineError, NormscanError
 from normscan.faults import is_machine_fault
-from normscan.files import file_digest, read_json, value_digest, write_json
+from normscan.files import (
+    PARTIAL,
+    are_unchanged,
+    file_digest,
+    file_digests,
+    note_placed,
+    read_json,
+    value_digest,
+    write_json,
+)
 from normscan.preprocessing.volumes import NATIVE, Prepared
 from normscan.progress import progress
 
@@ -73,6 +82,7 @@ def process_shard(
     on_bad_scan: str,
     step: str = "",
     contrasts: Iterable[str] | None = None,
+    damaged: Callable[[list[str]], str] = lambda files: "",
 ) -> dict[str, Any]:
     """Run one step on every scan of a shard.
 
@@ -86,6 +96,7 @@ def process_shard(
         A wrong setting, or a fault of the machine, stops at once whatever it says.
     step : label of the step, added to the manifest's chain.
     contrasts : images to carry on; None: all.
+    damaged : what is wrong with files that earlier steps made; empty where nothing is.
 
     Returns
     -------
@@ -94,7 +105,7 @@ def process_shard(
     Raises
     ------
     CohortError : every problem at once, each naming its scan.
-    MachineError : no room, no rights, a broken disk, a killed program.
+    MachineError : no room, no rights, a broken disk, a killed program, a file damaged since.
     ConfigError : a setting that cannot be.
     """
     if on_bad_scan not in REACTIONS:
@@ -102,6 +113,7 @@ def process_shard(
     out_folder = Path(os.path.abspath(out_folder))
     wanted = None if contrasts is None else sorted(contrasts)
     entries, excluded, problems = [], list(manifest_in["excluded"]), []
+    failed: list[str] = []
     title = f"{manifest_in['cohort']} {manifest_in['shard']} {step}".strip()
     for entry in progress(manifest_in["scans"], title):
         scan = entry["scan"]
@@ -113,14 +125,18 @@ def process_shard(
             raise
         except Exception as error:
             reason = _reason(scan, error)
-            if is_machine_fault(error, _existing(out_folder)):
+            if is_machine_fault(error, out_folder):
                 raise MachineError(
                     f"{reason}; this is a fault of the machine and not of the scan: mend it and "
                     "run again, finished scans are kept"
                 ) from error
             LOG.error("%s", reason)
             problems.append(reason)
+            failed += Prepared.from_json(entry).files()
             excluded.append({"scan": scan, "reason": reason})
+    # What was damaged after an earlier step is no scan's fault.
+    if problems and (lost := damaged(failed)):
+        raise MachineError("; ".join([*problems, lost]))
     if problems and on_bad_scan == "stop":
         raise CohortError(manifest_in["cohort"], problems)
     spaces = {entry["space"] for entry in entries}
@@ -132,11 +148,6 @@ def process_shard(
         "scans": entries,
         "excluded": excluded,
     }
-
-
-def _existing(folder: Path) -> Path:
-    """The folder, or the nearest one above it that is there."""
-    return next(one for one in (folder, *folder.parents) if one.is_dir())
 
 
 def _content_key(entry: dict[str, Any]) -> Any:
@@ -159,8 +170,9 @@ def _done(out_folder: Path, entry: dict[str, Any], key: str) -> dict[str, Any] |
     # A record's paths are right only where it was made.
     if record.get("key") != key or record.get("folder") != str(folder):
         return None
-    if not all((folder / name).is_file() for name in record["files"]):
+    if not are_unchanged(folder, record["files"]):
         return None
+    note_placed([folder / RECORD, *(folder / name for name in record["files"])])
     # Equal content may have come from another place than last time.
     return {**record["entry"], "native": entry["native"]}
 
@@ -174,7 +186,7 @@ def _do(
 ) -> dict[str, Any]:
     final = out_folder / entry["scan"]
     # A fixed name: what a killed job left behind is found and removed.
-    partial = out_folder / f".{entry['scan']}.partial"
+    partial = out_folder / f".{entry['scan']}{PARTIAL}"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
@@ -187,12 +199,13 @@ def _do(
         record = {
             "key": key,
             "folder": str(final),
-            "files": files,
+            "files": file_digests(partial, files),
             "entry": {**moved.to_json(), "key": key},
         }
         write_json(partial / RECORD, record)
         shutil.rmtree(final, ignore_errors=True)
         os.rename(partial, final)
+        note_placed([final / RECORD, *(final / name for name in files)])
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return record["entry"]

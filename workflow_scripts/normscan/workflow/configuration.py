@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from normscan.workflow.bundled import Bundle, instead_of_protocols
 from normscan.workflow.heads import head_problems
 from normscan.workflow.histogram_references import with_references
 from normscan.workflow.loading import atlas_problems, load_cohorts
-from normscan.workflow.one_scan import ABOUT, SCAN, other_scan, with_scan
+from normscan.workflow.one_scan import lasting, other_scan, with_scan
 from normscan.workflow.protocol_anatomy import anatomy_problems
 from normscan.workflow.protocols import Protocol, parse_protocol
 from normscan.workflow.roles import role_problems, stream_key
@@ -92,7 +93,12 @@ class Study:
     bundles: tuple[Bundle, ...] = ()
 
 
-def load_study(config: dict[str, Any], base: Path, protocol_folder: Path) -> Study:
+def load_study(
+    config: dict[str, Any],
+    base: Path,
+    protocol_folder: Path,
+    written: Mapping[str, Any] | None = None,
+) -> Study:
     """Check a parsed configuration and load what it names.
 
     Parameters
@@ -100,6 +106,7 @@ def load_study(config: dict[str, Any], base: Path, protocol_folder: Path) -> Stu
     config : parsed ``config.yaml``, and what ``--config`` lays over it.
     base : folder that relative paths in the configuration start from (the working directory).
     protocol_folder : where protocols are looked up by name.
+    written : what the files say where ``config`` says more; None: the same.
 
     Raises
     ------
@@ -183,8 +190,7 @@ def load_study(config: dict[str, Any], base: Path, protocol_folder: Path) -> Stu
         figures={**FIGURES, **config.get("figures", {})},
         report={**REPORT, **config.get("report", {})},
         excluded=excluded,
-        # A report shows the study, not what is screened between two runs of it.
-        source={key: value for key, value in said.items() if key not in (SCAN, *ABOUT)},
+        source=lasting(said, said if written is None else written),
         selection=selection,
         one_scan=one_scan,
         bundles=tuple(bundles),
@@ -309,10 +315,20 @@ def _path_problems(values: dict, base: Path) -> list[str]:
         for key, problem in found.items()
         if problem
     ]
-    results = base / values["results"]
+    return problems + _folder_problems(base / values["results"])
+
+
+def _folder_problems(results: Path) -> list[str]:
+    """What is wrong with a folder of results, or with the one that it will be made in."""
     if results.exists() and not results.is_dir():
-        problems.append(f"config.results: {results} is no folder; name another one")
-    return problems
+        return [f"config.results: {results} is no folder; name another one"]
+    there = next(one for one in (results, *results.absolute().parents) if one.exists())
+    if not os.access(there, os.W_OK | os.X_OK):
+        return [
+            f"config.results: {there} cannot be written (no permission, or a file system that is "
+            "read-only); change that, or name another folder"
+        ]
+    return []
 
 
 def _check_references(config: dict, protocols: dict[str, Protocol], problems: list[str]) -> None:

@@ -30,6 +30,7 @@ MEANING = {
     "skull_stripped": "it shows a brain only",
     "series": "of DICOM: contrast -> regular expression of the description of its series",
 }
+SCREENING = "screening"
 WORDS = {"true": True, "yes": True, "false": False, "no": False}
 NIFTI = (".nii", ".nii.gz")
 NAMES = {
@@ -80,6 +81,23 @@ def with_scan(config: Mapping[str, Any], base: Path) -> tuple[dict[str, Any], st
         raise ConfigError(wrong_value("config.skull_stripped", stripped, ("true", "false")))
     about = {"role": "unlabelled", "prior": prior, "skull_stripped": stripped}
     return {**rest, "cohorts": {**cohorts, name: {**entry, **about}}}, name
+
+
+def lasting(config: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:
+    """What a report shows: the study, not what is screened between two runs of it.
+
+    Parameters
+    ----------
+    config : with ``scan`` and what is said of it, or without.
+    written : what files say; of ``screening`` beside a ``scan`` it is what lasts.
+    """
+    passing = (SCAN, *ABOUT)
+    if config.get(SCAN) and SCREENING not in written:
+        passing = (*passing, SCREENING)
+    found = {key: value for key, value in config.items() if key not in passing}
+    if config.get(SCAN) and SCREENING in found:
+        found[SCREENING] = written[SCREENING]
+    return found
 
 
 def _entry(given: Any, base: Path, series: Any) -> tuple[dict[str, Any], str]:

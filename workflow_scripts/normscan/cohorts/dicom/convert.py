@@ -16,7 +16,7 @@ from normscan.cohorts.dicom.series import Series, choose_series, read_series
 from normscan.cohorts.scans import Scan
 from normscan.errors import MachineError
 from normscan.faults import is_machine_fault
-from normscan.files import file_digest, open_nifti, save_nifti
+from normscan.files import PARTIAL, file_digest, open_nifti, save_nifti
 
 # No defaults that a user may have set, no sidecar, no compression.
 OPTIONS = ("-g", "i", "-b", "n", "-z", "n", "-f", "volume")
@@ -61,7 +61,7 @@ def _convert(series: Series, target: Path) -> str:
     import dcm2niix
 
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".dicom-", dir=target.parent) as name:
+    with tempfile.TemporaryDirectory(prefix=f".dicom{PARTIAL}-", dir=target.parent) as name:
         staged, made = Path(name, "series"), Path(name, "made")
         staged.mkdir()
         made.mkdir()

@@ -203,17 +203,22 @@ class Report:
             if set(protocols) & set(self.cohorts.users(name))
         ]
 
-    def run_record(self, config: dict[str, Any]) -> dict[str, Any]:
-        """What the report says of the run; no times, so that equal runs give equal reports."""
+    def run_record(self) -> dict[str, Any]:
+        """What the report says of the run; no times, so that equal runs give equal reports.
+
+        A scan that is screened by itself is no part of it.
+        """
         study = self.study
         return {
             "title": study.title,
             "simulated": bool(study.simulation),
             "synthetic": bool(study.synthetic),
-            "config": config,
+            "config": study.source,
             "on_bad_scan": study.on_bad_scan,
             "on_flagged": study.on_flagged,
-            "excluded": study.excluded,
+            "excluded": {
+                name: scans for name, scans in study.excluded.items() if name != study.one_scan
+            },
             "results": str(study.results),
             "orientation": study.figures["orientation"],
             "cohorts": {
@@ -226,6 +231,7 @@ class Report:
                     "contrasts": sorted({c for scan in cohort.scans for c in scan.images}),
                 }
                 for name, cohort in study.cohorts.items()
+                if name != study.one_scan
             },
             "protocols": {name: self._protocol_record(name) for name in study.protocols},
             "plugins": introductions(recipe(spec) for spec in study.protocols.values()),
