@@ -71,7 +71,9 @@ def test_figures_are_of_test_patients_and_their_classes(results, tmp_path):
     test = metrics[metrics["split"] == "test"].assign(title="VAE")
     added = {}
     figures = SimpleNamespace(
-        looks={}, add=lambda figure, name, *words: added.setdefault(name, (figure, words))
+        looks={},
+        orientation="neurological",
+        add=lambda figure, name, *words: added.setdefault(name, (figure, words)),
     )
     add_class_curves(figures, "wmh", {"VAE": curves["test"]})
     add_class_boxes(figures, "wmh", test, CLASSES)

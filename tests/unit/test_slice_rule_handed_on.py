@@ -12,6 +12,7 @@ from normscan.postprocessing.exported import write_record
 from normscan.postprocessing.pooling import operating_points
 from normscan.postprocessing.slice_rules import SLICE_RULES, binarise, operating_point
 from normscan.report.screened import read_screened
+from normscan.report.unusual import Bundles
 from normscan.slices.index import load_index
 
 SHAPE = (20, 20, 6)
@@ -114,7 +115,9 @@ def test_scans_are_screened_by_the_rule_and_pages_say_so(made, tmp_path):
     assert expected.any()
     written = load_nifti(content["scans"]["sub-1"]["native_detection"])[0] > 0
     np.testing.assert_array_equal(written, expected)
-    made_pages = read_screened([str(manifest)], {}, "none", tmp_path)
+    made_pages = read_screened(
+        [str(manifest)], {}, "none", tmp_path, Bundles(tmp_path / "bundles.json")
+    )
     (result,) = made_pages.results["sub-1"]
     assert result["prior"] == "hyperintense"
     (rule,) = result["thresholds"]

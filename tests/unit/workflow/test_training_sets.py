@@ -80,7 +80,7 @@ def test_without_healthy_cohorts_lesion_free_slices_give_operating_points(tmp_pa
     assert made.cohorts.healthy("p0") == ["ms"]
     where = SimpleNamespace(protocol="p0", variant="vae", seed=0)
     assert made.scoring.healthy_histograms(where)
-    record = made.report.run_record({})["protocols"]["p0"]
+    record = made.report.run_record()["protocols"]["p0"]
     assert record["calibrated_on_patients"] == ["ms"]
     content["training"]["streams"]["main"]["slices"] = "all"
     with pytest.raises(ConfigError, match="nor lesion-free slices of patients"):
