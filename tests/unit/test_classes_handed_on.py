@@ -73,6 +73,7 @@ def test_figures_are_of_test_patients_and_their_classes(results, tmp_path):
     figures = SimpleNamespace(
         looks={},
         orientation="neurological",
+        sides="",
         add=lambda figure, name, *words: added.setdefault(name, (figure, words)),
     )
     add_class_curves(figures, "wmh", {"VAE": curves["test"]})
