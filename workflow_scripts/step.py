@@ -6,7 +6,7 @@ from pathlib import Path
 
 from job import damaged_files
 from normscan.files import read_json, write_json
-from normscan.preprocessing.naming import write_dataset_description
+from normscan.preprocessing.naming import write_dataset_description, write_space
 from normscan.preprocessing.shards import process_shard
 from normscan.preprocessing.volumes import Prepared
 
@@ -34,4 +34,5 @@ def run_step(snakemake, step: Callable[..., Prepared], **context) -> None:
     )
     title = f"{snakemake.wildcards.cohort} after {', '.join(manifest['chain'][1:])}"
     write_dataset_description(output.parent, title)
+    write_space(output.parent, manifest["space"], output.parent.glob("*/*_space-*.nii.gz"))
     write_json(output, manifest)

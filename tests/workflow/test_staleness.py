@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -72,8 +72,9 @@ Change = Callable[["object"], None]
 
 @contextmanager
 def kept(*paths: Path) -> Iterator[None]:
-    """Put files back as they were, times included."""
+    """Put files back as they were, times included; folders that come with new ones go with them."""
     before = {path: (path.read_bytes(), path.stat()) for path in paths if path.exists()}
+    folders = {folder for path in paths for folder in path.parents if not folder.exists()}
     try:
         yield
     finally:
@@ -84,6 +85,9 @@ def kept(*paths: Path) -> Iterator[None]:
                 os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
             else:
                 path.unlink(missing_ok=True)
+        for folder in sorted(folders, reverse=True):
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def config(edit: Callable[[dict], None]) -> Change:

@@ -20,6 +20,7 @@ from normscan.preprocessing.naming import (
     transform_name,
     volume_name,
     write_dataset_description,
+    write_space,
 )
 from normscan.preprocessing.shards import prepared_scans, process_shard, raw_manifest
 from normscan.preprocessing.volumes import Prepared
@@ -340,7 +341,7 @@ def test_names_follow_bids():
     assert volume_name("sub-01", "robex", "strip_skull", "T1w") == (
         "sub-01_space-robex_desc-stripskull_T1w.nii.gz"
     )
-    assert lesions_name("sub-01", "robex") == "sub-01_space-robex_label-lesion_dseg.nii.gz"
+    assert lesions_name("sub-01", "robex") == "sub-01_space-robex_desc-lesion_dseg.nii.gz"
     assert transform_name("sub-01", "T1w", "robex") == "sub-01_from-T1w_to-robex_xfm.mat"
 
 
@@ -348,3 +349,13 @@ def test_dataset_description_says_what_made_it(tmp_path):
     content = json.loads(write_dataset_description(tmp_path, "demo").read_text())
     assert content["DatasetType"] == "derivative"
     assert content["GeneratedBy"] == [{"Name": "normscan", "Version": normscan.__version__}]
+
+
+def test_a_derivatives_folder_says_what_is_bids_and_in_which_space(tmp_path):
+    write_dataset_description(tmp_path, "ms after register")
+    names = [volume_name("sub-01", "robex", "register", "FLAIR"), lesions_name("sub-01", "robex")]
+    write_space(tmp_path, "robex", names)
+    written = {path.name for path in tmp_path.iterdir()}
+    assert written == {"dataset_description.json", ".bidsignore", "FLAIR.json", "dseg.json"}
+    assert json.loads((tmp_path / "FLAIR.json").read_text()) == {"SpatialReference": "robex"}
+    assert "record.json\n" in (tmp_path / ".bidsignore").read_text()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from normscan import __version__
-from normscan.files import write_json
+from normscan.files import write_json, write_text
 
 BIDS_VERSION = "1.10.0"
+# Manifests and records of this workflow, and transforms, for which BIDS has no names yet.
+NOT_BIDS = ("/[0-9]*.json", "record.json", ".*.json", "*_xfm.mat", "*_xfm.nii.gz")
 
 
 def volume_name(scan: str, space: str, step: str, contrast: str) -> str:
@@ -32,8 +35,8 @@ def shows_body(path: str) -> bool:
 
 
 def lesions_name(scan: str, space: str) -> str:
-    """Name of a lesion label map: ``sub-01_space-robex_label-lesion_dseg.nii.gz``."""
-    return f"{scan}_space-{space}_label-lesion_dseg.nii.gz"
+    """Name of a lesion label map: ``sub-01_space-robex_desc-lesion_dseg.nii.gz``."""
+    return f"{scan}_space-{space}_desc-lesion_dseg.nii.gz"
 
 
 def anatomy_name(scan: str, space: str) -> str:
@@ -42,8 +45,8 @@ def anatomy_name(scan: str, space: str) -> str:
 
 
 def tissue_name(scan: str, space: str) -> str:
-    """Name of a tissue label map: ``sub-01_space-robex_label-tissue_dseg.nii.gz``."""
-    return f"{scan}_space-{space}_label-tissue_dseg.nii.gz"
+    """Name of a tissue label map: ``sub-01_space-robex_desc-tissue_dseg.nii.gz``."""
+    return f"{scan}_space-{space}_desc-tissue_dseg.nii.gz"
 
 
 def transform_name(scan: str, source: str, target: str, suffix: str = ".mat") -> str:
@@ -55,7 +58,11 @@ def transform_name(scan: str, source: str, target: str, suffix: str = ".mat") ->
 
 
 def write_dataset_description(folder: str | Path, title: str) -> Path:
-    """Write ``dataset_description.json`` of a BIDS-derivatives folder; returns its path."""
+    """Write ``dataset_description.json`` of a BIDS-derivatives folder; returns its path.
+
+    ``.bidsignore`` beside it names what is no part of BIDS.
+    """
+    write_text(Path(folder, ".bidsignore"), "".join(f"{one}\n" for one in NOT_BIDS))
     path = Path(folder) / "dataset_description.json"
     write_json(
         path,
@@ -67,3 +74,14 @@ def write_dataset_description(folder: str | Path, title: str) -> Path:
         },
     )
     return path
+
+
+def write_space(folder: str | Path, space: str, volumes: Iterable[str]) -> None:
+    """Say in which space all volumes of a derivatives folder are: ``FLAIR.json``, ``mask.json``.
+
+    Parameters
+    ----------
+    volumes : names or paths of NIfTI files, one for each kind at least.
+    """
+    for suffix in sorted({Path(one).name.split(".")[0].rpartition("_")[2] for one in volumes}):
+        write_json(Path(folder, f"{suffix}.json"), {"SpatialReference": space})
