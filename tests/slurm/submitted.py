@@ -96,6 +96,6 @@ class SubmittedWorkflow(Workflow):
 
     def no_remains(self) -> bool:
         """No half-written file or folder stands where results are."""
-        # Temporary names start with a dot; so does the record of a simulated scan.
-        left = [path for path in self.results.rglob(".*") if path.name != ".simulated.json"]
-        return left == []
+        # Temporary names start with a dot; so do these.
+        kept = {".simulated.json", ".bidsignore"}
+        return all(path.name in kept for path in self.results.rglob(".*"))
