@@ -7,7 +7,7 @@ rule export_bundle:
         thresholds=PLAN.path(layout.THRESHOLDS),
         healthy=lambda w: PLAN.scoring.healthy_histograms(w),
         packs=lambda w: PLAN.screening.healthy_packs(w),
-        subjects=lambda w: PLAN.cohorts.splits(PLAN.cohorts.healthy(w.protocol)),
+        subjects=lambda w: PLAN.cohorts.splits(PLAN.cohorts.whole(w.protocol)),
     output:
         PLAN.path(layout.EXPORTED),
     log:
@@ -22,7 +22,7 @@ rule export_bundle:
     params:
         approach=lambda w: PLAN.screening.approach_record(w),
         uses=lambda w: PLAN.screening.uses(w),
-        healthy_cohorts=lambda w: PLAN.cohorts.healthy(w.protocol),
+        healthy_cohorts=lambda w: PLAN.cohorts.whole(w.protocol),
         ages=lambda w: PLAN.screening.ages(w),
         fingerprint=lambda w: PLAN.preprocessing.pack_fingerprint(w.protocol),
         folder=PLAN.path(layout.EXPORTED_FOLDER),

@@ -82,6 +82,8 @@ def test_without_healthy_cohorts_lesion_free_slices_give_operating_points(tmp_pa
     assert made.scoring.healthy_histograms(where)
     record = made.report.run_record()["protocols"]["p0"]
     assert record["calibrated_on_patients"] == ["ms"]
+    # A patient's volume above a threshold is no healthy scan's.
+    assert made.cohorts.whole("p0") == [] and made.screening.healthy_packs(where) == []
     content["training"]["streams"]["main"]["slices"] = "all"
     with pytest.raises(ConfigError, match="nor lesion-free slices of patients"):
         plan(tmp_path, content, cohorts=("ms", "gliomas"))

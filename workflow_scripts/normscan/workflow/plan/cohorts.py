@@ -223,6 +223,10 @@ class Cohorts:
         """Cohorts of a protocol on which operating points are found without labels of voxels."""
         return sorted(self.study.protocols[protocol].calibration_cohorts(self.roles))
 
+    def whole(self, protocol: str) -> list[str]:
+        """Those of them whose scans are healthy as wholes: slices of patients have no volume."""
+        return [name for name in self.healthy(protocol) if self.roles[name] == "healthy"]
+
     def evaluated(self, protocol: str) -> list[str]:
         """Patient cohorts that a protocol reports on."""
         chosen = self.study.protocols[protocol].evaluation_cohorts

@@ -47,7 +47,7 @@ class Screening:
     def healthy_packs(self, w) -> list[str]:
         """Indices of a protocol's healthy cohorts, which have the slice grid."""
         chain, pack = self.preprocessing.chain[w.protocol], self.preprocessing.pack[w.protocol]
-        return self.preprocessing.packed(chain, pack, self.cohorts.healthy(w.protocol))
+        return self.preprocessing.packed(chain, pack, self.cohorts.whole(w.protocol))
 
     def ages(self, w) -> dict[str, list[float]]:
         """Cohort that a variant is trained on -> lowest and highest age of its subjects."""
