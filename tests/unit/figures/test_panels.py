@@ -13,7 +13,7 @@ from normscan.figures.columns import patient_columns
 from normscan.figures.panels import add_panels, chosen_patients, first_of_kinds
 from normscan.figures.style import save_figure
 
-RULES = {"healthy_fpr_0.01": "1 %", "healthy_fpr_0.05": "5 % false positives on healthy scans"}
+RULES = {"healthy_fpr_0.01": "1 %", "healthy_fpr_0.05": "5 % false positives on healthy voxels"}
 
 
 def column(label, seed):

@@ -67,7 +67,7 @@ def test_drawing_leaves_global_settings_alone():
 def test_names_in_words():
     assert rule_label("oracle") == "best possible (oracle)"
     assert rule_label("healthy_percentile_98") == "98th percentile of healthy residuals"
-    assert rule_label("healthy_fpr_0.05") == "5 % false positives on healthy scans"
+    assert rule_label("healthy_fpr_0.05") == "5 % false positives on healthy voxels"
     assert rule_label("best_dice") == "best Dice on validation patients"
     assert rule_label("my_rule") == "my rule"
     assert "no labels" in rule_label("best_synthetic")

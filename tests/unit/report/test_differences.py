@@ -63,7 +63,7 @@ def test_equal_recipes_have_none(recipe):
         (
             ("rules",),
             ["best_dice"],
-            "operating points without: 1 % false positives on healthy scans",
+            "operating points without: 1 % false positives on healthy voxels",
         ),
     ],
 )
@@ -110,7 +110,7 @@ def test_another_name_is_no_difference(recipe):
 def test_another_first_rule_makes_other_detections(recipe):
     lines = differences({**recipe, "rules": recipe["rules"][::-1]}, recipe)
     assert lines == [
-        "detections at: 1 % false positives on healthy scans "
+        "detections at: 1 % false positives on healthy voxels "
         "(recipe: best Dice on validation patients)"
     ]
 

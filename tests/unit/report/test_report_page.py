@@ -133,7 +133,7 @@ def test_scan_page_says_what_was_found_and_at_which_threshold():
     page = build_scan_page(made_content.scan_page())
     reader = Reader(page)
     assert "3 components detected, 4.60 ml together, the largest 4.20 ml" in page
-    assert "0.40\u00a0% of the voxels of healthy scans" in page
+    assert "0.40\u00a0% of healthy voxels" in page
     assert "not a medical device" in page
     volumes = re.findall(r'data-value="(4\.2|0\.31|0\.09)"', page)
     assert volumes == ["4.2", "0.31", "0.09"]

@@ -123,7 +123,7 @@ def test_rules_say_what_they_mean():
     assert used["value"] == 0.5 and used["used"] and not limit["used"]
     assert used["words"] == (
         "Best Dice on validation patients: scores above 0.5000 are marked. It marks 0.40\u00a0% of "
-        "the voxels of healthy scans. Detections on this page are by this rule."
+        "healthy voxels. Detections on this page are by this rule."
     )
     assert split["value"] is None and "each slice has a threshold of its own" in split["words"]
     unknown = rule_content({"rule": "fixed", "value": 0.4, "false_positive_rate": None})

@@ -94,7 +94,7 @@ def test_a_rule_moves_the_slider_and_says_what_it_means(browser):
         assert [one == "true" for one in pressed] == [place == 1, place == 2, False]
     assert values == pytest.approx([0.2, 0.5], abs=0.002)
     assert shown[0] > 1.2 * shown[1], "a lower threshold shows no more"
-    assert "0.40\u00a0% of the voxels of healthy scans" in browser.text("#viewer-words")
+    assert "0.40\u00a0% of healthy voxels" in browser.text("#viewer-words")
     assert "Here 0.7 ml lie above" in browser.text("#viewer-words")
 
 

@@ -64,7 +64,7 @@ def rule_label(rule: str) -> str:
         )
     if name == "healthy_fpr":
         return (
-            f"{float(number) * 100:g} % false positives on healthy scans"
+            f"{float(number) * 100:g} % false positives on healthy voxels"
             if number
             else "healthy false-positive rate"
         )

@@ -155,7 +155,7 @@ def _headline(components, used: Mapping[str, Any] | None) -> str:
     rate = used.get("false_positive_rate") if used else None
     if rate is not None:
         share = f"{number(100 * rate, 2)}\u00a0%"
-        said += f", at a threshold that marks {share} of the voxels of healthy scans"
+        said += f", at a threshold that marks {share} of healthy voxels"
     return said + "."
 
 
@@ -180,9 +180,9 @@ def _thresholds(rules) -> dict | None:
         {"label": "threshold rule"},
         {"label": "score", "numeric": True},
         {
-            "label": "false positives on healthy scans",
+            "label": "false positives on healthy voxels",
             "numeric": True,
-            "note": "share of the voxels of healthy scans above the threshold",
+            "note": "share of healthy voxels above the threshold",
         },
         {"label": "used here"},
     ]

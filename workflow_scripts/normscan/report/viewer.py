@@ -168,9 +168,9 @@ def rule_content(rule: Mapping[str, Any]) -> dict[str, Any]:
     else:
         words = f"scores above {number(value, 4)} are marked."
     healthy = (
-        f" It marks {number(100 * rate, 2)}\u00a0% of the voxels of healthy scans."
+        f" It marks {number(100 * rate, 2)}\u00a0% of healthy voxels."
         if rate is not None
-        else " How many voxels of healthy scans it marks was not measured."
+        else " How many healthy voxels it marks was not measured."
     )
     return {
         "label": label,
