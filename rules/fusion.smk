@@ -65,6 +65,7 @@ rule fuse_maps:
     params:
         fused=lambda w: PLAN.fusing.parts(w),
         settings=lambda w: PLAN.fusing.settings(w),
+        combine=lambda w: PLAN.fusing.combine(w),
         erosion=lambda w: PLAN.scoring.postprocessing(w)["erosion"],
         lesion_labels=lambda w: PLAN.cohorts.lesion_labels(w.cohort),
         lesion_classes=lambda w: PLAN.cohorts.lesion_classes(w.cohort),

@@ -7,7 +7,7 @@ from normscan.evaluation.counted import Counted
 from normscan.evaluation.healthy_scans import Part
 from normscan.evaluation.truth import load_brain
 from normscan.files import write_json
-from normscan.postprocessing.fusing import rarity_map, weighted_sum
+from normscan.postprocessing.fusing import combined, rarity_map
 from normscan.progress import progress
 from normscan.slices.index import load_index
 from normscan.slices.rows import RowWriter
@@ -23,7 +23,8 @@ def main(snakemake) -> None:
         Part(manifest, healthy, **params.settings, erosion=params.erosion)
         for manifest, healthy in zip(files.filtered, files.healthy, strict=True)
     ]
-    index, weights = load_index(files.index), [one["weight"] for one in params.fused]
+    index = load_index(files.index)
+    names, weights = ([one[key] for one in params.fused] for key in ("variant", "weight"))
     # An approach without a model has maps of scans that the others' models were trained on.
     named = [
         name for name in parts[0].reader.scans if all(name in one.reader.scans for one in parts)
@@ -33,7 +34,7 @@ def main(snakemake) -> None:
     with RowWriter(out.manifest, scans, index.size) as writer:
         for scan in progress(scans, "fusing"):
             maps = [rarity_map(one.filtered(scan), one.tables_for(scan)) for one in parts]
-            fused = weighted_sum(maps, weights)
+            fused = combined(maps, names, weights, params.combine)
             writer.put("filtered", scan.scan, scan.slices_of(fused))
             counted.add(scan, fused, fused, load_brain(files.index, scan))
     counted.save(out.histograms, out.residuals, cohort=w.cohort, prior=w.prior)

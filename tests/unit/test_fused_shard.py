@@ -54,7 +54,9 @@ def filtered(folder, pack, name: str, maps, cohort: str) -> None:
     )  # fmt: skip
 
 
-def fuse(folder, pack, *, weights=(0.5, 0.5), name="filtered", cohort="wmh", **changes) -> dict:
+def fuse(
+    folder, pack, *, weights=(0.5, 0.5), name="filtered", cohort="wmh", combine="sum", **changes
+) -> dict:
     ends = {"manifest": ".json", "histograms": ".npz", "residuals": "-residuals.json"}
     healthy = folder.parent / "healthy"
     run(
@@ -69,7 +71,7 @@ def fuse(folder, pack, *, weights=(0.5, 0.5), name="filtered", cohort="wmh", **c
                 {"variant": one, "seed": 0, "weight": weight}
                 for one, weight in zip("ab", weights)
             ],
-            "settings": {**SETTINGS, **changes},
+            "settings": {**SETTINGS, **changes}, "combine": combine,
             "erosion": EROSION, "lesion_labels": [], "lesion_classes": {},
         },
         output={key: folder / f"{name}{end}" for key, end in ends.items()},
@@ -131,6 +133,18 @@ def test_it_is_the_mean_of_the_parts_tail_probabilities(made):
     np.testing.assert_allclose(found, expected, rtol=1e-6)
     # Neither unit counts: the second part's scores are 3000 times those of the first.
     assert (found > 0).any() and found.max() < 20
+
+
+def test_a_minimum_marks_what_is_rare_in_every_part(made):
+    root, packs = made
+    fuse(root / "wmh", packs["wmh"], name="least", combine="minimum")
+    alone = []
+    for name, weights in (("first", (1.0, 0.0)), ("second", (0.0, 1.0))):
+        fuse(root / "wmh", packs["wmh"], name=name, weights=weights)
+        alone.append(volume(made, name, "sub-1"))
+    found = volume(made, "least", "sub-1")
+    np.testing.assert_array_equal(found, np.minimum(*alone))
+    assert (found > 0).sum() < (alone[0] > 0).sum()
 
 
 def test_both_parts_together_tell_lesions_better_than_each(made):

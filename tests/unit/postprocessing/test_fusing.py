@@ -8,6 +8,7 @@ from normscan.errors import NormscanError
 from normscan.postprocessing.fusing import (
     FEWEST_VOXELS,
     HealthyScores,
+    combined,
     healthy_scores,
     load_healthy,
     rarity,
@@ -153,6 +154,16 @@ def test_the_sum_of_independent_maps_has_fishers_law():
     distance = stats.kstest(2 * total.ravel(), stats.chi2(6).cdf).statistic
     assert distance < 0.02
     np.testing.assert_allclose(weighted_sum(parts, [0.5, 0, 2]), 0.5 * parts[0] + 2 * parts[2])
+
+
+def test_a_minimum_asks_every_part_and_averages_the_seeds_of_each():
+    one, first, second = (drawn(seed) for seed in range(3))
+    parts, weights = ["one", "two", "two"], [0.5, 0.25, 0.25]
+    found = combined([one, first, second], parts, weights, "minimum")
+    np.testing.assert_allclose(found, np.minimum(one, (first + second) / 2), rtol=1e-6)
+    assert found.dtype == np.float32
+    total = combined([one, first, second], parts, weights, "sum")
+    np.testing.assert_array_equal(total, weighted_sum([one, first, second], weights))
 
 
 def test_files_hold_what_was_saved_and_are_equal_for_equal_content(tmp_path):

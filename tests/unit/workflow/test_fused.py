@@ -59,6 +59,11 @@ def test_weights_are_shares():
         ({"weights": {"vae": 1}}, "both.weights.intensity: is missing"),
         ({"weights": {"vae": 1, "intensity": 1, "ae": 1}}, "both.weights.ae: unknown key"),
         ({"weights": {"vae": 0, "intensity": 1}}, "both.weights.vae: found 0; must be a number"),
+        ({"combine": "product"}, "both.combine: found 'product'"),
+        (
+            {"combine": "minimum", "weights": {"vae": 1, "intensity": 1}},
+            "both.weights: have no part in a minimum",
+        ),
         ({"weights": "best"}, "both.weights: found 'best'; must be 'equal' or a number"),
     ],
 )

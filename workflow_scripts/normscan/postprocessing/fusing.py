@@ -3,8 +3,10 @@
 Scores of different approaches have no common unit. So each is turned into ``-log p``, where p is
 the share of held-out healthy voxels that score at least as high in the same approach, and these are
 summed with weights: Fisher's combination of tests (Fisher 1925), without its chi-squared law, which
-would need independent tests. What is fused are filtered maps: their sign prior, mask and median are
-applied, so a voxel on the wrong side of a prior has a score of 0, p = 1, and adds nothing.
+would need independent tests. Or the least of them counts, so that a voxel must be rare in every
+part: a conjunction by the minimum statistic (Nichols et al. 2005). What is fused are filtered maps:
+their sign prior, mask and median are applied, so a voxel on the wrong side of a prior has a score
+of 0, p = 1, and adds nothing.
 
 p is never 0: the voxel itself is counted among the healthy ones (Phipson and Smyth 2010). Beyond
 the highest healthy scores all would be alike; there the largest scores are continued by an
@@ -220,3 +222,24 @@ def weighted_sum(maps: Sequence[np.ndarray], weights: Sequence[float]) -> np.nda
     for one, weight in zip(maps, weights, strict=True):
         total += np.float32(weight) * one
     return total
+
+
+def combined(
+    maps: Sequence[np.ndarray], parts: Sequence[str], weights: Sequence[float], how: str
+) -> np.ndarray:
+    """Maps of ``-log p`` as one, float32.
+
+    Parameters
+    ----------
+    maps : of one shape.
+    parts : which part each is of; the maps of one part are of several seeds.
+    weights : of each map.
+    how : ``sum``: of all, with weights; ``minimum``: of the parts, each the mean over its seeds.
+    """
+    if how == "sum":
+        return weighted_sum(maps, weights)
+    means = []
+    for name in dict.fromkeys(parts):
+        own = [one for one, part in zip(maps, parts, strict=True) if part == name]
+        means.append(weighted_sum(own, [1 / len(own)] * len(own)))
+    return np.minimum.reduce(means)

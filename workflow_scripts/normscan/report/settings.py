@@ -26,6 +26,7 @@ LABELS = {
     "tv_candidates": "candidate weights",
     "tv_slices": "slices to choose it on",
     "fuse": "of",
+    "combine": "combined by",
     "least_scans": "healthy scans of a slice at least",
     "tail": "share of voxels in the tail",
 }

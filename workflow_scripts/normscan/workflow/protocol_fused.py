@@ -23,6 +23,9 @@ TITLE = "fused from the maps of other approaches, each as -log of its tail proba
 CITE = {
     "fisher1925": "Fisher RA. Statistical Methods for Research Workers. Edinburgh: Oliver and "
     "Boyd; 1925.",
+    "nichols2005": "Nichols T, Brett M, Andersson J, Wager T, Poline JB. Valid conjunction "
+    "inference with the minimum statistic. NeuroImage. 2005;25(3):653-660. "
+    "https://doi.org/10.1016/j.neuroimage.2004.12.005",
     "phipson2010": "Phipson B, Smyth GK. Permutation P-values should never be zero: calculating "
     "exact P-values when permutations are randomly drawn. Statistical Applications in Genetics and "
     "Molecular Biology. 2010;9(1):39. https://doi.org/10.2202/1544-6115.1585",
@@ -33,14 +36,23 @@ EXPECTED = "reconstruction"
 # Priors are applied to the parts' maps, as far as these have a sign; the sum has none.
 SIGNED = False
 RESIDUAL = False
-SETTINGS = {"seeds": "own", "position": "slice", "least_scans": 20, "tail": 0.001}
+SETTINGS = {
+    "combine": "sum",
+    "seeds": "own",
+    "position": "slice",
+    "least_scans": 20,
+    "tail": 0.001,
+}
 ALLOWED = {
+    "combine": ["sum", "minimum"],
     "seeds": ["own", "all"],
     "position": ["slice", "none"],
     "least_scans": "whole 1..",
     "tail": "0..0.5",
 }
 MEANING = {
+    "combine": "sum: with weights, so that one part alone can mark a voxel; minimum: a voxel must "
+    "be rare in every part",
     "seeds": "own: a fused map of each seed; all: one of the maps of all seeds, -log p averaged",
     "position": "slice: tail probabilities of each axial slice, where there are scans enough; "
     "none: of all voxels together",
@@ -96,6 +108,8 @@ def with_fused(
             )
             weights = entry.get("weights", EQUAL)
             wrong += others + _weight_problems(weights, entry["fuse"], f"{key}.weights")
+            if settings.get("combine") == "minimum" and weights != EQUAL:
+                wrong.append(f"{key}.weights: have no part in a minimum; leave them out")
             problems += wrong
             fused[name] = Approach(
                 name=name,

@@ -90,6 +90,10 @@ class Fusing:
         least = settings["least_scans"] if settings["position"] == "slice" else 0
         return {"least_scans": least, "tail": settings["tail"]}
 
+    def combine(self, w) -> str:
+        """How the parts' maps become one."""
+        return self.detection.approach_of(w.variant).settings["combine"]
+
     # What it is compared with
 
     def healthy_maps(self, w) -> list[str]:
