@@ -21,6 +21,8 @@ rule export_bundle:
         runtime=minutes(10),
     params:
         approach=lambda w: PLAN.screening.approach_record(w),
+        fused=lambda w: PLAN.screening.fused(w),
+        priors=lambda w: PLAN.cohorts.priors(w.protocol),
         uses=lambda w: PLAN.screening.uses(w),
         healthy_cohorts=lambda w: PLAN.cohorts.whole(w.protocol),
         ages=lambda w: PLAN.screening.ages(w),
@@ -46,6 +48,8 @@ rule screen_scans:
         benchmark_file(
             "screen_scans", "{cohort}", "{protocol}", "{variant}", "seed-{seed}", "{shard}"
         )
+    wildcard_constraints:
+        variant=PLAN.screening.other_variants(),
     conda:
         "../envs/learning.yaml"
     threads: STUDY.threads
@@ -64,6 +68,40 @@ rule screen_scans:
         code=lambda w: fingerprint("screen_scans.py", *PLAN.screening.modules(w)),
     script:
         "../workflow_scripts/screen_scans.py"
+
+
+# In place of screen_scans, which makes the same of every other variant.
+rule screen_fused:
+    input:
+        screened=lambda w: PLAN.screening.part_results(w),
+        slices=lambda w: PLAN.preprocessing.slices(w),
+        index=lambda w: PLAN.preprocessing.index(w),
+    output:
+        PLAN.path(layout.SCREENED),
+    log:
+        log_file("screen_fused", "{cohort}", "{protocol}", "{variant}", "seed-{seed}", "{shard}"),
+    benchmark:
+        benchmark_file(
+            "screen_fused", "{cohort}", "{protocol}", "{variant}", "seed-{seed}", "{shard}"
+        )
+    wildcard_constraints:
+        variant=PLAN.screening.fused_variants(),
+    conda:
+        "../envs/learning.yaml"
+    resources:
+        mem_mb=lambda w, attempt: memory(1500 + 150 * len(PLAN.screening.part_results(w)))(
+            w, attempt
+        ),
+        runtime=minutes(20, per_scan=0.5),
+    params:
+        bundle=lambda w: PLAN.screening.bundle(w),
+        bundle_digest=lambda w: PLAN.screening.bundle_digest(w),
+        prior=lambda w: PLAN.cohorts.prior(w.cohort),
+        contrast=lambda w: STUDY.protocols[w.protocol].contrasts[0],
+        folder=PLAN.path(layout.SCREENING_FOLDER),
+        code=code("screen_fused.py"),
+    script:
+        "../workflow_scripts/screen_fused.py"
 
 
 rule screen_index:

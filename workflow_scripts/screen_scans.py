@@ -10,22 +10,23 @@ from normscan.detectors.applied import Applied
 from normscan.detectors.maps import put_detection
 from normscan.errors import BundleError
 from normscan.evaluation.truth import load_brain
-from normscan.files import file_digest, inside, read_json, write_json, write_tsv
-from normscan.postprocessing.detections import detect_components, write_volumes
-from normscan.postprocessing.exported import DIGEST, read_record
+from normscan.files import read_json, write_json
+from normscan.postprocessing.exported import read_record
 from normscan.postprocessing.filter import filter_map
-from normscan.postprocessing.slice_rules import Point, operating_point, point_record
-from normscan.postprocessing.told import HEALTHY_ML, TRAINED_ON
+from normscan.postprocessing.screening import (
+    check_files,
+    check_scans,
+    chosen_point,
+    mark,
+    shard_record,
+)
 from normscan.progress import progress
-from normscan.slices.index import PackIndex, differences, load_index, stack_volume
+from normscan.slices.index import PackIndex, load_index, stack_volume
 from normscan.slices.rows import RowWriter
 from normscan.training.bundle import scans_seen
 
 LOG = logging.getLogger("normscan")
 MODEL_FILES = {"weights": "weights.safetensors", "bundle": "bundle.json"}
-# Whoever screens wants the results in the scans' own space, whatever the configuration says.
-VOLUMES = {"detections": "native", "maps": "native", "reconstructions": "none"}
-VOLUMES["uncertainties"] = "native"
 
 
 def main(snakemake) -> None:
@@ -34,13 +35,7 @@ def main(snakemake) -> None:
     record = read_record(bundle / "approach.json", snakemake.wildcards.protocol)
     check_files(bundle, record)
     index = load_index(files.index)
-    unlike = differences(record["fingerprint"], index.settings)
-    if unlike:
-        raise BundleError(
-            f"{bundle}: the scans of cohort '{snakemake.wildcards.cohort}' were preprocessed "
-            "differently from those that this bundle was made from:\n"
-            + "\n".join(f"  - {line}" for line in unlike)
-        )
+    check_scans(bundle, record, index)
     device = prepare_torch(params.device, snakemake.threads)
     applied = Applied(
         record["detector"],
@@ -77,60 +72,32 @@ def main(snakemake) -> None:
                 median=post["median"],
             )
             writer.put("filtered", scan.scan, scan.slices_of(filtered))
-            folder = Path(params.folder, scan.scan)
-            components = folder / f"{scan.scan}_components.tsv"
-            detections = detect_components(
-                filtered, point, post["minimum_voxels"], scan, params.contrast
-            )
-            write_tsv(components, detections.components)
             spread = found.uncertainty
-            written = write_volumes(
-                folder,
+            volumes[scan.scan] = mark(
+                Path(params.folder),
                 scan,
                 params.contrast,
-                VOLUMES,
-                found=detections,
-                filtered=filtered,
-                uncertainty=None if spread is None else stack_volume(spread, scan, rows),
+                filtered,
+                point,
+                post["minimum_voxels"],
+                None if spread is None else stack_volume(spread, scan, rows),
             )
-            volumes[scan.scan] = {**written, "components": str(components)}
-    facts = writer.facts()
-    facts["scans"] = {scan: {**place, **volumes[scan]} for scan, place in facts["scans"].items()}
     write_json(
         output,
-        {
-            **facts,
-            "cohort": snakemake.wildcards.cohort,
-            "shard": index.shard,
-            "approach": {
-                "variant": snakemake.wildcards.variant,
-                **{
-                    key: record[key]
-                    for key in ("protocol", "title", "model", "detector", "expected")
-                },
-            },
-            "seed": record["seed"],
-            "contrast": params.contrast,
-            "index": str(files.index),
-            "rule": rule,
-            **point_record(record["thresholds"][params.prior][rule]),
-            "minimum_voxels": post["minimum_voxels"],
-            "thresholds": record["thresholds"][params.prior],
-            "bundle": about(record, params.prior, rule),
-            "postprocessing": post,
-            "excluded": excluded,
-        },
+        shard_record(
+            writer.facts(),
+            volumes,
+            record,
+            snakemake.wildcards.variant,
+            params.prior,
+            rule,
+            cohort=snakemake.wildcards.cohort,
+            shard=index.shard,
+            contrast=params.contrast,
+            index=str(files.index),
+            excluded=excluded,
+        ),
     )
-
-
-def about(record: dict, prior: str, rule: str) -> dict:
-    """What pages say of the bundle; None for what it does not know."""
-    return {
-        "digest": record[DIGEST],
-        "format": record.get("format", 1),
-        HEALTHY_ML: record.get(HEALTHY_ML, {}).get(prior, {}).get(rule),
-        TRAINED_ON: record.get(TRAINED_ON),
-    }
 
 
 def left_out(snakemake, index: PackIndex, bundles: list[dict]) -> dict[str, str]:
@@ -172,30 +139,6 @@ def used_files(bundle: Path, role: str) -> tuple[Path, Path]:
     """Weights and description of a further model that the detector uses."""
     files = model_files(bundle / "uses" / role)
     return files["weights"], files["bundle"]
-
-
-def check_files(folder: Path, record: dict) -> None:
-    """BundleError when a file of a bundle is missing, or not the one it was made with."""
-    for name, digest in record["files"].items():
-        path = inside(folder, name)
-        if not path.is_file():
-            raise BundleError(f"{path}: missing; export the bundle again")
-        if file_digest(path) != digest:
-            raise BundleError(f"{path}: changed since the bundle was made; export it again")
-
-
-def chosen_point(record: dict, prior: str, folder: Path) -> tuple[str, Point]:
-    """The rule to detect with under a cohort's prior, and what it detects with."""
-    thresholds = record["thresholds"].get(prior, {})
-    points = {label: operating_point(one) for label, one in thresholds.items()}
-    usable = {label: point for label, point in points.items() if point is not None}
-    if not usable:
-        raise BundleError(
-            f"{folder}: has no threshold for prior '{prior}', only for "
-            f"{', '.join(sorted(record['thresholds'])) or 'none'}"
-        )
-    rule = record["primary_rule"] if record["primary_rule"] in usable else next(iter(usable))
-    return rule, usable[rule]
 
 
 run(snakemake, main)

@@ -257,8 +257,10 @@ def test_a_fused_approach_is_scored_like_any_other(kinds, metrics):
     assert [one["variant"] for one in content["parts"]] == ["intensity", "synthesis"]
     assert [one["healthy_scans"] for one in content["parts"]] == [1, 1]
     assert np.load(path.with_suffix(".npy")).max() > 0
-    assert not (kinds.results / "bundles/kinds/both").exists()
-    assert not (kinds.results / "screening/new/kinds/both").exists()
+    bundle = json.loads((kinds.results / "bundles/kinds/both/seed-0/approach.json").read_text())
+    assert [one["variant"] for one in bundle["parts"]] == ["intensity", "synthesis"]
+    screened = kinds.results / "screening/new/kinds/both/seed-0"
+    assert list(screened.glob("sub-*/*_components.tsv"))
     assert not list(kinds.results.glob("maps/*/*/*/both"))
     assert "fused from the maps" in (kinds.results / "report.html").read_text()
 

@@ -1,6 +1,8 @@
 """Bundles in the place of protocols: what is planned of them, and what is wrong with them."""
 
 import json
+import re
+import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -155,3 +157,56 @@ def test_one_scan_without_any_configured_cohort(tmp_path):
     assert found.results() == ["results/screening/sub-9/index.html"]
     with pytest.raises(ConfigError, match="config: key 'cohorts' is missing"):
         load_study({"screening": {"bundles": "bundles"}}, tmp_path, tmp_path)
+
+
+def both(study, folder, digest=None):
+    """The bundle of an approach that is fused of two others, by its own seed and another."""
+    parts = [("intensity", 3), ("vae", 5)]
+    records = [
+        json.loads((folder / f"p/{name}/seed-{seed}/approach.json").read_text())
+        for name, seed in parts
+    ]
+    digests = [digest or record["digest"] for record in records]
+    settings = {"fuse": ["intensity", "vae"], "weights": "equal", "combine": "sum", "seeds": "own",
+                "position": "slice", "least_scans": 20, "tail": 0.001}  # fmt: skip
+    record = {
+        "detector": "fuse", "settings": settings, "uses": {},
+        "files": {f"parts/{number}-none.npz": "0" for number in range(2)},
+        "parts": [
+            {"variant": name, "seed": seed, "weight": 0.5, "digest": one}
+            for (name, seed), one in zip(parts, digests)
+        ],
+    }  # fmt: skip
+    bundle(study, folder, "ae", seed=3, model=None, **record)
+
+
+def test_a_fused_approach_brings_its_parts(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    study, folder = plan_of(tmp_path, seeds=[3, 5]), tmp_path / "bundles"
+    bundle(study, folder, "intensity", seed=3, model=None)
+    for seed in (3, 5):
+        bundle(study, folder, "vae", seed=seed)
+    both(study, folder)
+    found = screening(tmp_path).screening
+    jobs = [(job.variant, job.seed) for job in found.jobs()]
+    assert jobs == [("ae", 3), ("intensity", 3), ("vae", 3)], "no part is shown for it"
+    w = SimpleNamespace(protocol="p", variant="ae", seed="3", cohort="new", shard="00")
+    assert [path.split("/p/")[1] for path in found.part_results(w)] == [
+        "intensity/seed-3/00.json", "vae/seed-5/00.json",
+    ]  # fmt: skip
+    for variant, is_fused in (("ae", True), ("intensity", False), ("vae", False)):
+        assert bool(re.fullmatch(f"({found.fused_variants()})/", f"{variant}/")) is is_fused
+        assert bool(re.fullmatch(f"({found.other_variants()})/", f"{variant}/")) is not is_fused
+    alone = {"bundles": "bundles", "approaches": ["p/ae"]}
+    (job,) = screening(tmp_path, screening=alone).screening.jobs()
+    assert job.variant == "ae"
+
+
+def test_a_part_that_is_missing_or_another_is_named(tmp_path):
+    study, folder = plan_of(tmp_path, seeds=[3, 5]), tmp_path / "bundles"
+    bundle(study, folder, "intensity", seed=3, model=None)
+    bundle(study, folder, "vae", seed=5)
+    both(study, folder, digest="another")
+    refused(tmp_path, "p/vae/seed-5 is not the bundle that it was fused with; export both again")
+    shutil.rmtree(folder / "p/vae")
+    refused(tmp_path, "is fused of", "p/vae/seed-5, which is missing; copy that bundle too")

@@ -43,6 +43,8 @@ def test_used_models_lie_beside_under_their_roles(tmp_path, own):
         wildcards=SimpleNamespace(seed="3", items=dict),
         params=SimpleNamespace(
             approach={"settings": {}},
+            fused=[],
+            priors=["none"],
             uses=["teacher", "other"],
             healthy_cohorts=[],
             ages={"b1": [30.0, 40.0]},
@@ -92,7 +94,14 @@ def test_volumes_are_those_of_held_out_healthy_scans(tmp_path):
         name: [str(tmp_path / one) for one in own] if isinstance(own, list) else tmp_path / own
         for name, own in files.items()
     }
-    params = {"approach": {"settings": {}}, "uses": [], "healthy_cohorts": ["ixi"], "ages": {}}
+    params = {
+        "approach": {"settings": {}},
+        "uses": [],
+        "fused": [],
+        "priors": ["none"],
+        "healthy_cohorts": ["ixi"],
+        "ages": {},
+    }
     run(
         "export_bundle.py",
         input=InputFiles(fromdict=given),

@@ -8,7 +8,7 @@ import pytest
 from made_studies import load, plan, protocol
 
 from normscan import layout
-from normscan.errors import ConfigError, NormscanError
+from normscan.errors import ConfigError
 from normscan.workflow.protocol_fused import FUSION, weights_of
 from normscan.workflow.protocols import parse_protocol
 
@@ -146,18 +146,31 @@ def test_every_variant_is_made_by_one_rule(tmp_path):
     assert re.fullmatch(f"({plain.other_variants()})/x", "vae/x")
 
 
-def test_it_is_evaluated_and_shown_but_neither_bundled_nor_screened_with(tmp_path):
+def test_it_is_evaluated_shown_bundled_and_screened_with(tmp_path):
     made = plan(tmp_path, fused())
     assert any("/both/" in path for path in made.scoring.tables())
-    assert not any("/both/" in path for path in made.screening.bundles())
-    assert "both" not in {job.variant for job in made.screening.jobs()}
+    assert any("/both/" in path for path in made.screening.bundles())
+    assert "both" in {job.variant for job in made.screening.jobs()}
     (record,) = [one for one in made.report.approaches("p0") if one["variant"] == "both"]
     assert not record["training_free"] and not record["baseline"] and not record["signed"]
     run = made.report.run_record()
     assert run["plugins"]["detectors"][FUSION]["title"].startswith("fused from")
     made = plan(tmp_path, fused(), screening={"approaches": ["p0/both"]})
-    with pytest.raises(NormscanError, match="'p0/both' is fused of other approaches"):
-        made.screening.jobs()
+    assert [job.variant for job in made.screening.jobs()] == ["both"]
+
+
+def test_its_bundle_rests_on_those_of_its_parts(tmp_path):
+    made = plan(tmp_path, fused(), seeds=[1, 2])
+    w = SimpleNamespace(protocol="p0", variant="both", seed="2")
+    found = made.screening.parts(w)
+    where = [layout.parse(layout.EXPORTED, path) for path in found["part_bundles"]]
+    assert [(one["variant"], one["seed"]) for one in where] == [("intensity", "1"), ("vae", "2")]
+    priors = made.cohorts.priors("p0")
+    healthy = [layout.parse(layout.HEALTHY_SCORES, path) for path in found["part_healthy"]]
+    assert [(one["variant"], one["prior"]) for one in healthy] == [
+        (variant, prior) for variant in ("intensity", "vae") for prior in priors
+    ]
+    assert made.screening.fused(SimpleNamespace(protocol="p0", variant="vae", seed="2")) == []
 
 
 def test_one_that_is_fused_of_what_needs_no_model_is_free(tmp_path):

@@ -15,6 +15,7 @@ from normscan.detectors import registry as detectors
 from normscan.errors import BundleError, ConfigError, NormscanError
 from normscan.files import inside, read_json, value_digest, write_json
 from normscan.plugins import complete_settings, literals
+from normscan.postprocessing.exported_fused import FUSION, fused_problems
 from normscan.postprocessing.told import about_problems
 
 SLICE_RULES = Path(__file__).parent / "slice_rules.py"
@@ -113,6 +114,9 @@ def _file_problems(folder: Path, record: Mapping[str, Any]) -> Iterator[str]:
 
 def _detector_problems(record: Mapping[str, Any]) -> Iterator[str]:
     name = record["detector"]
+    if name == FUSION:
+        yield from fused_problems(record)
+        return
     try:
         defaults = detectors.describe(name)["settings"]
     except ConfigError as error:

@@ -76,7 +76,7 @@ def write_dataset_description(folder: str | Path, title: str) -> Path:
     return path
 
 
-def write_space(folder: str | Path, space: str, volumes: Iterable[str]) -> None:
+def write_space(folder: str | Path, space: str, volumes: Iterable[str | Path]) -> None:
     """Say in which space all volumes of a derivatives folder are: ``FLAIR.json``, ``mask.json``.
 
     Parameters

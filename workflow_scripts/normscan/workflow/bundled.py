@@ -7,16 +7,17 @@ that has bundles and scans needs neither a protocol's file nor anything that mod
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from normscan import layout as places
 from normscan.detectors import registry as detectors
 from normscan.errors import BundleError, NormscanError
-from normscan.files import read_json
+from normscan.files import inside, read_json
 from normscan.models import registry as models
-from normscan.postprocessing.exported import read_record
+from normscan.postprocessing.exported import DIGEST, read_record
+from normscan.postprocessing.exported_fused import FUSION, PARTS
 from normscan.workflow.histogram_references import STEP
 from normscan.workflow.protocols import Protocol, preparing_protocol
 
@@ -32,6 +33,7 @@ class Bundle:
     folder : in which it lies.
     record : as of :func:`normscan.postprocessing.exported.read_record`.
     descriptions : of its model and of those that its detector uses.
+    wanted : it is to be shown; otherwise something wanted is fused of it.
     """
 
     folder: Path
@@ -40,6 +42,12 @@ class Bundle:
     seed: int
     record: dict[str, Any]
     descriptions: tuple[dict[str, Any], ...]
+    wanted: bool = True
+
+    @property
+    def parts(self) -> list[dict[str, Any]]:
+        """What it is fused of: variant, seed, weight, digest of the bundle; usually nothing."""
+        return self.record[PARTS] if self.record["detector"] == FUSION else []
 
     @property
     def name(self) -> str:
@@ -48,11 +56,15 @@ class Bundle:
 
     def cost(self) -> float:
         """Time that a scan takes, as detector and families say it, at least a usual one's."""
+        if self.parts:
+            return 1.0
         own = [models.describe(one["family"])["cost"] for one in self.descriptions[:1]]
         return max(1.0, detectors.describe(self.record["detector"])["cost"] * (own or [1.0])[0])
 
     def modules(self) -> list[str]:
         """What its code is made of besides what scripts import."""
+        if self.parts:
+            return []
         names = [f"normscan.detectors.{self.record['detector']}"]
         waiting = list(self.descriptions)
         while waiting:
@@ -134,7 +146,36 @@ def find_bundles(root: Path, wanted: list[str]) -> tuple[list[Bundle], list[str]
     ]
     if not usable and not problems:
         problems.append(f"{root}: no bundle there has maps, so that nothing can be marked")
-    return usable, problems
+    parts, lacking = find_parts(root, usable)
+    return usable + parts, problems + lacking
+
+
+def find_parts(root: Path, bundles: list[Bundle]) -> tuple[list[Bundle], list[str]]:
+    """Bundles that some are fused of and that are not among them, and every problem found."""
+    there = {(one.protocol, one.variant, one.seed): one for one in bundles}
+    found, problems = [], []
+    for whole in bundles:
+        for part in whole.parts:
+            job = (whole.protocol, part["variant"], part["seed"])
+            folder = Path(root, places.JOB.format(protocol=job[0], variant=job[1], seed=job[2]))
+            try:
+                inside(root, folder.relative_to(root).as_posix())
+                if job not in there:
+                    if not (folder / places.APPROACH).is_file():
+                        raise BundleError(
+                            f"{whole.folder}: is fused of {folder}, which is missing; copy that "
+                            "bundle too"
+                        )
+                    there[job] = replace(_read(part["seed"], folder), wanted=False)
+                    found.append(there[job])
+                if there[job].record[DIGEST] != part["digest"]:
+                    raise BundleError(
+                        f"{whole.folder}: {folder} is not the bundle that it was fused with; "
+                        "export both again"
+                    )
+            except NormscanError as error:
+                problems.append(str(error))
+    return found, problems
 
 
 def _read(seed: int, folder: Path) -> Bundle:
@@ -163,7 +204,7 @@ def _description(path: Path) -> dict[str, Any]:
 
 
 def _has_maps(bundle: Bundle) -> bool:
-    return "voxel" in detectors.describe(bundle.record["detector"])["levels"]
+    return bool(bundle.parts) or "voxel" in detectors.describe(bundle.record["detector"])["levels"]
 
 
 def bundled_protocols(bundles: list[Bundle]) -> tuple[dict[str, Protocol], list[str]]:

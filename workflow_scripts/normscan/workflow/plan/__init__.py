@@ -48,7 +48,9 @@ class Plan:
         self.fusing = Fusing(study, layout, self.cohorts, self.detection, self.scoring)
         self.fidelity = Fidelity(study, layout, self.cohorts, self.training, self.detection)
         self.teaching = Teaching(study, self.cohorts, self.training, self.detection, self.scoring)
-        self.screening = Screening(study, layout, self.cohorts, self.preprocessing, self.detection)
+        self.screening = Screening(
+            study, layout, self.cohorts, self.preprocessing, self.detection, self.fusing
+        )
         self.selection = Selection(study, layout, self.cohorts, self.detection)
         self.patients = Patients(study, layout, self.cohorts, self.detection)
         self.report = Report(

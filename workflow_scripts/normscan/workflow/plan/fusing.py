@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +17,11 @@ from normscan.workflow.plan.scoring import Scoring
 from normscan.workflow.protocol_fused import weights_of
 
 NOTHING = r"(?!)"
+
+
+def any_of(names: Iterable[str]) -> str:
+    """Expression for any of some names."""
+    return f"(?:{'|'.join(map(re.escape, sorted(names))) or NOTHING})"
 
 
 class Fusing:
@@ -41,9 +47,7 @@ class Fusing:
     def variants(self) -> str:
         """Expression for the variants whose filtered maps are fused."""
         names = [name for name, one in self.detection.approaches.items() if one.parts]
-        if not names:
-            return NOTHING
-        return f"(?:{'|'.join(map(re.escape, sorted(names)))})(?:@[^/]+)?"
+        return f"{any_of(names)}(?:@[^/]+)?"
 
     def other_variants(self) -> str:
         """Expression for all other variants, which are filtered."""

@@ -10,10 +10,12 @@ from normscan.errors import NormscanError
 from normscan.files import file_digest
 from normscan.layout import Layout
 from normscan.postprocessing.exported import read_record
+from normscan.postprocessing.exported_fused import PARTS
 from normscan.workflow.configuration import Study
 from normscan.workflow.introductions import appearance
 from normscan.workflow.plan.cohorts import Cohorts
 from normscan.workflow.plan.detection import Detection
+from normscan.workflow.plan.fusing import Fusing, any_of
 from normscan.workflow.plan.jobs import Job, variant_parts
 from normscan.workflow.plan.preprocessing import Preprocessing
 
@@ -28,21 +30,40 @@ class Screening:
         cohorts: Cohorts,
         preprocessing: Preprocessing,
         detection: Detection,
+        fusing: Fusing,
     ):
         self.study, self.layout, self.cohorts = study, layout, cohorts
-        self.preprocessing, self.detection = preprocessing, detection
-        self.bundled = {(one.protocol, one.variant): one for one in study.bundles}
+        self.preprocessing, self.detection, self.fusing = preprocessing, detection, fusing
+        self.bundled = {(one.protocol, one.variant, one.seed): one for one in study.bundles}
 
     # Bundles
 
     def parts(self, w) -> dict[str, str | list[str]]:
         """Files that make up an approach's bundle."""
+        if self.detection.approach_of(w.variant).parts:
+            return self._fused_parts(w)
         where = self.detection.where(w.protocol, w.variant, w.seed)
         found: dict[str, str | list[str]] = dict(self.detection.model(where))
         if "bundle" in found:
             found["model"] = found.pop("bundle")
         tuned = self.detection.tuned_file(w.protocol, w.variant, w.seed)
         return found | ({"tuned": tuned} if tuned else {})
+
+    def _fused_parts(self, w) -> dict[str, str | list[str]]:
+        """Bundles of what an approach is fused of, and the healthy scores of each under priors."""
+        jobs, priors = self.fusing.jobs(w), self.cohorts.priors(w.protocol)
+        return {
+            "part_bundles": [self.layout.fill(places.EXPORTED, **job.wildcards()) for job in jobs],
+            "part_healthy": [
+                self.layout.fill(places.HEALTHY_SCORES, **job.wildcards(), prior=prior)
+                for job in jobs
+                for prior in priors
+            ],
+        }
+
+    def fused(self, w) -> list[dict[str, Any]]:
+        """Variant, seed and weight of what an approach is fused of; empty where it is not."""
+        return self.fusing.parts(w) if self.detection.approach_of(w.variant).parts else []
 
     def healthy_packs(self, w) -> list[str]:
         """Indices of a protocol's healthy cohorts, which have the slice grid."""
@@ -80,11 +101,11 @@ class Screening:
         }
 
     def bundles(self) -> list[str]:
-        """Bundles of every approach of every protocol; fused ones have none."""
+        """Bundles of every approach of every protocol."""
         return [
             self.layout.fill(places.EXPORTED, **job.wildcards())
             for protocol in self.study.protocols
-            for job in self.detection.detected_jobs(protocol)
+            for job in self.detection.jobs(protocol)
         ]
 
     # Screening
@@ -92,27 +113,23 @@ class Screening:
     def jobs(self) -> list[Job]:
         """Approaches that unlabelled cohorts are screened with: those with maps, by first seed.
 
-        Fused ones have no bundle: what they are fused of is screened with one by one. Without
-        protocols it is bundles that say which there are.
+        Without protocols it is bundles that say which there are.
         """
         if self.bundled:
-            return [Job(one.protocol, one.variant, one.seed) for one in self.bundled.values()]
+            return [
+                Job(one.protocol, one.variant, one.seed)
+                for one in self.bundled.values()
+                if one.wanted
+            ]
         jobs = [
             job
             for name in self.study.protocols
             for job in self.detection.first_jobs(name)
             if "voxel" in self.detection.described(job.variant)["levels"]
-            and not self.detection.approach_of(job.variant).parts
         ]
         wanted = self.study.screening["approaches"]
         known = {f"{job.protocol}/{job.variant}": job for job in jobs}
         for name in wanted:
-            if self._is_fused(name):
-                raise NormscanError(
-                    f"config.screening.approaches: '{name}' is fused of other approaches, which "
-                    "screening cannot do yet; name approaches that are not fused: "
-                    + ", ".join(known)
-                )
             if name not in known:
                 raise NormscanError(
                     f"config.screening.approaches: no approach '{name}' with maps; there are: "
@@ -120,10 +137,30 @@ class Screening:
                 )
         return [known[name] for name in wanted] if wanted else jobs
 
-    def _is_fused(self, name: str) -> bool:
-        """Whether a name as of ``config.screening.approaches`` is that of a fused approach."""
-        approach = self.detection.approaches.get(variant_parts(name.rpartition("/")[2])[0])
-        return bool(approach and approach.parts)
+    def fused_variants(self) -> str:
+        """Expression for the variants whose maps are fused of those of others."""
+        if not self.bundled:
+            return self.fusing.variants()
+        fused = {one.variant for one in self.bundled.values() if one.parts}
+        return any_of(fused)
+
+    def other_variants(self) -> str:
+        """Expression for all other variants, which a detector makes maps for."""
+        return f"(?!{self.fused_variants()}/)[^/]+"
+
+    def part_results(self, w) -> list[str]:
+        """Screening results of a shard by what its approach is fused of."""
+        return [
+            self.layout.fill(
+                places.SCREENED,
+                protocol=w.protocol,
+                variant=part["variant"],
+                seed=part["seed"],
+                cohort=w.cohort,
+                shard=w.shard,
+            )
+            for part in self._record(w)[PARTS]
+        ]
 
     def bundle(self, w) -> str:
         """Folder of the bundle to screen with; NormscanError when it was never made."""
@@ -138,19 +175,23 @@ class Screening:
         read_record(folder / places.APPROACH, w.protocol)
         return str(folder.absolute())
 
+    def _record(self, w) -> dict[str, Any]:
+        """What the bundle to screen with says of itself."""
+        return read_record(Path(self.bundle(w), places.APPROACH), w.protocol)
+
     def bundle_digest(self, w) -> str:
         """Digest of the bundle's description (which holds its weights' digest)."""
         return file_digest(Path(self.bundle(w), places.APPROACH))
 
     def cost(self, w) -> float:
         """Time that a scan takes, as of :meth:`Detection.cost`."""
-        if bundle := self.bundled.get((w.protocol, w.variant)):
+        if bundle := self.bundled.get((w.protocol, w.variant, int(w.seed))):
             return bundle.cost()
         return self.detection.cost(variant_parts(w.variant)[0])
 
     def modules(self, w) -> list[str]:
         """What the code of the approach behind a variant is made of."""
-        if bundle := self.bundled.get((w.protocol, w.variant)):
+        if bundle := self.bundled.get((w.protocol, w.variant, int(w.seed))):
             return bundle.modules()
         return self.detection.modules(variant_parts(w.variant)[0])
 
