@@ -215,7 +215,8 @@ def test_the_scans_own_voxels_lie_below_the_same_places(tmp_path):
         choose_voxels(browser, "grid")
         np.testing.assert_allclose(place_of(browser), place, atol=1)
         assert "own voxels" not in browser.text("#viewer-place")
-        assert browser.console == []
+        # The library says that such voxels lie askew, as they do.
+        assert [one for one in browser.console if not one.startswith("niivue-warn")] == []
 
 
 def test_without_own_voxels_the_page_says_why(tmp_path, monkeypatch):

@@ -24,7 +24,8 @@ from normscan.slices.index import ScanEntry
 # Voxels of a page, one byte each before they are packed: a brain at 0.7 mm fits, at 0.5 mm not.
 LIMIT = 12 * 2**20
 MARGIN_MM = 5.0
-# Percentiles inside of the brain: what is shown black and white, and where values are cut.
+# Percentiles inside of the brain: what is shown black and white, and where values are cut (below
+# only negative ones).
 SHOWN, CUT = (0.5, 99.5), (0.1, 99.9)
 WARP = ".nii.gz"
 # Transforms are of LPS+ points, affines of RAS+ ones.

@@ -227,7 +227,7 @@
     select.value = showsOwn ? "own" : "grid";
     find("#viewer-voxels").hidden = !pack.own;
     find("#viewer-voxels-note").textContent = !showsOwn ? pack.own_note : `${pack.own.stands_for} as it was given, ` +
-      "laid in atlas space; all other layers stay on the slice grid. Its darkest and brightest 0.1 % of the brain are cut.";
+      "laid in atlas space: slices are along its own axes. All other layers stay on the slice grid.";
   }
 
   function asVolume(one) {
