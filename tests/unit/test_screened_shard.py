@@ -9,6 +9,7 @@ import numpy as np
 import pandas
 import pytest
 from handed_on import run
+from linked import Page, dead_links
 from made_pack import write_pack
 
 from normscan.detectors.applied import Applied
@@ -251,6 +252,7 @@ def test_every_page_has_a_viewer_and_all_of_them_one_library(screened):
         params={
             "prior": "hyperintense",
             "orientation": "radiological",
+            "report": "../../report.html",
             "bundles": out / "bundles.json",
         },
         output={
@@ -267,6 +269,12 @@ def test_every_page_has_a_viewer_and_all_of_them_one_library(screened):
     assert json.loads(content)["radiological"] is True
     # Caption, viewer, foot of the page.
     assert page.count("left is on the right (radiological)") >= 3
+    home = "../../report.html"
+    for name in ("sub-1.html", "index.html"):
+        assert [link for link in dead_links(out / name) if not link.startswith(home)] == []
+        assert {home, f"{home}#leaderboards"} <= {*Page(out / name).links}
+    assert f"{home}#approach-p-intensity" in Page(out / "sub-1.html").links
+    assert "figures/sub-1_p_intensity.svg" in Page(out / "sub-1.html").links
     (approach,) = json.loads(content)["approaches"]
     assert approach["title"] == "Intensity (p)" and approach["components"]
     assert [one["kind"] for one in approach["layers"]] == ["map", "detection"]
