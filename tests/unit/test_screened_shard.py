@@ -16,7 +16,7 @@ from normscan.detectors.applied import Applied
 from normscan.files import load_nifti, read_json, read_tsv, write_json
 from normscan.postprocessing.exported import write_record
 from normscan.postprocessing.filter import filter_map
-from normscan.report.screened import joined, read_screened, scan_table
+from normscan.report.screened import Screened, joined, overview_row, read_screened, scan_table
 from normscan.report.unusual import Bundles
 from normscan.slices.index import load_index
 from normscan.slices.rows import RowReader
@@ -287,3 +287,13 @@ def test_every_page_has_a_viewer_and_all_of_them_one_library(screened):
     assert (out / "bundles.json").is_file()
     (row,) = read_tsv(out / "scans.tsv").to_dict("records")
     assert row["healthy_scans"] == 5
+
+
+def test_the_index_tells_approaches_of_equal_titles_apart():
+    table = pandas.DataFrame({"volume_ml": [1.0], "max_score": [0.5]})
+    names = {"a/vae": "VAE", "b/vae": "VAE", "b/ae": "AE"}
+    overview = [
+        overview_row("sub-1", title, table) | {"name": name} for name, title in names.items()
+    ]
+    rows = Screened(overview=overview).rows()
+    assert [one["approach"] for one in rows] == ["VAE (a)", "VAE (b)", "AE"]

@@ -155,3 +155,11 @@ def test_one_scan_without_any_configured_cohort(tmp_path):
     assert found.results() == ["results/screening/sub-9/index.html"]
     with pytest.raises(ConfigError, match="config: key 'cohorts' is missing"):
         load_study({"screening": {"bundles": "bundles"}}, tmp_path, tmp_path)
+
+
+def test_only_pages_of_the_studys_own_bundles_lead_to_its_report(tmp_path):
+    study = plan_of(tmp_path)
+    bundle(study, tmp_path / "bundles")
+    assert study.screening.report() == "../../report.html"
+    assert study.patients.report() == "../../../report.html"
+    assert screening(tmp_path).screening.report() == ""
