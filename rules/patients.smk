@@ -21,6 +21,7 @@ rule patient_pages:
         lesion_labels=lambda w: PLAN.cohorts.lesion_labels(w.cohort),
         approaches=lambda w: PLAN.patients.approaches(w),
         orientation=STUDY.figures["orientation"],
+        report=PLAN.patients.report(),
         code=code("patient_pages.py"),
     script:
         "../workflow_scripts/patient_pages.py"

@@ -126,6 +126,7 @@ rule screen_index:
     params:
         prior=lambda w: PLAN.cohorts.prior(w.cohort),
         orientation=STUDY.figures["orientation"],
+        report=PLAN.screening.report(),
         bundles=PLAN.path(layout.SCREENING_BUNDLES),
         code=code("screen_index.py"),
     script:

@@ -29,7 +29,7 @@ def main(snakemake) -> None:
     ]
     flagged = read_flags(files.quality).get((w.protocol, w.cohort), {})
     cohort = Cohort(w.cohort, w.protocol, params.prior, params.lesion_labels, approaches, flagged)
-    cohort.orientation = params.orientation
+    cohort.orientation, cohort.report = params.orientation, params.report
     cohort.read(files.detected)
     write_library(out.viewer)
     library = Path(out.viewer).relative_to(folder).as_posix()

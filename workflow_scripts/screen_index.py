@@ -21,6 +21,7 @@ def main(snakemake) -> None:
     found = read_screened(
         files.results, excluded, params.prior, folder, bundles, flags, params.orientation
     )
+    found.report = params.report
     found.warn(checked["warnings"].get(cohort, []))
     write_library(out.viewer)
     library = Path(out.viewer).relative_to(folder).as_posix()

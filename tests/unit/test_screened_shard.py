@@ -9,13 +9,14 @@ import numpy as np
 import pandas
 import pytest
 from handed_on import run
+from linked import Page, dead_links
 from made_pack import write_pack
 
 from normscan.detectors.applied import Applied
 from normscan.files import load_nifti, read_json, read_tsv, write_json
 from normscan.postprocessing.exported import write_record
 from normscan.postprocessing.filter import filter_map
-from normscan.report.screened import joined, read_screened, scan_table
+from normscan.report.screened import Screened, joined, overview_row, read_screened, scan_table
 from normscan.report.unusual import Bundles
 from normscan.slices.index import load_index
 from normscan.slices.rows import RowReader
@@ -251,6 +252,7 @@ def test_every_page_has_a_viewer_and_all_of_them_one_library(screened):
         params={
             "prior": "hyperintense",
             "orientation": "radiological",
+            "report": "../../report.html",
             "bundles": out / "bundles.json",
         },
         output={
@@ -267,6 +269,12 @@ def test_every_page_has_a_viewer_and_all_of_them_one_library(screened):
     assert json.loads(content)["radiological"] is True
     # Caption, viewer, foot of the page.
     assert page.count("left is on the right (radiological)") >= 3
+    home = "../../report.html"
+    for name in ("sub-1.html", "index.html"):
+        assert [link for link in dead_links(out / name) if not link.startswith(home)] == []
+        assert {home, f"{home}#leaderboards"} <= {*Page(out / name).links}
+    assert f"{home}#approach-p-intensity" in Page(out / "sub-1.html").links
+    assert "figures/sub-1_p_intensity.svg" in Page(out / "sub-1.html").links
     (approach,) = json.loads(content)["approaches"]
     assert approach["title"] == "Intensity (p)" and approach["components"]
     assert [one["kind"] for one in approach["layers"]] == ["map", "detection"]
@@ -279,3 +287,13 @@ def test_every_page_has_a_viewer_and_all_of_them_one_library(screened):
     assert (out / "bundles.json").is_file()
     (row,) = read_tsv(out / "scans.tsv").to_dict("records")
     assert row["healthy_scans"] == 5
+
+
+def test_the_index_tells_approaches_of_equal_titles_apart():
+    table = pandas.DataFrame({"volume_ml": [1.0], "max_score": [0.5]})
+    names = {"a/vae": "VAE", "b/vae": "VAE", "b/ae": "AE"}
+    overview = [
+        overview_row("sub-1", title, table) | {"name": name} for name, title in names.items()
+    ]
+    rows = Screened(overview=overview).rows()
+    assert [one["approach"] for one in rows] == ["VAE (a)", "VAE (b)", "AE"]

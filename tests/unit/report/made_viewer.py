@@ -9,8 +9,11 @@ import pandas
 from made_pack import AFFINE, write_pack
 
 from normscan.evaluation.found import Found
-from normscan.files import write_json
+from normscan.files import read_json, save_nifti, write_json
 from normscan.postprocessing.components import component_table, drop_small, label
+from normscan.preprocessing.grids import Grid
+from normscan.preprocessing.resample import resample
+from normscan.preprocessing.transforms import write_affine
 from normscan.report.viewer import Shown
 from normscan.slices.index import load_index
 from normscan.slices.rows import RowWriter
@@ -62,6 +65,32 @@ def write_found(folder: Path, name: str = "vae", expected: bool = True) -> Found
         },
     )
     return Found(manifest)
+
+
+# Where the scan lies before it is registered: turned, stretched and moved, in small tilted voxels.
+NATIVE_FROM_ATLAS = np.array(
+    [[1.04, 0.12, -0.05, 9], [-0.1, 0.97, 0.15, -6], [0.06, -0.14, 1.02, 12], [0, 0, 0, 1]]
+)
+NATIVE = Grid(
+    (70, 76, 40),
+    np.array([[-0.85, 0.05, 0, 63], [0.04, 0.85, 0.1, -20], [0, -0.08, 1.2, 3], [0, 0, 0, 1]]),
+)
+_FLIP = np.diag([-1.0, -1, 1, 1])
+
+
+def place_natively(index: Path, folder: Path, scan: str = SCAN, scale: float = 100.0) -> None:
+    """Give the scan of a pack a native volume on a grid of its own, and the way back to it."""
+    content = read_json(index)
+    entry = load_index(index).scan(scan)
+    atlas = Grid(entry.shape, np.asarray(entry.affine, float))
+    forward = write_affine(folder / "forward.mat", _FLIP @ NATIVE_FROM_ATLAS @ _FLIP)
+    image = scale * volumes()["image"]
+    native = resample(image, atlas, NATIVE, [forward], "linear", [True])
+    save_nifti(folder / "raw.nii.gz", native, NATIVE.affine, np.float32)
+    (one,) = (one for one in content["scans"] if one["scan"] == scan)
+    one["transforms"]["FLAIR"] = [forward]
+    one["native"]["FLAIR"] = str(folder / "raw.nii.gz")
+    write_json(index, content)
 
 
 def components(found: Found) -> pandas.DataFrame:

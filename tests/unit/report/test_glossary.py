@@ -10,9 +10,10 @@ from normscan.evaluation import boxes, fidelity, segmentation
 from normscan.figures.labels import METRICS
 from normscan.postprocessing.thresholds import RULES
 from normscan.preprocessing.quality import LIMITS
-from normscan.report.glossary import QUALITY, glossary
+from normscan.report.glossary import QUALITY, glossary, page_terms
 from normscan.report.leaderboard import _FIXED
 from normscan.report.report import build_report
+from normscan.report.screening import build_index_page, build_scan_page
 from normscan.report.statistics import MEASURES
 
 WORDS = {
@@ -46,3 +47,32 @@ def test_definitions_are_text_of_the_page():
         for term, meaning in terms.items():
             assert term in text and meaning in text
             assert meaning.endswith(".")
+
+
+def words_of(page: str) -> str:
+    """What the folded terms of a page say."""
+    return html.unescape(re.sub(r"<[^>]+>", " ", page[page.index('<details id="terms"') :]))
+
+
+def test_pages_of_scans_explain_their_terms_as_text():
+    """What stands in a heading's title only is read by nobody with a keyboard or on paper."""
+    scored = made_content.index_page()
+    scored["scans"][0]["dice"] = 0.5
+    pages = {
+        build_scan_page(made_content.scan_page()): False,
+        build_index_page(made_content.index_page()): False,
+        build_scan_page({**made_content.scan_page(), "truth": True}): True,
+        build_index_page(scored): True,
+    }
+    assert {*page_terms(False)} < {*page_terms(True)}
+    for page, truth in pages.items():
+        text = words_of(page)
+        for term, meaning in page_terms(truth).items():
+            assert term in text and meaning in text, term
+        assert ("Twice the voxels" in text) == truth
+        assert '<a href="#terms">' in page
+
+
+def test_healthy_voxels_are_said_to_be_those_of_patients_where_there_are_no_others():
+    said = glossary()["Threshold rules"]["Healthy voxels"]
+    assert "lesion-free slices of validation patients" in said

@@ -4,16 +4,20 @@ import html
 import json
 import re
 
+import made_content
 import made_viewer
 import numpy as np
 import pandas
 import pytest
 from handed_on import run
+from linked import Page, dead_links
 
 from normscan.evaluation.segmentation import segmentation_scores
-from normscan.files import read_json, write_json, write_tsv
+from normscan.files import read_json, read_tsv, write_json, write_tsv
 from normscan.report import patients
+from normscan.report.boards import leaderboard_sections
 from normscan.report.patients import Approach, Cohort, outcome, telling_slices
+from normscan.report.report import build_report
 
 SCAN, RULE = made_viewer.SCAN, "best_dice"
 
@@ -113,6 +117,7 @@ def write_pages(folder, found):
             "prior": "hyperintense",
             "lesion_labels": [],
             "orientation": "radiological",
+            "report": "../report.html",
         },
         wildcards={"cohort": "wmh", "protocol": "p"},
     )
@@ -138,6 +143,49 @@ def test_pages_have_scores_pictures_and_a_viewer_with_the_truth(tmp_path, found)
     assert (pages / "viewer" / "niivue.umd.js").is_file()
     index = html.unescape((pages / "index.html").read_text())
     assert f'href="{SCAN}.html"' in index and "0.826" in index and "Excluded" not in index
+
+
+def write_report(path):
+    """A report of the same cohort and protocol, with the approach and its leaderboard."""
+    table = made_content.metrics(cohorts=("wmh",), seeds=(0,))
+    table["approach"] = table["approach"].str.replace("demo/", "p/")
+    approaches = [{"key": "p/vae", "approach": "VAE", "protocol": "p"}]
+    page = build_report(
+        {
+            "leaderboards": leaderboard_sections(table),
+            "approaches": approaches,
+            "patients": {("wmh", "p"): "pages/index.html"},
+            "orientation": "radiological",
+        },
+        path.parent,
+    )
+    path.write_text(page)
+
+
+def test_every_link_of_pages_and_report_leads_somewhere(tmp_path, found):
+    pages = write_pages(tmp_path, found)
+    write_report(tmp_path / "report.html")
+    for page in (tmp_path / "report.html", pages / "index.html", pages / f"{SCAN}.html"):
+        assert dead_links(page) == []
+    links = Page(pages / f"{SCAN}.html").links
+    for wanted in (
+        "../report.html",
+        "../report.html#board-wmh-p",
+        "../report.html#approach-p-vae",
+        f"{SCAN}_components.tsv",
+        f"figures/{SCAN}_vae.png",
+        f"figures/{SCAN}_vae.svg",
+    ):
+        assert wanted in links, wanted
+    assert "pages/index.html" in Page(tmp_path / "report.html").links
+
+
+def test_the_table_beside_a_page_has_the_components_of_all_approaches(tmp_path, found):
+    pages = write_pages(tmp_path, found)
+    table = read_tsv(pages / f"{SCAN}_components.tsv")
+    assert list(table.columns[:2]) == ["approach", "component"] and "scan" not in table
+    assert set(table["approach"]) == {"p/vae"}
+    assert list(table["component"]) == list(made_viewer.components(found)["component"])
 
 
 def test_equal_results_give_equal_pages(tmp_path, found):

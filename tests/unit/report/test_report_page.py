@@ -160,6 +160,51 @@ def test_scan_page_without_detections_or_results():
     assert "No approach screened this scan" in build_scan_page({"cohort": "a", "scan": "b"})
 
 
+def test_approaches_of_several_protocols_are_told_apart():
+    """Equal titles, titles that differ in signs only, and one that is called like a part."""
+    content = made_content.scan_page()
+    (one,) = content["results"]
+    entries = [("VAE", "a"), ("VAE", "b"), ("vae!", "a"), ("Viewer", "a"), ("Main", "a")]
+    entries += [("Same", "a"), ("Same", "a"), ("Same title", "a"), ("Same", "")]
+    content["results"] = [
+        {**one, "title": title, "protocol": protocol} for title, protocol in entries
+    ]
+    reader = Reader(build_scan_page(content))
+    assert len(reader.ids) == len(set(reader.ids))
+    inside = [link[1:] for link in reader.links if link.startswith("#")]
+    assert len(inside) == len(set(inside)) and {*inside} <= {*reader.ids}
+    page = build_scan_page(content)
+    for title in ("VAE (a)", "VAE (b)"):
+        assert f">{title}</a></li>" in page and f'-title">{title}</h2>' in page
+    assert ">vae!</h2>" in page and ">Viewer</h2>" in page
+
+
+def test_pages_lead_back_to_the_report():
+    content = made_content.scan_page()
+    content["results"][0]["variant"] = "vae_restoration"
+    home = {"report": "../../report.html", "board": "board-ms-demo"}
+    links = Reader(build_scan_page({**content, **home})).links
+    assert links.count("../../report.html") == 1
+    assert "../../report.html#board-ms-demo" in links
+    assert "../../report.html#approach-demo-vae-restoration" in links
+    index = Reader(build_index_page({**made_content.index_page(), **home})).links
+    assert {"../../report.html", "../../report.html#board-ms-demo"} <= {*index}
+    for alone in (build_scan_page(content), build_index_page(made_content.index_page())):
+        assert "report.html" not in alone
+
+
+def test_every_page_says_which_side_is_which_at_its_foot():
+    for orientation, said in (("neurological", "on the left"), ("radiological", "on the right")):
+        for build, content in (
+            (build_report, made_content.content()),
+            (build_scan_page, made_content.scan_page()),
+            (build_index_page, made_content.index_page()),
+        ):
+            page = build({**content, "orientation": orientation})
+            foot = page[page.index("<footer>") : page.index("</footer>")]
+            assert f"left is {said} ({orientation})" in foot
+
+
 def test_index_page_links_every_scan():
     reader = Reader(build_index_page(made_content.index_page()))
     assert {f"sub-0{index}.html" for index in range(4)} <= set(reader.links)
@@ -269,8 +314,10 @@ def test_leaderboards_lead_to_the_pages_of_their_patients():
     content = made_content.content()
     href = "patients/demo/demo_ms/index.html"
     page = build_report({**content, "patients": {("demo_ms", "demo"): href}})
-    # In the answer, and below the leaderboard.
-    assert page.count(f'<a href="{href}">') == 2
+    # In the answer, below the leaderboard, and in every row of it.
+    assert page.count(f'<a href="{href}">Look at') == 1
+    assert page.count(f'<a href="{href}">Pages of') == 1
+    assert page.count(f'<a href="{href}">patients</a>') == len(made_content.TITLES)
     assert "Pages of the test patients" not in build_report(content)
     with pytest.raises(NormscanError, match="relative"):
         build_report({**content, "patients": {("demo_ms", "demo"): "/etc/passwd"}})

@@ -25,9 +25,11 @@ STARTED = "document.querySelector('#viewer-place').textContent"
 BUTTONS = "#viewer .rules button"
 
 
-def write_page(folder: Path, orientation: str = "neurological") -> Path:
-    """A page with two approaches, and the library beside it."""
+def write_page(folder: Path, orientation: str = "neurological", tilted: bool = False) -> Path:
+    """A page with two approaches, and the library beside it; ``tilted``: the scan as it came."""
     shown = made_viewer.shown(folder)
+    if tilted:
+        made_viewer.place_natively(shown[0].found.content["index"], folder)
     viewer = viewer_content(made_viewer.SCAN, shown, labels=[], orientation=orientation)
     result = {**made_content.scan_page()["results"][0], "components": shown[0].components}
     results = [{**result, "title": one.title, "thresholds": list(one.rules)} for one in shown]
@@ -162,6 +164,69 @@ def test_a_component_is_jumped_to_in_the_approach_that_found_it(browser):
     browser.click("[data-section='0'] table.sortable tbody tr:nth-child(1) button.jump")
     browser.wait(f"{STARTED}.startsWith('x 3')")
     assert browser.run("document.querySelector('#viewer-approaches select').value") == "0"
+
+
+def choose_voxels(browser: driven.Browser, value: str) -> None:
+    browser.run(f"document.querySelector('#viewer-voxels select').value = {value!r}")
+    browser.run(
+        "document.querySelector('#viewer-voxels select').dispatchEvent(new Event('change'))"
+    )
+    own = str(value == "own").lower()
+    browser.wait(
+        "document.querySelector('#viewer-layers li').innerText.includes('own voxels') === " + own
+    )
+
+
+def place_of(browser: driven.Browser) -> list[float]:
+    """x, y, z (mm) of the crosshair."""
+    said = browser.text("#viewer-place").split(" mm")[0].replace("−", "-")
+    return [float(part.split()[1]) for part in said.split(", ")]
+
+
+def test_the_scans_own_voxels_lie_below_the_same_places(tmp_path):
+    """The scan lies turned and stretched against the atlas; its lesions are where the map is."""
+    page = write_page(tmp_path, tilted=True)
+    with driven.Browser(tmp_path / "profile", *driven.SOFTWARE_WEBGL) as browser:
+        browser.size(1400, 1000)
+        browser.open(page.as_uri())
+        browser.wait(STARTED)
+        place, warm = place_of(browser), coloured(browser)
+        options = browser.run(
+            "[...document.querySelectorAll('#viewer-voxels option')].map((one) => one.textContent)"
+        )
+        assert options == [
+            "slice grid, 2 × 2 × 2 mm",
+            "the scan's own, 0.851 × 0.855 × 1.2 mm",
+        ]
+        choose_voxels(browser, "own")
+        assert "laid in atlas space" in browser.text("#viewer-voxels-note")
+        np.testing.assert_allclose(place_of(browser), place, atol=1)
+        assert coloured(browser) == pytest.approx(warm, rel=0.35), "the map is drawn elsewhere"
+        # The native values at both components: lesions are about 150, the brain about 50.
+        for row in (1, 2):
+            browser.click(f"[data-section='0'] table.sortable tbody tr:nth-child({row}) button")
+            browser.wait("document.querySelector('tr.chosen')?.rowIndex === " + str(row))
+            said = browser.text("#viewer-place")
+            assert 110 < float(said.split("own voxels ")[1].split(",")[0]) < 200, said
+        # Another approach on the same grid keeps them; switched off, they are gone.
+        browser.click("[data-section='1'] table.sortable tbody tr:nth-child(1) button")
+        browser.wait("document.querySelector('#viewer-approaches select').value === '1'")
+        assert "own voxels" in browser.text("#viewer-layers li:nth-child(1)")
+        choose_voxels(browser, "grid")
+        np.testing.assert_allclose(place_of(browser), place, atol=1)
+        assert "own voxels" not in browser.text("#viewer-place")
+        # The library says that such voxels lie askew, as they do.
+        assert [one for one in browser.console if not one.startswith("niivue-warn")] == []
+
+
+def test_without_own_voxels_the_page_says_why(tmp_path, monkeypatch):
+    monkeypatch.setattr("normscan.report.own_voxels.LIMIT", 1000)
+    page = write_page(tmp_path)
+    with driven.Browser(tmp_path / "profile", *driven.SOFTWARE_WEBGL) as browser:
+        browser.open(page.as_uri())
+        browser.wait(STARTED)
+        assert browser.run("document.querySelector('#viewer-voxels').hidden")
+        assert "more than the 1,000 voxels" in browser.text("#viewer-voxels-note")
 
 
 def across_axial(browser: driven.Browser) -> list[float]:

@@ -210,3 +210,11 @@ def test_a_part_that_is_missing_or_another_is_named(tmp_path):
     refused(tmp_path, "p/vae/seed-5 is not the bundle that it was fused with; export both again")
     shutil.rmtree(folder / "p/vae")
     refused(tmp_path, "is fused of", "p/vae/seed-5, which is missing; copy that bundle too")
+
+
+def test_only_pages_of_the_studys_own_bundles_lead_to_its_report(tmp_path):
+    study = plan_of(tmp_path)
+    bundle(study, tmp_path / "bundles")
+    assert study.screening.report() == "../../report.html"
+    assert study.patients.report() == "../../../report.html"
+    assert screening(tmp_path).screening.report() == ""

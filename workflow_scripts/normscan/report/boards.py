@@ -7,7 +7,7 @@ from typing import Any
 
 from normscan.report import tables
 from normscan.report.leaderboard import leaderboard, postprocessing_text, prior_text
-from normscan.report.pages import slug
+from normscan.report.pages import board_anchor
 
 
 def leaderboard_sections(
@@ -96,7 +96,10 @@ def _tests_of(cohort: str, tests: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def board(
-    entry: Mapping[str, Any], linked: Container[str] = (), download: str = ""
+    entry: Mapping[str, Any],
+    linked: Container[str] = (),
+    download: str = "",
+    patients: Mapping[tuple[str, str], str] | None = None,
 ) -> dict[str, Any]:
     """One leaderboard, ready for the template.
 
@@ -105,6 +108,7 @@ def board(
     entry : of :func:`leaderboard_sections`.
     linked : ``protocol/approach`` of those that the page describes.
     download : where the values stand, a link.
+    patients : (cohort, protocol) -> pages of test patients, a link.
     """
     made = leaderboard(
         entry["rows"],
@@ -119,12 +123,13 @@ def board(
     unsigned = [known[row.approach] for row in made.rows if row.approach in known]
     combined = not protocol and len({row.protocol for row in made.rows}) > 1
     seeds = max((row.seeds for row in made.rows), default=0)
+    pages = {name: page for (of, name), page in (patients or {}).items() if of == entry["cohort"]}
     return {
         "cohort": entry["cohort"],
         "protocol": "all protocols" if combined else protocol,
         "combined": combined,
-        "anchor": slug(f"board-{entry['cohort']}-{protocol or 'all'}"),
-        "table": tables.board_table(made, linked, download) if made.rows else None,
+        "anchor": board_anchor(entry["cohort"], protocol),
+        "table": tables.board_table(made, linked, download, pages) if made.rows else None,
         "sentences": made.sentences,
         "flagged": list(entry.get("flagged") or []),
         "best": made.best,

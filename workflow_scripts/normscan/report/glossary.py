@@ -12,6 +12,33 @@ def glossary() -> dict[str, dict[str, str]]:
     return yaml.safe_load((TEMPLATES / "glossary.yaml").read_text(encoding="utf-8"))
 
 
+# What pages of scans explain beside threshold rules, and what they do where lesions are known.
+_OF_SCANS = (
+    "Anomaly map, score",
+    "Component",
+    "Percentile among healthy scans (percentile)",
+    "Uncertainty",
+    "Own voxels",
+    "Sign prior",
+    "Slice grid",
+    "Seed",
+    "Flagged",
+)
+_OF_TRUTH = (
+    "Dice, F1 (dice, f1)",
+    "Lesions found (lesion_recall)",
+    "False positives (false_positives)",
+)
+
+
+def page_terms(truth: bool) -> dict[str, str]:
+    """Terms of the pages of scans: term -> what it says; ``truth``: detections are scored."""
+    groups = glossary()
+    known = {term: said for terms in groups.values() for term, said in terms.items()}
+    wanted = [*(_OF_TRUTH if truth else ()), *groups["Threshold rules"], *_OF_SCANS]
+    return {term: known[term] for term in wanted}
+
+
 # Headings of tables of quality control, with units.
 QUALITY = {
     "brain_ml": "brain volume (ml)",

@@ -85,6 +85,11 @@ def anchor(approach: str) -> str:
     return slug(f"approach-{approach}")
 
 
+def board_anchor(cohort: str, protocol: str) -> str:
+    """The anchor of a leaderboard in a report; without a protocol, of all of them together."""
+    return slug(f"board-{cohort}-{protocol or 'all'}")
+
+
 def relative_link(href: str) -> str:
     """``href`` when it is a relative path; it may go up, since pages lie in folders of a tree.
 

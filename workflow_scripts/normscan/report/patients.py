@@ -16,11 +16,12 @@ from normscan.figures.cohort import SPLIT
 from normscan.figures.orientation import NEUROLOGICAL, words
 from normscan.figures.slices import slice_rows, spread_words
 from normscan.figures.style import save_figure
-from normscan.files import read_tsv
+from normscan.files import read_tsv, write_tsv
 from normscan.report.flagged import flag_notes
 from normscan.report.numbers import count, number
+from normscan.report.pages import board_anchor
 from normscan.report.screened import threshold_rows
-from normscan.report.screening import build_index_page, build_scan_page
+from normscan.report.screening import beside, build_index_page, build_scan_page
 from normscan.report.viewer import Shown, viewer_content
 
 # Approaches in a viewer; volumes of dozens would make a page of a hundred megabytes.
@@ -69,6 +70,7 @@ class Cohort:
     flagged : scan -> why quality control flagged it.
     found : scan -> approach's variant -> where it was found.
     orientation : of slices and viewers (``figures.orientation``).
+    report : of the study, relative to the pages; "" where there is none.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Cohort:
     flagged: Mapping[str, str] = field(default_factory=dict)
     found: dict[str, dict[str, Found]] = field(default_factory=dict)
     orientation: str = NEUROLOGICAL
+    report: str = ""
 
     def read(self, manifests: Iterable[str]) -> None:
         """Take up detections of test scans from the manifests of all approaches and shards."""
@@ -107,6 +110,10 @@ class Cohort:
             for one in self.approaches
             if one.record["variant"] in there
         ]
+
+    def links(self) -> dict[str, str]:
+        """Where pages lead back to: the report, and the leaderboard in it."""
+        return {"report": self.report, "board": board_anchor(self.name, self.protocol)}
 
     def viewed(self) -> set[str]:
         """Variants that viewers show: all, or of many the best by AUPRC."""
@@ -173,6 +180,7 @@ def scan_pages(cohort: Cohort, folder: Path, library: str) -> Iterator[tuple[str
     library : of the viewer, relative to the pages.
     """
     scans, viewed = sorted(cohort.found), cohort.viewed()
+    folder.mkdir(parents=True, exist_ok=True)
     for number_, scan in enumerate(scans):
         results, shown = [], []
         for approach, found in cohort.shown(scan):
@@ -188,6 +196,7 @@ def scan_pages(cohort: Cohort, folder: Path, library: str) -> Iterator[tuple[str
                         results[-1]["thresholds"],
                     )
                 )
+        write_tsv(folder / table_name(scan), component_tables(results))
         viewer = viewer_content(scan, shown, cohort.labels, orientation=cohort.orientation)
         if viewer is not None:
             viewer |= {"library": library, "note": viewer_note(len(results), len(shown))}
@@ -203,12 +212,29 @@ def scan_pages(cohort: Cohort, folder: Path, library: str) -> Iterator[tuple[str
                     "viewer": viewer,
                     "orientation": cohort.orientation,
                     "notes": flag_notes(cohort.flagged, scan),
+                    "truth": True,
                     "index": "index.html",
+                    **cohort.links(),
                     "previous": f"{scans[number_ - 1]}.html" if number_ else "",
                     "next": f"{scans[number_ + 1]}.html" if number_ + 1 < len(scans) else "",
                 }
             ),
         )
+
+
+def table_name(scan: str) -> str:
+    """The file beside a scan's page with the components that all approaches found."""
+    return f"{scan}_components.tsv"
+
+
+def component_tables(results: Sequence[Mapping[str, Any]]) -> pandas.DataFrame:
+    """Components of a scan under all approaches, each named before them."""
+    found = []
+    for one in results:
+        table = one["components"].copy()
+        table.insert(0, "approach", f"{one['protocol']}/{one['variant']}")
+        found.append(table)
+    return pandas.concat(found, ignore_index=True)
 
 
 def viewer_note(there: int, shown: int) -> str:
@@ -236,18 +262,23 @@ def result(
         picture = {
             "png": str(png),
             "svg": str(svg),
+            "downloads": beside(folder, png, svg),
             "caption": "The axial slice on which detection and lesion agree best, and the one with "
             f"most false positives, in atlas space. {words(cohort.orientation)}"
             + spread_words(rows),
         }
     return {
-        **{key: record[key] for key in ("title", "protocol", "model", "detector", "seed")},
+        **{
+            key: record[key]
+            for key in ("title", "protocol", "variant", "model", "detector", "seed")
+        },
         "prior": record["postprocessing"].get("prior") or cohort.prior,
         "postprocessing": record["postprocessing"],
         "contrast": content["contrast"],
         "scores": score_facts(scored),
         "picture": picture,
         "components": table[table["scan"] == scan].drop(columns="scan"),
+        "table": table_name(scan),
         "thresholds": threshold_rows(approach.thresholds, content["rule"]),
     }
 
@@ -282,6 +313,8 @@ def index_page(cohort: Cohort) -> str:
             "approach by its first seed, at its first threshold rule.",
             "scans": scans,
             "nothing": "No test scan has a map.",
+            "orientation": cohort.orientation,
+            **cohort.links(),
             "excluded": None,
             "facts": {"protocol": cohort.protocol, "prior": cohort.prior},
         }

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from normscan.figures.orientation import NEUROLOGICAL
+from normscan.figures.orientation import NEUROLOGICAL, words
 from normscan.report import sections
 from normscan.report.answer import answer_table, asked
 from normscan.report.approaches import approach_table
@@ -66,7 +66,12 @@ def build_report(
     described = list(content.get("approaches") or [])
     linked = {one["key"] for one in described}
     metrics = pictures.link(content["metrics"]) if content.get("metrics") else ""
-    boards = [board(entry, linked, metrics) for entry in content.get("leaderboards") or []]
+    patients = {
+        which: relative_link(page) for which, page in (content.get("patients") or {}).items()
+    }
+    boards = [
+        board(entry, linked, metrics, patients) for entry in content.get("leaderboards") or []
+    ]
     orientation = content.get("orientation") or NEUROLOGICAL
     quality = [
         sections.quality(entry, pictures, orientation) for entry in content.get("quality") or []
@@ -93,15 +98,14 @@ def build_report(
         excluded=sections.excluded(cohorts),
         quality=quality,
         boards=boards,
-        patients={
-            which: relative_link(page) for which, page in (content.get("patients") or {}).items()
-        },
+        patients=patients,
         selected=list(content.get("selected") or []),
         # First those of the answer: what is left of the room inside is theirs.
         key=[shown(entry, pictures, key=True) for entry in key_figures(figures, boards)],
         figures=figure_groups(figures, pictures),
         approaches=approach_table(described),
         glossary=glossary(),
+        sides=words(orientation),
         storage=sections.storage(content.get("storage")),
         failures=failures,
         metrics=metrics,

@@ -18,7 +18,7 @@ from normscan.figures.style import save_figure
 from normscan.files import read_tsv
 from normscan.postprocessing.slice_rules import operating_point
 from normscan.report.flagged import Flags
-from normscan.report.screening import build_scan_page
+from normscan.report.screening import beside, build_scan_page, told_apart
 from normscan.report.unusual import Bundles, bundle_facts, place, place_facts, volume_above
 from normscan.report.viewer import Shown, viewer_content
 
@@ -37,6 +37,7 @@ class Screened:
     overview : a row per scan and approach.
     excluded : scan -> why it was left out.
     orientation : of slices and viewers (``figures.orientation``).
+    report : of the study that the bundles come from, relative to the pages; "" where there is none.
     notes : scan -> what a reader must know before its results.
     bundles : approach -> its bundle in words; of another one before, that as well.
     """
@@ -47,6 +48,7 @@ class Screened:
     overview: list[dict[str, Any]] = field(default_factory=list)
     excluded: dict[str, list[str]] = field(default_factory=dict)
     orientation: str = NEUROLOGICAL
+    report: str = ""
     notes: dict[str, list[str]] = field(default_factory=dict)
     bundles: dict[str, str] = field(default_factory=dict)
 
@@ -54,6 +56,8 @@ class Screened:
         """What the page over all scans shows."""
         return {
             "cohort": cohort,
+            "orientation": self.orientation,
+            "report": self.report,
             "scans": self.rows(),
             "excluded": [
                 {"scan": scan, "reason": "; ".join(dict.fromkeys(reasons))}
@@ -68,7 +72,13 @@ class Screened:
 
     def rows(self) -> list[dict[str, Any]]:
         """Rows of the index, with what is to be known of each scan."""
-        return [one | {"note": " ".join(self.notes.get(one["scan"], []))} for one in self.overview]
+        titles = told_apart(
+            [(one["approach"], one["name"].rpartition("/")[0]) for one in self.overview]
+        )
+        return [
+            one | {"approach": title, "note": " ".join(self.notes.get(one["scan"], []))}
+            for one, title in zip(self.overview, titles)
+        ]
 
     def warn(self, warnings: Iterable[str]) -> None:
         """What the checks found odd: on a scan's own page, and of nobody's page on the index."""
@@ -205,6 +215,7 @@ def scan_pages(cohort: str, found: Screened, library: str) -> Iterator[tuple[str
                     "viewer": viewer and {"library": library, **viewer},
                     "orientation": found.orientation,
                     "index": "index.html",
+                    "report": found.report,
                     "previous": f"{scans[number - 1]}.html" if number else "",
                     "next": f"{scans[number + 1]}.html" if number + 1 < len(scans) else "",
                 }
@@ -253,7 +264,7 @@ def result(
     )
     used = content["rule"]
     return {
-        **{key: approach[key] for key in ("title", "protocol", "model", "detector")},
+        **{key: approach[key] for key in ("title", "protocol", "variant", "model", "detector")},
         "seed": content["seed"],
         "contrast": content["contrast"],
         "prior": content["postprocessing"].get("prior") or prior,
@@ -263,10 +274,12 @@ def result(
         "picture": {
             "png": str(png),
             "svg": str(svg),
+            "downloads": beside(folder, png, svg),
             "caption": "The axial slices, in atlas space, with the highest total score inside "
             f"detections. {words(orientation)}{spread_words(shown)}",
         },
         "components": components,
+        "table": Path(files["components"]).relative_to(folder).as_posix(),
         "thresholds": threshold_rows(content["thresholds"], used),
         "files": [
             {"title": title, "href": Path(files[key]).relative_to(folder).as_posix()}

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from normscan.figures.orientation import NEUROLOGICAL, words
 from normscan.report import tables
 from normscan.report.embedding import picture
+from normscan.report.glossary import page_terms
 from normscan.report.leaderboard import postprocessing_text, prior_text
 from normscan.report.numbers import count, number, plain
-from normscan.report.pages import relative_link, render, slug
+from normscan.report.pages import anchor, relative_link, render, slug
 
 _COMPONENTS = {
     "component": "component",
@@ -23,6 +26,8 @@ _COMPONENTS = {
     **{f"atlas_{axis}_mm": f"atlas {axis} (mm)" for axis in "xyz"},
 }
 _VOLUMES = ("volume_ml", "volume_mm3", "voxels")
+# What ids of the page itself and of its viewer begin with.
+RESERVED = ("main", "terms", "viewer")
 
 
 def build_scan_page(content: Mapping[str, Any]) -> str:
@@ -34,13 +39,17 @@ def build_scan_page(content: Mapping[str, Any]) -> str:
         ``cohort``, ``scan`` : names. ``contrast``, ``heading`` (what the page is of) : optional.
         ``results`` : one mapping per approach that screened the scan: ``title``; ``model``,
         ``detector``, ``protocol``, ``seed``, ``prior``, ``postprocessing`` (all optional);
-        ``scores`` [(value, of what)]; ``picture`` {png, svg} with ``caption``;
+        ``variant``, with which the report calls it; ``scores`` [(value, of what)]; ``picture``
+        {png, svg} with ``caption`` and ``downloads`` [(kind, relative link)];
         ``components`` (pandas table, sorted here by volume, largest first), in native space on the
-        grid of ``contrast``; of its ``atlas_`` columns only the centre is shown;
+        grid of ``contrast``; of its ``atlas_`` columns only the centre is shown; ``table``, a
+        relative link to it;
         ``thresholds`` [{rule, value, false_positive_rate, used}];
         ``numbers`` {name: value}; ``files`` [{title, href}], relative to the page.
         ``versions`` {package: version}; ``notes`` [str], what a reader must know (quality flags);
-        ``orientation`` : of its slices. ``index``, ``previous``, ``next`` : relative links.
+        ``orientation`` : of its slices. ``truth`` : whether lesions are known.
+        ``index``, ``previous``, ``next`` : relative links; ``report`` : one to the report, and
+        ``board``, the id of its leaderboard there.
         ``viewer`` : what the viewer shows (``viewer.viewer_content``); its ``library`` is a
         relative link. Without it there is none.
 
@@ -49,6 +58,7 @@ def build_scan_page(content: Mapping[str, Any]) -> str:
     NormscanError : a link is not relative; a picture is missing or broken.
     """
     viewer = content.get("viewer")
+    home = _home(content)
     return render(
         "scan.html",
         sides=words(content.get("orientation") or NEUROLOGICAL),
@@ -57,14 +67,16 @@ def build_scan_page(content: Mapping[str, Any]) -> str:
         scan=str(content["scan"]),
         heading=str(content.get("heading") or f"Screening of cohort {content['cohort']}"),
         contrast=str(content.get("contrast") or ""),
-        results=[_result(entry) for entry in content.get("results") or []],
+        results=named(content.get("results") or [], home),
         versions=list((content.get("versions") or {}).items()),
         notes=list(content.get("notes") or []),
         links=[
             (name, relative_link(content[key]))
             for key, name in (("index", "All scans"), ("previous", "Previous"), ("next", "Next"))
             if content.get(key)
-        ],
+        ]
+        + _back(home, content.get("board")),
+        terms=page_terms(bool(content.get("truth"))),
     )
 
 
@@ -79,6 +91,7 @@ def build_index_page(content: Mapping[str, Any]) -> str:
         lesions, lesion_ml, thumbnail (PNG bytes or path, optional), note}];
         ``excluded`` [{scan, reason}], None: nothing is said of it; ``facts`` {name: value};
         ``heading``, ``said`` : what the page is of; ``nothing`` : said where there is no scan.
+        ``orientation``, ``report``, ``board`` : as of :func:`build_scan_page`.
 
     Raises
     ------
@@ -103,6 +116,9 @@ def build_index_page(content: Mapping[str, Any]) -> str:
         ],
         excluded=content.get("excluded", []),
         facts=[(name, plain(value)) for name, value in (content.get("facts") or {}).items()],
+        sides=words(content.get("orientation") or NEUROLOGICAL),
+        links=_back(_home(content), content.get("board")),
+        terms=page_terms(any(entry.get("dice") is not None for entry in scans)),
     )
 
 
@@ -112,8 +128,50 @@ def _said(scans) -> str:
     return f"{count(len(total), 'scan')}, {len(found)} with detections."
 
 
-def _result(entry: Mapping[str, Any]) -> dict[str, Any]:
-    title = str(entry["title"])
+def told_apart(titles: Sequence[tuple[str, str]]) -> list[str]:
+    """Titles of approaches; of those that several have, with its protocol.
+
+    Parameters
+    ----------
+    titles : title and protocol of each.
+    """
+    protocols: dict[str, set[str]] = {}
+    for title, protocol in titles:
+        protocols.setdefault(title, set()).add(protocol)
+    return [
+        f"{title} ({protocol})" if protocol and len(protocols[title]) > 1 else title
+        for title, protocol in titles
+    ]
+
+
+def named(entries: Sequence[Mapping[str, Any]], home: str = "") -> list[dict[str, Any]]:
+    """Sections of a page, each under a name and an id that no other has."""
+    titles = told_apart([(str(one["title"]), str(one.get("protocol") or "")) for one in entries])
+    made, taken = [], set[str]()
+    for entry, title in zip(entries, titles):
+        first, times = slug(title), 1
+        own = first = f"approach-{first}" if first.startswith(RESERVED) else first
+        while {own, f"{own}-title"} & taken:
+            times += 1
+            own = f"{first}-{times}"
+        taken |= {own, f"{own}-title"}
+        made.append({**_result(entry, title, home), "anchor": own})
+    return made
+
+
+def _home(content: Mapping[str, Any]) -> str:
+    """The report that a page belongs to, a relative link; empty where there is none."""
+    return relative_link(content["report"]) if content.get("report") else ""
+
+
+def _back(home: str, board: Any) -> list[tuple[str, str]]:
+    """Links from a page to the report and to its leaderboard."""
+    if not home:
+        return []
+    return [("Report", home), ("Leaderboard", f"{home}#{board or 'leaderboards'}")]
+
+
+def _result(entry: Mapping[str, Any], title: str, home: str) -> dict[str, Any]:
     components = entry.get("components")
     used = next((rule for rule in entry.get("thresholds") or [] if rule.get("used")), None)
     facts = [(name, entry.get(name)) for name in ("protocol", "model", "detector", "seed")]
@@ -123,19 +181,39 @@ def _result(entry: Mapping[str, Any]) -> dict[str, Any]:
     facts += list((entry.get("numbers") or {}).items())
     return {
         "title": title,
-        "anchor": slug(title),
+        "about": (
+            f"{home}#{anchor(entry['protocol'] + '/' + entry['variant'])}"
+            if home and entry.get("variant")
+            else ""
+        ),
         "headline": _headline(components, used),
         "scores": list(entry.get("scores") or []),
         "facts": [(name, plain(value)) for name, value in facts if value is not None],
-        "picture": picture(entry["picture"]) if entry.get("picture") else None,
+        "picture": _picture(entry["picture"]) if entry.get("picture") else None,
         "caption": str((entry.get("picture") or {}).get("caption") or ""),
         "contrast": str(entry.get("contrast") or ""),
-        "components": None if components is None or components.empty else _components(components),
+        "components": (
+            None
+            if components is None or components.empty
+            else _components(components, entry.get("table") or "")
+        ),
         "thresholds": _thresholds(entry.get("thresholds") or []),
         "files": [
             (str(file["title"]), relative_link(file["href"])) for file in entry.get("files") or []
         ],
     }
+
+
+def _picture(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """A figure inside of the page, and its files beside it."""
+    beside = [(kind, relative_link(href)) for kind, href in entry.get("downloads") or []]
+    return picture(entry) | {"downloads": beside}
+
+
+def beside(folder: Path, *files: str | Path) -> list[tuple[str, str]]:
+    """Files below the folder of a page as downloads: kind (``PNG``) and link."""
+    found = [Path(one) for one in files]
+    return [(one.suffix[1:].upper(), quote(one.relative_to(folder).as_posix())) for one in found]
 
 
 def _headline(components, used: Mapping[str, Any] | None) -> str:
@@ -163,12 +241,13 @@ def _volume(components) -> str:
     return next((name for name in _VOLUMES if name in components.columns), "")
 
 
-def _components(components) -> dict:
+def _components(components, download: str = "") -> dict:
     volume = _volume(components)
     if volume:
         components = components.sort_values(volume, ascending=False, kind="stable")
     hidden = [name for name in components if name.startswith("atlas_") and name not in _COMPONENTS]
-    return tables.frame_table(components.drop(columns=hidden), _COMPONENTS)
+    link = relative_link(download) if download else ""
+    return tables.frame_table(components.drop(columns=hidden), _COMPONENTS, download=link)
 
 
 def _thresholds(rules) -> dict | None:

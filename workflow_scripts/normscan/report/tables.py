@@ -19,8 +19,12 @@ def cell(
     small: str = "",
     href: str = "",
     anchor: str = "",
+    further: Sequence[tuple[str, str]] = (),
 ) -> dict:
-    """One cell; ``value`` is what sorting uses, ``kind`` a CSS class, ``anchor`` its id."""
+    """One cell; ``value`` is what sorting uses, ``kind`` a CSS class, ``anchor`` its id.
+
+    ``further`` : more links below its text, each with its words.
+    """
     return {
         "text": text,
         "value": value,
@@ -28,6 +32,7 @@ def cell(
         "small": small,
         "href": href,
         "anchor": anchor,
+        "further": list(further),
     }
 
 
@@ -110,13 +115,19 @@ def sortable(value: Any) -> Any:
     return None
 
 
-def board_table(board: Board, linked: Container[str] = (), download: str = "") -> dict:
+def board_table(
+    board: Board,
+    linked: Container[str] = (),
+    download: str = "",
+    patients: Mapping[str, str] | None = None,
+) -> dict:
     """The leaderboard; oracle columns carry a class and their label says so.
 
     Parameters
     ----------
     linked : approaches that the page describes (``protocol/approach``).
     download : the file that the values come from, a link.
+    patients : protocol -> the pages of its test patients, a link.
     """
     compared = any(row.verdict for row in board.rows)
     several = len({row.protocol for row in board.rows}) > 1
@@ -135,7 +146,9 @@ def board_table(board: Board, linked: Container[str] = (), download: str = "") -
             columns.append({"label": "against baseline", "note": note, "numeric": True})
     rows = []
     for row in board.rows:
-        line = [approach_cell(row, linked)]
+        # What has no maps is not on the pages of patients.
+        pages = (patients or {}).get(row.protocol, "") if math.isfinite(row.cells[0].mean) else ""
+        line = [approach_cell(row, linked, patients=pages)]
         line += [cell(row.protocol)] if several else []
         for place, (column, entry) in enumerate(zip(board.columns, row.cells)):
             line.append(_score(column, entry))
@@ -145,11 +158,14 @@ def board_table(board: Board, linked: Container[str] = (), download: str = "") -
     return table(columns, rows, download)
 
 
-def approach_cell(row: Row, linked: Container[str] = (), kind: str = "name") -> dict:
-    """The name of an approach, and where the page says what it is."""
+def approach_cell(
+    row: Row, linked: Container[str] = (), kind: str = "name", patients: str = ""
+) -> dict:
+    """The name of an approach, where the page says what it is, and a link to its patients."""
     short = row.approach.rpartition("/")[2]
     href = f"#{anchor(row.approach)}" if row.approach in linked else ""
-    return cell(row.title, kind=kind, small=short if short != row.title else "", href=href)
+    small, further = short if short != row.title else "", [("patients", patients)] * bool(patients)
+    return cell(row.title, kind=kind, small=small, href=href, further=further)
 
 
 def _score(column, entry) -> dict:

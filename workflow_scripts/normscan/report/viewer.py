@@ -1,4 +1,7 @@
-"""What the viewer of a scan's page shows: layers on the slice grid, threshold rules, components."""
+"""What the viewer of a scan's page shows: layers on the slice grid, threshold rules, components.
+
+One background more, the scan in its own voxels, lies in atlas space too (``own_voxels``).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,9 @@ from normscan.figures.labels import rule_label
 from normscan.figures.orientation import NEUROLOGICAL, RADIOLOGICAL, words
 from normscan.figures.slices import grey_range, scale_end
 from normscan.report.numbers import number
+from normscan.report.own_voxels import own_of_packs
 from normscan.report.volumes import COMPARED, SEEN, Box, box_of, embedded
+from normscan.slices.index import ScanEntry, load_index
 
 # Values of the layer of detections; without a truth all detections are OUTSIDE of what is known.
 INSIDE, OUTSIDE, IGNORED = 1, 2, 3
@@ -58,12 +63,14 @@ def viewer_content(
     Returns
     -------
     ``radiological`` : whether the patient's left is on the right; ``sides`` says so in words.
-    ``packs`` : the layers that approaches on one slice grid share, contrasts and truth.
+    ``packs`` : the layers that approaches on one slice grid share, contrasts and truth; ``own``,
+    the scan in its own voxels, or None and ``own_note``, why; ``voxels``, those of the grid.
     ``approaches`` : ``title``, ``section``, ``pack`` (a number), ``layers``, ``rules``,
     ``components`` (number -> mm), ``voxel_ml``. A layer has a ``kind``, a ``name``, ``low`` and
     ``high`` (values at the ends of its colours) and ``nifti`` (base64).
     """
     packs: dict[str, dict[str, Any]] = {}
+    brains: dict[str, tuple[ScanEntry, str, np.ndarray]] = {}
     approaches = []
     for one in shown:
         if not one.found.scores_voxels:
@@ -71,8 +78,11 @@ def viewer_content(
         index = str(one.found.content["index"])
         truth = None if labels is None else one.found.truth(scan, labels)
         if index not in packs:
-            packs[index] = {"box": box_around(one.found, scan, truth)}
-            packs[index]["layers"] = pack_layers(one.found, scan, packs[index]["box"], truth)
+            mask = brain_and_lesions(one.found, scan, truth)
+            box = box_of(mask)
+            packs[index] = {"box": box, "layers": pack_layers(one.found, scan, box, truth)}
+            contrast = str(one.found.content["contrast"])
+            brains[index] = load_index(index).scan(scan), contrast, mask
         approaches.append(
             {
                 "title": one.title,
@@ -89,15 +99,19 @@ def viewer_content(
     return {
         "radiological": orientation == RADIOLOGICAL,
         "sides": words(orientation),
-        "packs": [{"layers": pack["layers"]} for pack in packs.values()],
+        "packs": [
+            {"layers": packs[index]["layers"], **own} for index, own in own_of_packs(brains).items()
+        ],
         "approaches": approaches,
     }
 
 
-def box_around(found: Found, scan: str, truth: tuple[np.ndarray, np.ndarray] | None) -> Box:
-    """The box of the brain and of lesions that reach beyond its mask."""
+def brain_and_lesions(
+    found: Found, scan: str, truth: tuple[np.ndarray, np.ndarray] | None
+) -> np.ndarray:
+    """The brain (bool) and lesions that reach beyond its mask."""
     mask = found.brain(scan)
-    return box_of(mask if truth is None else mask | truth[0] | truth[1])
+    return mask if truth is None else mask | truth[0] | truth[1]
 
 
 def pack_layers(

@@ -21,7 +21,8 @@
   const FIRST = {scan: [true, 1], expected: [false, 1], uncertainty: [false, 0.8], truth: [true, 0.6],
     map: [true, 0.8], detection: [false, 0.8]};
 
-  let viewer, approach, layers = [], threshold = 0;
+  // The scan in its own voxels is unpacked once it is asked for, and then takes the place of its contrast.
+  let viewer, approach, layers = [], threshold = 0, wantsOwn = false, showsOwn = false;
 
   function refuse(reason) {
     note.textContent = `No viewer here: ${reason} The rows of slices below show what matters.`;
@@ -90,6 +91,15 @@
     find("#viewer-planes").addEventListener("change", arrange);
     matchMedia("(max-width: 40rem)").addEventListener("change", arrange);
     arrange();
+    find("#viewer-voxels select").addEventListener("change", (event) => {
+      wantsOwn = event.target.value === "own";
+      find("#viewer-voxels-note").textContent = wantsOwn ? "The scan's own voxels are being unpacked …" : "";
+      choose(content.approaches.indexOf(approach)).catch((error) => {
+        wantsOwn = false;
+        showVoxels();
+        find("#viewer-voxels-note").textContent = `The scan's own voxels cannot be shown (${error.message ?? error}).`;
+      });
+    });
     find("#viewer-smooth").addEventListener("change", (event) => viewer.setInterpolation(!event.target.checked));
     listen();
     slider.addEventListener("input", () => setThreshold(Number(slider.value)));
@@ -162,31 +172,39 @@
   // One exchange of volumes after the other, however fast somebody clicks.
   let last = Promise.resolve();
   function choose(number) {
-    return (last = last.then(() => exchange(number)));
+    const done = last.then(() => exchange(number));
+    last = done.catch(() => {});
+    return done;
   }
 
   // Volumes of the pack stay while approaches on one grid are compared.
   async function exchange(number) {
-    if (approach === content.approaches[number]) return;
+    const next = content.approaches[number], pack = content.packs[next.pack];
+    const own = wantsOwn && pack.own;
+    if (approach === next && showsOwn === Boolean(own)) return;
     const before = approach;
-    approach = content.approaches[number];
-    find("#viewer-approaches select").value = number;
-    const state = Object.fromEntries(layers.map((one) => [`${one.kind} ${one.name}`, [one.on, one.opacity]]));
+    const known = (one) => `${one.kind} ${one.stands_for ?? one.name}`;
+    const state = Object.fromEntries(layers.map((one) => [known(one), [one.on, one.opacity]]));
     const place = before && viewer.frac2mm(viewer.scene.crosshairPos, 0, true);
-    const kept = before && before.pack === approach.pack ? layers.filter((one) => one.ofPack) : [];
-    const wanted = [...content.packs[approach.pack].layers.map((one) => ({...one, ofPack: true})),
-      ...approach.layers];
+    const kept = layers.filter((one) => before === next || one.ofPack && before.pack === next.pack);
+    const shared = pack.layers.map((one) => own && one.kind === "scan" && one.name === own.stands_for ? own : one);
     let contrasts = 0;
-    layers = [];
-    for (const one of wanted) {
-      const [on, opacity] = state[`${one.kind} ${one.name}`] ?? FIRST[one.kind];
+    const wanted = [];
+    for (const one of [...shared, ...next.layers]) {
+      const [on, opacity] = state[known(one)] ?? FIRST[one.kind];
       // Of several contrasts, one is enough at first.
       const first = one.kind !== "scan" || !contrasts++;
       const layer = kept.find((other) => other.kind === one.kind && other.name === one.name) ??
-        {...one, opacity, on: on && first};
+        {...one, opacity, on: on && (first || known(one) in state), ofPack: shared.includes(one)};
       layer.volume ??= await asVolume(layer);
-      layers.push(layer);
+      if (layer.ofPack) one.volume = layer.volume;
+      layer.volume.opacity = layer.on ? layer.opacity : 0;
+      wanted.push(layer);
     }
+    approach = next;
+    showsOwn = Boolean(own);
+    layers = wanted;
+    find("#viewer-approaches select").value = number;
     const order = Object.keys(FIRST);
     layers.sort((one, other) => order.indexOf(one.kind) - order.indexOf(other.kind));
     viewer.volumes = layers.map((one) => one.volume);
@@ -194,8 +212,22 @@
     viewer.overlays = viewer.volumes.slice(1);
     viewer.updateGLVolume();
     showLayers();
-    showRules();
+    showVoxels();
+    if (before !== next) showRules();
     if (place) moveTo(place); else moveTo(firstPlace());
+  }
+
+  // Which voxels are seen, and why there may be no others.
+  function showVoxels() {
+    const pack = content.packs[approach.pack];
+    const choices = [["grid", `slice grid, ${pack.voxels}`]];
+    if (pack.own) choices.push(["own", `the scan's own, ${pack.own.voxels}`]);
+    const select = find("#viewer-voxels select");
+    select.replaceChildren(...choices.map(([value, textContent]) => made("option", {value, textContent})));
+    select.value = showsOwn ? "own" : "grid";
+    find("#viewer-voxels").hidden = !pack.own;
+    find("#viewer-voxels-note").textContent = !showsOwn ? pack.own_note : `${pack.own.stands_for} as it was given, ` +
+      "laid in atlas space: slices are along its own axes. All other layers stay on the slice grid.";
   }
 
   function asVolume(one) {
@@ -215,7 +247,7 @@
   }
 
   function moveTo(place) {
-    viewer.scene.crosshairPos = viewer.mm2frac([...place].slice(0, 3));
+    viewer.scene.crosshairPos = viewer.mm2frac([...place].slice(0, 3), 0, true);
     viewer.drawScene();
     viewer.createOnLocationChange();
   }

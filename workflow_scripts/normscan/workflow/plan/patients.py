@@ -31,6 +31,10 @@ class Patients:
             for cohort in self.cohorts.judged(protocol)
         ]
 
+    def report(self) -> str:
+        """The report as a link of these pages."""
+        return "../" * places.PATIENTS_PAGE.count("/") + places.REPORT
+
     def files(self, w) -> dict[str, list[str]]:
         """Metrics and thresholds of the approaches in order, and detections of all shards."""
         jobs = self.detection.first_jobs(w.protocol)

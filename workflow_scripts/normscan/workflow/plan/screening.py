@@ -208,6 +208,15 @@ class Screening:
         protocols = dict.fromkeys(job.protocol for job in self.jobs())
         return [self.layout.fill(places.QUALITY, protocol=p, cohort=cohort) for p in protocols]
 
+    def report(self) -> str:
+        """The report as a link of pages of screened scans; "" where bundles are not this study's.
+
+        Bundles that this study made were there when its report was made.
+        """
+        if self.bundled or self.study.screening["bundles"]:
+            return ""
+        return "../" * places.SCREENING_PAGE.count("/") + places.REPORT
+
     def pages(self) -> list[str]:
         """Index pages of all unlabelled cohorts, or of the one scan that is asked for."""
         asked = self.study.one_scan
