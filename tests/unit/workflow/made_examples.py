@@ -184,7 +184,7 @@ def put_down(config: dict, folder: Path, subjects: int = SUBJECTS) -> dict:
     """A configuration with made data in place of its paths; one folder for each path."""
     cohorts, so_far = {}, {}
     for name, entry in config["cohorts"].items():
-        if not isinstance(entry, dict) or "path" not in entry:
+        if not isinstance(entry, dict) or not {"path", "source"} <= set(entry):
             cohorts[name] = entry
             continue
         path = folder / entry["path"].lstrip("/")
