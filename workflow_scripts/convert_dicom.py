@@ -15,7 +15,7 @@ from normscan.progress import progress
 def main(snakemake) -> None:
     params, cohort = snakemake.params, snakemake.wildcards.cohort
     folder = Path(params.folder).absolute()
-    write_dataset_description(folder, f"{cohort}: converted from DICOM")
+    write_dataset_description(folder, f"{cohort}: converted from DICOM", "raw")
     done = {}
     for source in progress(params.sources, f"converting {cohort}"):
         scan, place = Scan(**source["scan"]), Path(source["folder"])

@@ -12,7 +12,7 @@ from normscan.cohorts.records import is_kept
 from normscan.cohorts.scans import Scan
 from normscan.errors import NormscanError
 from normscan.files import file_digest, file_digests, read_json, value_digest, write_json, write_tsv
-from normscan.preprocessing.naming import write_dataset_description
+from normscan.preprocessing.naming import write_dataset_description, write_stripping
 from normscan.preprocessing.synthesis import COLUMNS, synthesise
 from normscan.progress import progress
 
@@ -21,6 +21,8 @@ def main(snakemake) -> None:
     params = snakemake.params
     folder, cohort = Path(params.folder), snakemake.wildcards.cohort
     write_dataset_description(folder, f"{cohort}: healthy scans with pasted lesions")
+    images = [path for one in params.scans for path in one["images"].values()]
+    write_stripping(folder, params.settings["hosts"]["skull_stripped"], images)
     done = {}
     scans = list(zip(params.scans, params.pastes, strict=True))
     for target, paste in progress(scans, f"pasting lesions into {cohort}"):

@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from bids_validation import bids_errors, needs_validator
 from made_dicom import volume, write_series
 from tiny_study import Workflow
 
@@ -52,6 +53,13 @@ def test_they_are_left_out_and_what_was_converted_is_kept(clinic):
     assert list(excluded) == ["sub-P2"]
     assert made.stat().st_mtime_ns == before
     assert not list((clinic.results / "converted").rglob(".dicom-*"))
+
+
+@needs_validator
+def test_converted_scans_are_a_raw_bids_folder(clinic):
+    folder = clinic.results / "converted/clinic"
+    content = json.loads((folder / "dataset_description.json").read_text())
+    assert content["DatasetType"] == "raw" and bids_errors(folder) == []
 
 
 def test_only_what_is_new_is_converted(clinic):

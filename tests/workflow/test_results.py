@@ -15,6 +15,8 @@ import pandas
 import pytest
 from snakemake.iocontainers import Wildcards
 
+from bids_validation import bids_errors, needs_validator
+from html_validation import html_errors
 from tiny_study import REPOSITORY
 
 pytestmark = pytest.mark.workflow
@@ -309,6 +311,22 @@ def test_volumes_stand_in_bids_derivatives_folders(finished):
         description = json.loads((folder / "dataset_description.json").read_text())
         assert description["DatasetType"] == "derivative"
         assert description["GeneratedBy"][0]["Name"] == "normscan"
+
+
+@needs_validator
+def test_preprocessed_folders_pass_the_bids_validator(finished):
+    folders = [one for one in (finished.results / "preprocessed").glob("raw+*/*") if one.is_dir()]
+    assert folders
+    # Of each chain one, since each takes a second.
+    for folder in {one.parent: one for one in sorted(folders)}.values():
+        assert bids_errors(folder) == []
+
+
+def test_all_pages_are_parsed_without_an_error(finished):
+    pages = sorted(finished.results.rglob("*.html"))
+    assert len(pages) > 4
+    found = {path.name: html_errors(path.read_text()) for path in pages}
+    assert not any(found.values()), found
 
 
 def test_every_job_left_a_log_and_a_benchmark(finished):

@@ -9,6 +9,7 @@ import numpy as np
 import pandas
 import pytest
 
+from bids_validation import bids_errors, needs_validator
 from normscan.files import load_nifti
 from tiny_study import Workflow
 
@@ -62,6 +63,13 @@ def test_the_lesion_is_all_that_is_new(synthetic):
     labels, _ = load_nifti(truth(synthetic, scan), np.int32)
     assert labels.any() and (before != after)[labels != 0].mean() > 0.9
     assert before[labels == 0].tobytes() == after[labels == 0].tobytes()
+
+
+@needs_validator
+def test_pasted_scans_are_a_bids_derivative(synthetic):
+    folder = synthetic.results / "synthetic/balls"
+    assert json.loads((folder / "FLAIR.json").read_text()) == {"SkullStripped": True}
+    assert bids_errors(folder) == []
 
 
 def test_nothing_is_left_to_do_and_other_settings_paste_again(synthetic):

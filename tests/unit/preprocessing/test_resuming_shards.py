@@ -21,6 +21,7 @@ from normscan.preprocessing.naming import (
     volume_name,
     write_dataset_description,
     write_space,
+    write_stripping,
 )
 from normscan.preprocessing.shards import prepared_scans, process_shard, raw_manifest
 from normscan.preprocessing.volumes import Prepared
@@ -349,6 +350,15 @@ def test_dataset_description_says_what_made_it(tmp_path):
     content = json.loads(write_dataset_description(tmp_path, "demo").read_text())
     assert content["DatasetType"] == "derivative"
     assert content["GeneratedBy"] == [{"Name": "normscan", "Version": normscan.__version__}]
+    raw = json.loads(write_dataset_description(tmp_path, "demo", "raw").read_text())
+    assert raw["DatasetType"] == "raw"
+
+
+def test_a_derivatives_folder_says_whether_skulls_were_stripped(tmp_path):
+    write_stripping(tmp_path, True, ["a/sub-01_FLAIR.nii.gz", "a/sub-02_FLAIR.nii.gz"])
+    (written,) = tmp_path.iterdir()
+    assert written.name == "FLAIR.json"
+    assert json.loads(written.read_text()) == {"SkullStripped": True}
 
 
 def test_a_derivatives_folder_says_what_is_bids_and_in_which_space(tmp_path):

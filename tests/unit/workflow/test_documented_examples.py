@@ -1,65 +1,75 @@
-"""Examples in the documentation start: on made folders of empty files, as if they were the data."""
+"""Every block of YAML in the documentation is planned, as a part of a reader's files."""
 
 import re
-from pathlib import Path
 
 import pytest
 import yaml
+from made_copies import ROOT, blocks
+from made_examples import ELSEWHERE, LACKS, examples, files, kind, pages, planned
 
 from normscan.cohorts.layouts import layout_names, read_layout
-from normscan.workflow.configuration import load_study
-from normscan.workflow.recipes import FOLDER
+from normscan.errors import NormscanError
 
-ROOT = FOLDER.parent
-PAGES = ["README.md", "docs/comparative-study.md", "docs/papers/kim2021.md"]
-SUBJECTS = 6
-BIDS = "sub-0{}/anat/sub-0{}_{}.nii.gz"
+HERE = [one for one in examples() if one not in ELSEWHERE]
 
 
-def examples(page: str) -> list[dict]:
-    """Complete configurations among a page's blocks of YAML."""
-    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
-    contents = [yaml.safe_load(block) for block in blocks]
-    return [one for one in contents if {"protocols", "cohorts"} <= set(one)]
+@pytest.mark.parametrize(("page", "number"), HERE)
+def test_examples_are_planned(tmp_path, page, number):
+    example = yaml.safe_load(blocks(page, "yaml")[number])
+    study = planned(page, number, tmp_path)
+    assert set(example.get("protocols", ())) <= set(study.protocols)
+    for name, entry in (example.get("cohorts") or {}).items():
+        assert study.cohorts[name].scans
+        assert study.cohorts[name].role == entry.get("role", study.cohorts[name].role)
 
 
-def files(source: str, subject: int) -> list[str]:
-    """Files of one subject, as a source expects them."""
-    if source == "bids":
-        kinds = ("FLAIR", "T1w", "label-lesion_mask")
-        return [BIDS.format(subject, subject, kind) for kind in kinds]
-    made = {"**/": "", "nii*": "nii.gz", "*": "x", "{subject}": f"S{subject}", "{session}": "1"}
-    paths = [alternatives[0] for alternatives in read_layout(source)["patterns"].values()]
-    for pattern, text in made.items():
-        paths = [path.replace(pattern, text) for path in paths]
-    return paths
+@pytest.mark.parametrize(
+    ("page", "number", "keys"),
+    [
+        ("docs/outputs.md", 0, ["report"]),
+        ("docs/outputs.md", 2, ["volumes", "maps"]),
+        (
+            "docs/recommended.md",
+            0,
+            ["overrides", "recommended", "models", "blob_denoising", "steps"],
+        ),
+        ("docs/selection.md", 0, ["cohorts", "bright", "synthetic", "masks"]),
+        ("docs/selection.md", 1, ["threshold_rules", 1, "conformal", "rate"]),
+        ("docs/intensities.md", 0, ["preprocessing", 2, "normalise", "level"]),
+        ("docs/training-sets.md", 0, ["training", "streams", "patients", "slices"]),
+        ("docs/screening.md", 1, ["cohorts", "clinic", "series"]),
+    ],
+)
+def test_a_key_that_there_is_not_is_found(tmp_path, page, number, keys):
+    example = yaml.safe_load(blocks(page, "yaml")[number])
+    place = example
+    for key in keys[:-1]:
+        place = place[key]
+    place[f"{keys[-1]}x"] = place.pop(keys[-1])
+    with pytest.raises(NormscanError):
+        planned(page, number, tmp_path, example)
 
 
-def put_down(example: dict, folder: Path) -> dict:
-    """The example with made data in place of its paths."""
-    cohorts = {}
-    for name, entry in example["cohorts"].items():
-        for subject in range(SUBJECTS):
-            for path in files(entry["source"], subject):
-                target = folder / name / path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.touch()
-        cohorts[name] = {**entry, "path": str(folder / name)}
-    return {**example, "cohorts": cohorts}
+def test_blocks_that_are_named_are_there():
+    assert {*ELSEWHERE, *LACKS} <= set(examples())
+    for (page, number), test in ELSEWHERE.items():
+        module = ROOT / f"tests/unit/workflow/{test.partition(':')[0]}.py"
+        assert page in module.read_text(), f"{module} does not read {page}, block {number}"
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_examples_start(tmp_path, page):
-    found = examples(page)
-    assert found
-    for number, example in enumerate(found):
-        config = put_down(example, tmp_path / str(number))
-        study = load_study(config, tmp_path, FOLDER)
-        assert {len(cohort.scans) for cohort in study.cohorts.values()} == {SUBJECTS}
-        for name, entry in example["cohorts"].items():
-            assert study.cohorts[name].role == entry["role"]
+def test_no_key_is_of_both_kinds_of_files():
+    assert kind({"cohorts": {}}) == "config" and kind({"models": {}}) == "protocol"
+    with pytest.raises(NormscanError):
+        kind({"cohorts": {}, "models": {}})
 
 
 def test_all_layouts_can_be_put_down(tmp_path):
     for source in layout_names():
         assert len(set(files(source, 1))) == len(read_layout(source)["patterns"])
+
+
+@pytest.mark.parametrize("page", pages())
+def test_no_block_is_of_a_language_that_no_test_reads(page):
+    """A block of ``yml`` would be tested nowhere."""
+    found = re.findall(r"^ *```(\w*)\n", (ROOT / page).read_text(), re.MULTILINE)
+    assert {one for one in found if one} <= {"yaml", "python", "bash", "text"}

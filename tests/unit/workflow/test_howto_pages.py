@@ -1,18 +1,8 @@
 """What how-to pages tell a newcomer to write works as it stands there."""
 
-import re
-
 import pytest
-import yaml
-from made_copies import ROOT, blocks, copied, run
-from test_documented_examples import SUBJECTS, put_down
+from made_copies import blocks, copied, run
 
-from normscan.workflow.configuration import load_study, merged
-from normscan.workflow.protocols import parse_protocol
-
-PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md"))
-PAGES = ["README.md", "CONTRIBUTING.md", *PAGES]
-NAMED = re.compile(r"# (protocols/\w+\.yaml)\n")
 # What is brighter than the percentile is no more there.
 WITH_STEP = """
 import nibabel, yaml
@@ -79,38 +69,6 @@ def copy(tmp_path_factory):
     return copied(tmp_path_factory.mktemp("howto"))
 
 
-@pytest.fixture
-def protocols(tmp_path):
-    """The shipped protocols, and a place for those of a page."""
-    folder = tmp_path / "protocols"
-    folder.mkdir()
-    for path in (ROOT / "protocols").glob("*.yaml"):
-        (folder / path.name).write_text(path.read_text())
-    return folder
-
-
-@pytest.mark.parametrize("page", ["docs/first-run.md", "docs/new-protocol.md"])
-def test_protocols_and_configurations_go_together(page, protocols, tmp_path):
-    whole = blocks(page, "yaml")
-    for text in whole:
-        if found := NAMED.match(text):
-            (tmp_path / found[1]).write_text(text)
-    configurations = [one for text in whole if "cohorts" in (one := yaml.safe_load(text))]
-    assert configurations
-    for number, one in enumerate(configurations):
-        study = load_study(put_down(one, tmp_path / str(number)), tmp_path, protocols)
-        assert set(study.protocols) == set(one["protocols"])
-        assert {len(cohort.scans) for cohort in study.cohorts.values()} == {SUBJECTS}
-
-
-def test_a_part_of_a_protocol_fits_into_the_whole_one():
-    whole, *others = map(yaml.safe_load, blocks("docs/new-protocol.md", "yaml"))
-    (sweep,) = [one for one in others if set(one) == {"approaches"}]
-    protocol, problems = parse_protocol("sweep", merged(whole, sweep))
-    assert not problems and protocol
-    assert {"steps_100", "steps_300", "steps_500"} <= set(protocol.approaches)
-
-
 def test_a_step(copy):
     module, script, rule = blocks("docs/new-step.md", "python")
     name = "clip_intensities"
@@ -154,27 +112,3 @@ def test_a_layout(copy):
     (copy / "entry.yaml").write_text(entry)
     run(copy, "-c", WITH_LAYOUT)
     run(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/unit/cohorts/test_layouts.py")
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_blocks_of_yaml_are_yaml(page):
-    for text in blocks(page, "yaml"):
-        yaml.safe_load(text)
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_commands_name_what_there_is(page):
-    """Targets of Snakemake and of make, in blocks of a shell and in lines."""
-    text = (ROOT / page).read_text()
-    rules = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
-    known = set(re.findall(r"^rule (\w+):", rules + (ROOT / "Snakefile").read_text(), re.M))
-    asked = set(re.findall(r"`?snakemake (?:--until )?([a-z]\w+)\b(?!=)", "\n".join(code_of(text))))
-    assert asked <= known, asked - known
-    made = set(re.findall(r"^([a-z_]+):", (ROOT / "Makefile").read_text(), re.M))
-    asked = set(re.findall(r"\bmake ([a-z_]+)", "\n".join(code_of(text))))
-    assert asked <= made, asked - made
-
-
-def code_of(text: str) -> list[str]:
-    """Blocks of a shell, and what stands in backticks."""
-    return re.findall(r"```bash\n(.*?)```", text, re.DOTALL) + re.findall(r"`([^`\n]+)`", text)

@@ -1,6 +1,7 @@
 """A newcomer adds a model and a detector as the documentation says, and edits nothing else."""
 
 import pytest
+import yaml
 from made_copies import blocks, copied, run
 
 PAGES = {
@@ -21,12 +22,16 @@ CHECKED = (
     "test_it_learns_resumes_is_bundled_and_detects[my_model]"
 )
 PROTOCOL = """
+import yaml
+from pathlib import Path
+from normscan.workflow.configuration import merged
 from normscan.workflow.protocols import parse_protocol
 content = {
     "contrasts": ["FLAIR"], "preprocessing": [{"register": {}}], "slices": {},
-    "models": {"mine": {"family": "my_model", "noise": 0.2}},
-    "approaches": {"smooth": {"model": "mine", "detector": "my_detector", "width": 5}},
+    "models": {"vae": {"family": "vae"}},
 }
+for part in yaml.safe_load_all(Path("entries.yaml").read_text()):
+    content = merged(content, part)
 protocol, problems = parse_protocol("new", content)
 assert protocol and not problems, problems
 content["models"]["mine"]["noise"] = -1
@@ -65,6 +70,9 @@ def test_the_reference_has_them_once_it_is_written(copy):
 
 
 def test_they_can_be_asked_for_in_a_protocol(copy):
+    """By the entries that the pages show."""
+    entries = [yaml.safe_load(blocks(page, "yaml")[0]) for page in PAGES]
+    (copy / "entries.yaml").write_text(yaml.safe_dump_all(entries))
     run(copy, "-c", PROTOCOL)
 
 

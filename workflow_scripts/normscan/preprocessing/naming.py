@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from normscan import __version__
 from normscan.files import write_json, write_text
 
 BIDS_VERSION = "1.10.0"
 # Manifests and records of this workflow, and transforms, for which BIDS has no names yet.
-NOT_BIDS = ("/[0-9]*.json", "record.json", ".*.json", "*_xfm.mat", "*_xfm.nii.gz")
+NOT_BIDS = ("/[0-9]*.json", "/[0-9]*.tsv", "record.json", ".*.json", "*_xfm.mat", "*_xfm.nii.gz")
 
 
 def volume_name(scan: str, space: str, step: str, contrast: str) -> str:
@@ -57,10 +58,14 @@ def transform_name(scan: str, source: str, target: str, suffix: str = ".mat") ->
     return f"{scan}_from-{source}_to-{target}_xfm{suffix}"
 
 
-def write_dataset_description(folder: str | Path, title: str) -> Path:
-    """Write ``dataset_description.json`` of a BIDS-derivatives folder; returns its path.
+def write_dataset_description(folder: str | Path, title: str, kind: str = "derivative") -> Path:
+    """Write ``dataset_description.json`` of a BIDS folder; returns its path.
 
     ``.bidsignore`` beside it names what is no part of BIDS.
+
+    Parameters
+    ----------
+    kind : ``derivative``, or ``raw`` of scans that were only brought into another format.
     """
     write_text(Path(folder, ".bidsignore"), "".join(f"{one}\n" for one in NOT_BIDS))
     path = Path(folder) / "dataset_description.json"
@@ -69,7 +74,7 @@ def write_dataset_description(folder: str | Path, title: str) -> Path:
         {
             "Name": title,
             "BIDSVersion": BIDS_VERSION,
-            "DatasetType": "derivative",
+            "DatasetType": kind,
             "GeneratedBy": [{"Name": "normscan", "Version": __version__}],
         },
     )
@@ -83,5 +88,16 @@ def write_space(folder: str | Path, space: str, volumes: Iterable[str | Path]) -
     ----------
     volumes : names or paths of NIfTI files, one for each kind at least.
     """
+    _write_sidecars(folder, volumes, {"SpatialReference": space})
+
+
+def write_stripping(folder: str | Path, stripped: bool, volumes: Iterable[str | Path]) -> None:
+    """Say whether all images of a derivatives folder show brains only, as BIDS asks for."""
+    _write_sidecars(folder, volumes, {"SkullStripped": stripped})
+
+
+def _write_sidecars(
+    folder: str | Path, volumes: Iterable[str | Path], content: dict[str, Any]
+) -> None:
     for suffix in sorted({Path(one).name.split(".")[0].rpartition("_")[2] for one in volumes}):
-        write_json(Path(folder, f"{suffix}.json"), {"SpatialReference": space})
+        write_json(Path(folder, f"{suffix}.json"), content)
