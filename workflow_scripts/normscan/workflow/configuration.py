@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,11 +14,11 @@ from normscan.cohorts.plan_synthetic import Synthetic
 from normscan.cohorts.scans import Cohort
 from normscan.cohorts.splits import too_few
 from normscan.errors import ConfigError
-from normscan.paths import path_problem
+from normscan.paths import NAME, NAME_IN_WORDS, path_problem
 from normscan.workflow.bundled import Bundle, instead_of_protocols
 from normscan.workflow.heads import head_problems
 from normscan.workflow.histogram_references import with_references
-from normscan.workflow.loading import atlas_problems, load_cohorts
+from normscan.workflow.loading import atlas_problems, load_cohorts, step_atlas_problems
 from normscan.workflow.one_scan import lasting, other_scan, with_scan
 from normscan.workflow.protocol_anatomy import anatomy_problems
 from normscan.workflow.protocols import Protocol, parse_protocol
@@ -42,7 +41,6 @@ DEFAULTS: dict[str, Any] = {
     "overrides": {},
     "atlases": {},
 }
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 SPLIT = {
     "seed": 0,
     "healthy_validation": 0.2,
@@ -130,6 +128,11 @@ def load_study(
         problems += wrong
     _check_references(config, protocols, problems)
     problems += named_problems(config, protocols)
+    atlases = {
+        name: {kind: os.path.abspath(base / path) for kind, path in files.items()}
+        for name, files in values["atlases"].items()
+    }
+    problems += [line for one in protocols.values() for line in step_atlas_problems(one, atlases)]
     if problems:
         raise ConfigError(_report(problems))
     selection = selection_cohorts(config)
@@ -181,10 +184,7 @@ def load_study(
         },
         synthetic=synthetic,
         protocols=protocols,
-        atlases={
-            name: {kind: os.path.abspath(base / path) for kind, path in files.items()}
-            for name, files in values["atlases"].items()
-        },
+        atlases=atlases,
         screening=screening,
         volumes={**VOLUMES, **config.get("volumes", {})},
         figures={**FIGURES, **config.get("figures", {})},
@@ -265,8 +265,8 @@ def _load_protocols(
             continue
         if not NAME.fullmatch(path.stem):
             problems.append(
-                f"config.protocols: found {path.name!r}; only letters, digits and . _ - are "
-                "allowed in a protocol's name; rename the file"
+                f"config.protocols: found {path.name!r}; {NAME_IN_WORDS} in a protocol's name; "
+                "rename the file"
             )
             continue
         if path.stem in found:
@@ -320,9 +320,9 @@ def _path_problems(values: dict, base: Path) -> list[str]:
 
 def _folder_problems(results: Path) -> list[str]:
     """What is wrong with a folder of results, or with the one that it will be made in."""
-    if results.exists() and not results.is_dir():
-        return [f"config.results: {results} is no folder; name another one"]
     there = next(one for one in (results, *results.absolute().parents) if one.exists())
+    if not there.is_dir():
+        return [f"config.results: {there} is no folder; name another one"]
     if not os.access(there, os.W_OK | os.X_OK):
         return [
             f"config.results: {there} cannot be written (no permission, or a file system that is "
@@ -374,16 +374,34 @@ def _conflicts(study: Study) -> list[str]:
     """A name that two protocols share must mean the same, since results are shared by name."""
     problems = []
     for kind in ("models", "approaches"):
-        seen: dict[str, tuple[str, Any]] = {}
+        seen: dict[str, tuple[str, list]] = {}
         for protocol in study.protocols.values():
-            for name, value in getattr(protocol, kind).items():
-                first, other = seen.setdefault(name, (protocol.name, value))
-                if other != value:
-                    problems.append(
-                        f"protocol '{protocol.name}'.{kind}.{name}: differs from the one of the "
-                        f"same name in protocol '{first}'; give it another name"
-                    )
+            for name in getattr(protocol, kind):
+                meant = _meaning(protocol, kind, name)
+                first, other = seen.setdefault(name, (protocol.name, meant))
+                if other == meant:
+                    continue
+                what = "differs from" if other[0] != meant[0] else "stands on others than"
+                problems.append(
+                    f"protocol '{protocol.name}'.{kind}.{name}: {what} the one of the same name in "
+                    f"protocol '{first}'; give it another name"
+                )
     return problems
+
+
+def _meaning(protocol: Protocol, kind: str, name: str) -> list:
+    """A model or an approach, and all that it stands on, whose names are a part of it.
+
+    Were these left out, a name that must change would be reported only when theirs have changed.
+    """
+    one = getattr(protocol, kind)[name]
+    models = one.uses.values() if kind == "models" else one.models
+    parts = [("models", used) for used in models]
+    if kind == "models":
+        parts += [("approaches", one.labels.approach)] if one.labels else []
+    else:
+        parts += [("approaches", part.name) for part in one.parts]
+    return [one, *(_meaning(protocol, *part) for part in parts)]
 
 
 def _split_problems(study: Study) -> list[str]:
