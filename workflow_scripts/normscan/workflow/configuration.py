@@ -25,6 +25,7 @@ from normscan.workflow.protocols import Protocol, parse_protocol
 from normscan.workflow.roles import role_problems, stream_key
 from normscan.workflow.schema import nearest, schema_problems, wrong_value
 from normscan.workflow.selection import named_problems, selection_cohorts, study_problems
+from normscan.workflow.shared_names import shared_name_problems
 from normscan.workflow.yaml_files import read_yaml
 
 DEFAULTS: dict[str, Any] = {
@@ -195,7 +196,7 @@ def load_study(
         one_scan=one_scan,
         bundles=tuple(bundles),
     )
-    problems = _conflicts(study) + role_problems(study) + _split_problems(study)
+    problems = shared_name_problems(protocols) + role_problems(study) + _split_problems(study)
     problems += head_problems(study)
     problems += [line for one in protocols.values() for line in anatomy_problems(one, cohorts)]
     problems += atlas_problems(study.cohorts, study.synthetic, study.atlases)
@@ -368,40 +369,6 @@ def _training(
     if roles[name] != "patients" or not asked:
         return 0
     return entry.get("training", split["patients_training"])
-
-
-def _conflicts(study: Study) -> list[str]:
-    """A name that two protocols share must mean the same, since results are shared by name."""
-    problems = []
-    for kind in ("models", "approaches"):
-        seen: dict[str, tuple[str, list]] = {}
-        for protocol in study.protocols.values():
-            for name in getattr(protocol, kind):
-                meant = _meaning(protocol, kind, name)
-                first, other = seen.setdefault(name, (protocol.name, meant))
-                if other == meant:
-                    continue
-                what = "differs from" if other[0] != meant[0] else "stands on others than"
-                problems.append(
-                    f"protocol '{protocol.name}'.{kind}.{name}: {what} the one of the same name in "
-                    f"protocol '{first}'; give it another name"
-                )
-    return problems
-
-
-def _meaning(protocol: Protocol, kind: str, name: str) -> list:
-    """A model or an approach, and all that it stands on, whose names are a part of it.
-
-    Were these left out, a name that must change would be reported only when theirs have changed.
-    """
-    one = getattr(protocol, kind)[name]
-    models = one.uses.values() if kind == "models" else one.models
-    parts = [("models", used) for used in models]
-    if kind == "models":
-        parts += [("approaches", one.labels.approach)] if one.labels else []
-    else:
-        parts += [("approaches", part.name) for part in one.parts]
-    return [one, *(_meaning(protocol, *part) for part in parts)]
 
 
 def _split_problems(study: Study) -> list[str]:
