@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
+# What people call protocols, models, approaches, cohorts: folders, and wildcards of rules.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+NAME_IN_WORDS = "only letters, digits and . _ - are allowed"
 # Wildcards and path variables of rules.
 RESERVED = "{}<>"
 

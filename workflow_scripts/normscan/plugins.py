@@ -67,9 +67,7 @@ def complete_settings(
     problems = []
     for key in given:
         if key not in defaults:
-            hint = _nearest(key, defaults)
-            names = ", ".join(sorted(defaults)) or "no settings"
-            problems.append(f"{where}.{key}: unknown key{hint}; allowed: {names}")
+            problems.append(unknown_setting(f"{where}.{key}", key, defaults))
     settings = {**defaults, **{key: given[key] for key in given if key in defaults}}
     for key, value in settings.items():
         problem = _problem(value, defaults[key], allowed.get(key))
@@ -77,6 +75,12 @@ def complete_settings(
             default = "" if key in given else " (the default)"
             problems.append(f"{where}.{key}: found {value!r}{default}{problem}")
     return settings, problems
+
+
+def unknown_setting(where: str, key: str, known: Iterable[str]) -> str:
+    """The line for a key that is no setting; ``where`` ends in it."""
+    names = ", ".join(sorted(known)) or "no settings"
+    return f"{where}: unknown key{_nearest(key, known)}; allowed: {names}"
 
 
 def _problem(value: Any, default: Any, allowed: str | list | dict | None) -> str:

@@ -7,13 +7,18 @@ import pytest
 
 from normscan.errors import BundleError
 from normscan.files import value_digest, write_json
-from normscan.postprocessing.exported import read_record, write_record
+from normscan.postprocessing.exported import MODEL_FILES, read_record, write_record
 
+POST = {"erosion": 0, "median": 5, "minimum_voxels": 8}
+WHOLE = {"population": "slice", "opening": 256.0, "least": 0.0, "saturate": None}
+OTSU = {"threshold": None, "per": "slice", "kind": "otsu", "settings": WHOLE}
 GOOD = {
     "protocol": "p", "title": "VAE", "model": "vae", "uses": {"teacher": "ae"},
     "detector": "reconstruction", "expected": "reconstruction", "settings": {}, "seed": 0,
-    "files": {"uses/teacher/weights.safetensors": "a", "uses/teacher/bundle.json": "b"},
-    "fingerprint": {}, "postprocessing": {"erosion": 0}, "primary_rule": "best_dice",
+    "files": dict.fromkeys(
+        [f"{folder}{name}" for folder in ("", "uses/teacher/") for name in MODEL_FILES], "a"
+    ),
+    "fingerprint": {}, "postprocessing": POST, "primary_rule": "best_dice",
     "thresholds": {"none": {"best_dice": {"threshold": 0.5}, "gone": {"threshold": None}}},
 }  # fmt: skip
 
@@ -40,6 +45,14 @@ def test_what_was_written_comes_back(tmp_path):
         ({"thresholds": {"bright": {}}}, "found prior 'bright'; allowed: hyperintense"),
         ({"thresholds": {"none": {"a": {"threshold": None, "per": "slice", "kind": "otzu"}}}},
          "thresholds.none.a: is no rule per slice; allowed: otsu"),
+        ({"thresholds": {"none": {"a": {**OTSU, "kind": []}}}}, "a: is no rule per slice"),
+        ({"thresholds": {"none": {"a": {**OTSU, "settings": {}}}}}, "a.settings: lacks population"),
+        ({"thresholds": {"none": {"a": {**OTSU, "settings": {**WHOLE, "opening": "x"}}}}},
+         "thresholds.none.a.settings.opening: found 'x'; must be a number of at least 0"),
+        ({"seed": -1}, "seed: found -1; must be at least 0"),
+        ({"seed": 2**32}, "seed: found 4294967296; must be at least 0 and at most 4294967295"),
+        ({"uses": [], "files": {}}, "files: names no weights.safetensors, bundle.json"),
+        ({"detector": "embedding-distance"}, "uses: lacks 'metric', which detector embedding-dist"),
         ({"detector": "reconstructoin"}, "did you mean 'reconstruction'"),
         ({"settings": {"steps": 3}}, "settings.steps: unknown key"),
         ({"detector": "restoration", "settings": {"steps": -1}}, "settings.steps: found -1"),
@@ -60,6 +73,35 @@ def test_what_cannot_be_is_refused_though_its_digest_is_right(tmp_path, changes,
     with pytest.raises(BundleError) as raised:
         read_record(tmp_path / "approach.json", "p")
     assert said in str(raised.value) and "approach.json" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, ["postprocessing: lacks erosion, median, minimum_voxels"]),
+        ({**POST, "prior": "none", "median": "x"}, ["median: found 'x'; must be a whole number"]),
+        ({**POST, "erosion": -3}, ["erosion: found -3; must be a whole number of at least 0"]),
+        ({**POST, "erosion": 1.0}, ["erosion: found 1.0; must be a whole number"]),
+        ({**POST, "erosion": True}, ["erosion: found True; must be a whole number"]),
+        ({**POST, "minimum_voxels": None}, ["minimum_voxels: found None; must be a whole number"]),
+        ({**POST, "median": 4}, ["postprocessing.median: found 4; must be odd"]),
+        ({**POST, "median": 10**6 + 1}, ["postprocessing.median: found 1000001; must be"]),
+        ({**POST, "prior": "bright"}, ["prior: found 'bright'; allowed: none, hyperintense"]),
+        ({**POST, "prior": []}, ["postprocessing.prior: found []; allowed: none"]),
+        (
+            {**POST, "eroson": 1},
+            ["eroson: unknown key (did you mean 'erosion'?); allowed: erosion"],
+        ),
+        ({"erosion": [], "median": 2, "prior": 1}, ["lacks min", "found []", "odd", "found 1;"]),
+    ],
+)
+def test_postprocessing_has_the_ranges_of_protocols(tmp_path, given, said):
+    write_record(tmp_path / "approach.json", GOOD | {"postprocessing": given})
+    with pytest.raises(BundleError) as raised:
+        read_record(tmp_path / "approach.json", "p")
+    lines = str(raised.value).splitlines()[1:]
+    assert len(lines) == len(said)
+    assert all(part in line for part, line in zip(said, lines)), lines
 
 
 def test_a_bundle_of_the_first_format_is_read_still(tmp_path):

@@ -194,7 +194,7 @@ def test_transforms_and_values_are_checked_when_planned():
     assert parse_augmentation(given, "vae", "m")[1] == [
         "m.augmentation.nose: unknown key (did you mean 'noise'?); allowed: affine, bias_field, "
         "flip, gamma, ghosting, noise, rotation, scaling",
-        "m.augmentation.gamma.log_gamma: found -1; must be a number of at least 0",
+        "m.augmentation.gamma.log_gamma: found -1; must be a number of at least 0 and at most 5",
         "m.augmentation.flip.probability: found 2; must be a number of at least 0 and at most 1",
         "m.augmentation.ghosting.fewest: found 8; must not be above most, which is 4",
     ]

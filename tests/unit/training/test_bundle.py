@@ -117,9 +117,17 @@ def break_weights(files, kind):
         tensors.pop("decoder.stages.0.bias")
         save_file(tensors, weights)
         change(description, weights=file_digest(weights))
-    elif kind == "no number":
+    elif kind in ("nan", "inf", "-inf"):
         tensors = load_file(weights)
-        tensors["decoder.stages.0.bias"][1] = float("nan")
+        tensors["decoder.stages.0.bias"][1] = float(kind)
+        save_file(tensors, weights)
+        change(description, weights=file_digest(weights))
+    elif kind == "left over":
+        save_file({**load_file(weights), "more": torch.zeros(2)}, weights)
+        change(description, weights=file_digest(weights))
+    elif kind == "other shape":
+        tensors = load_file(weights)
+        tensors["decoder.stages.0.bias"] = tensors["decoder.stages.0.bias"][:-1].clone()
         save_file(tensors, weights)
         change(description, weights=file_digest(weights))
     elif kind == "other latent":
@@ -150,14 +158,18 @@ def break_weights(files, kind):
         ("truncated", "no readable safetensors"),
         ("flipped", "not the file that its description"),
         ("lacks one", "does not fit .*'vae': decoder.stages.0.bias is missing"),
-        ("no number", "weights.safetensors: decoder.stages.0.bias is not a number"),
+        ("nan", "weights.safetensors: decoder.stages.0.bias holds values that are no finite"),
+        ("inf", "weights.safetensors: decoder.stages.0.bias holds values that are no finite"),
+        ("-inf", "weights.safetensors: decoder.stages.0.bias holds values that are no finite"),
+        ("left over", "weights.safetensors: does not fit .*'vae': more is not part of the model"),
+        ("other shape", r"weights.safetensors: .*stages.0.bias has shape \(\d+,\) instead of"),
         ("other latent", r"encoder.code.dense.bias has shape \(16,\) instead of \(18,\)"),
         ("no json", "bundle.json: not a JSON file"),
         ("lacks key", "bundle.json: .*lacks family"),
         ("other format", "format 99"),
         ("older format", "format 1; .* inputs and targets; train the model again"),
         ("unknown family", "unknown model family 'vea' .did you mean 'vae'"),
-        ("unknown setting", "cannot build the model: network: unknown network 'other'"),
+        ("unknown setting", "cannot build the model: settings.network: unknown network 'other'"),
     ],
 )
 def test_broken_bundles_are_refused(tmp_path, kind, message):
@@ -165,6 +177,51 @@ def test_broken_bundles_are_refused(tmp_path, kind, message):
     break_weights(files, kind)
     with pytest.raises(BundleError, match=message):
         load_bundle(*files)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("whole"))[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"settings": {"latent": "x"}}, "settings.latent: found 'x'; must be a number of at least"),
+        ({"settings": {"latent": None}}, "settings.latent: found None; must be a number"),
+        ({"settings": {"latent": [8]}}, "settings.latent: found [8]; must be a number"),
+        ({"settings": {"latent": -4}}, "settings.latent: found -4; must be a number of at least 1"),
+        ({"settings": {"network": []}}, "settings.network: found []; must be of type str"),
+        ({"settings": {"bottleneck": {}}}, "settings.bottleneck: found {}; must be of type str"),
+        ({"settings": {"bottleneck": "x"}}, "settings.bottleneck: found 'x'; network unified has"),
+        ({"settings": {"latnt": 3}}, "settings.latnt: unknown key (did you mean 'latent'?)"),
+        ({"settings": [1]}, "settings: found [1]; must be a mapping"),
+        ({"settings": None}, "settings: found None; must be a mapping"),
+        ({"size": "16"}, "size: found '16'; must be a whole number of at least 8"),
+        ({"size": 10**9}, "size: found 1000000000; must be a whole number of at least 8 and at"),
+        ({"size": 17}, "this version cannot build the model: "),
+        ({"neighbours": -1}, "neighbours: found -1; must be a whole number of at least 0"),
+        ({"inputs": "FLAIR"}, "inputs: found 'FLAIR'; must be a list of contrasts"),
+        ({"targets": []}, "targets: found []; must be a list of contrasts"),
+        ({"family": ["vae"]}, "this version cannot build the model: family: unknown model family"),
+        ({"uses": ["vae"]}, "uses: found ['vae']; must be a mapping"),
+        ({"uses": {"teacher": 3}}, "uses.teacher: found 3; must describe a model"),
+        ({"uses": {"teacher": {}}}, "uses.teacher.family: is missing"),
+        ({"scans": {"train": ["a"]}}, "'fingerprint' or 'scans' does not say what the model was"),
+        ({"fingerprint": 3}, "'fingerprint' or 'scans' does not say what the model was trained on"),
+        ({"size": 0, "neighbours": None}, "neighbours: found None; must be a whole number of at"),
+    ],
+)
+def test_a_description_that_no_network_follows_from_is_refused(whole, tmp_path, changes, said):
+    weights, description = whole
+    content = json.loads(description.read_text())
+    if isinstance(changes.get("settings"), dict):
+        changes = {**changes, "settings": {**content["settings"], **changes["settings"]}}
+    (tmp_path / "bundle.json").write_text(json.dumps({**content, **changes}))
+    with pytest.raises(BundleError) as raised:
+        load_bundle(weights, tmp_path / "bundle.json")
+    assert f"{tmp_path / 'bundle.json'}: " in str(raised.value) and said in str(raised.value)
+    assert len(str(raised.value).splitlines()) == 1
 
 
 def test_scans_of_another_preprocessing_are_refused_with_all_differences(tmp_path):

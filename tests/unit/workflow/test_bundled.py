@@ -133,6 +133,64 @@ def test_a_broken_bundle_is_named(tmp_path):
     refused(tmp_path, "p/ae/seed-0/approach.json: cannot be used; export the bundle again")
 
 
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("p{x}/vae/seed-0", "a protocol's name; give the folder the name that the bundle was"),
+        ("p q/vae/seed-0", "only letters, digits and . _ - are allowed in a protocol's name"),
+        ("p/v\nae/seed-0", "/bundles/p/v\\nae': only letters, digits and . _ - are allowed in an"),
+        ("p/vae@{share}/seed-0", "a share of the subjects as in vae@10pct; give the folder"),
+        ("p/vae@200pct/seed-0", "a share of the subjects as in vae@10pct"),
+        ("p/vae/seed-x", "seed-x': a seed is a whole number of at most 4294967295; give"),
+        ("p/vae/seed-²", "a seed is a whole number"),
+        ("p/vae/seed-007", "a seed is a whole number"),
+        ("p/vae/seed-99999999999", "a seed is a whole number"),
+    ],
+)
+def test_folders_are_called_as_the_study_calls_them(tmp_path, place, said):
+    study = plan_of(tmp_path)
+    bundle(study, tmp_path / "bundles", "intensity", model=None)
+    bundle(study, tmp_path / "elsewhere")
+    folder = tmp_path / "bundles" / place
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "elsewhere/p/vae/seed-0").rename(folder)
+    with pytest.raises(ConfigError) as raised:
+        screening(tmp_path)
+    (line,) = str(raised.value).splitlines()[1:]
+    assert said in line
+    # Who names other approaches does not use it.
+    chosen = {"bundles": "bundles", "approaches": ["p/intensity"]}
+    assert len(screening(tmp_path, screening=chosen).screening.jobs()) == 1
+
+
+def test_a_share_of_the_subjects_is_a_part_of_the_name(tmp_path):
+    study = plan_of(tmp_path, changes={"training": {"shares": [2.5, 100]}})
+    for variant in ("vae", "vae@2.5pct"):
+        bundle(study, tmp_path / "bundles", variant)
+    jobs = screening(tmp_path).screening.jobs()
+    assert [job.variant for job in jobs] == ["vae", "vae@2.5pct"]
+
+
+@pytest.mark.parametrize("contrasts", ["T1w", [], ["{x}"], [3], None])
+def test_contrasts_are_those_that_protocols_may_have(tmp_path, contrasts):
+    study = plan_of(tmp_path)
+    made = {**study.preprocessing.pack_fingerprint("p"), "contrasts": contrasts}
+    bundle(study, tmp_path / "bundles", fingerprint=made)
+    refused(tmp_path, "p/vae/seed-0: does not say how scans are made ready; export it again")
+
+
+def test_a_model_does_what_its_detector_needs(tmp_path):
+    model = {"family": "deep_svdd", "settings": {"network": "unified"}, "uses": {}}
+    bundle(plan_of(tmp_path), tmp_path / "bundles", model=model)
+    refused(tmp_path, "p/vae/seed-0: its model cannot reconstruct, which its detector reconstruct")
+    bundle(plan_of(tmp_path), tmp_path / "others", model={**MODEL, "settings": {"network": [1]}})
+    refused(
+        tmp_path,
+        "bundle.json: describes no model that is known here",
+        screening={"bundles": "others"},
+    )
+
+
 def test_bundles_of_one_protocol_are_of_one_preprocessing(tmp_path):
     bundle(plan_of(tmp_path), tmp_path / "bundles", "ae")
     bundle(plan_of(tmp_path, changes={"slices": {"size": 64}}), tmp_path / "bundles")

@@ -85,7 +85,9 @@ def test_names_of_files_in_a_cohort_are_paths_as_well(folder):
 
 def test_results_are_a_folder(folder):
     (folder / "mine").write_text("not a folder")
-    assert "mine is no folder; name another one" in problems(folder, results="mine")
+    for name in ("mine", "mine/x", "mine/x/y"):
+        said = problems(folder, results=name)
+        assert "1 problem:" in said and "mine is no folder; name another one" in said
 
 
 @pytest.mark.parametrize("name", ["my tiny", "my{tiny}", "-tiny", "tïny"])

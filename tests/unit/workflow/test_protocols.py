@@ -170,6 +170,97 @@ def test_problems_name_the_key(place, value, expected):
     assert all(part in text for part in expected), text
 
 
+NAN = float("nan")
+# What runs a training, or a grid, into the ground: place, value, key that is named, and why.
+GROUND = [
+    (("models", "vae", "learning_rate"), -1, "models.vae.learning_rate", "above 0"),
+    (("models", "vae", "learning_rate"), NAN, "models.vae.learning_rate", "finite number"),
+    (("models", "vae", "learning_rate"), float("inf"), "models.vae.learning_rate", "finite number"),
+    (("models", "vae", "max_epochs"), 0, "models.vae.max_epochs", "at least 1"),
+    (("models", "vae", "max_epochs"), None, "models.vae.max_epochs", "at least 1"),
+    (("models", "vae", "batch_size"), 0, "models.vae.batch_size", "at least 1"),
+    (("models", "vae", "latent"), -4, "models.vae.latent", "at least 1"),
+    (("models", "vae", "patience"), -1, "models.vae.patience", "at least 1"),
+    (("models", "vae", "neighbours"), 10**9, "models.vae.neighbours", "at most 99"),
+    (("preprocessing",), [{"register": {"spacing": 0}}], "register.spacing", "at least 0.2"),
+    (("preprocessing",), [{"register": {"spacing": -2}}], "register.spacing", "at least 0.2"),
+    (("preprocessing",), [{"register": {"spacing": 1e-3}}], "register.spacing", "at most 12"),
+    (("preprocessing",), [{"register": {"margin": 1e6}}], "register.margin", "at most 200"),
+    (("preprocessing",), [{"register": {"transform": "afine"}}], "register.transform", "'affine'"),
+    (("preprocessing",), [{"register": {"atlas": "robx"}}], "register.atlas", "mean 'robex'"),
+    (
+        ("preprocessing",),
+        [{"register": {}}, {"strip_skull": {"method": "robx"}}],
+        "strip_skull.method",
+        "did you mean 'robex'",
+    ),
+    (
+        ("preprocessing",),
+        [{"register": {}}, {"normalise": {"method": "z-score"}}],
+        "normalise.method",
+        "did you mean 'zscore'",
+    ),
+    (
+        ("preprocessing",),
+        [{"register": {}}, {"normalise": {"percentile": 500}}],
+        "normalise.percentile",
+        "at most 100",
+    ),
+    (("slices", "size"), 30, "slices.size", "times a power"),
+    (("slices", "size"), 10**6, "slices.size", "at most 2048"),
+    (("slices", "field_of_view"), 1e-9, "slices.field_of_view", "at least 10"),
+    (("threshold_rules",), [{"healthy_fpr": {"rate": 5}}], "healthy_fpr.rate", "at most 1"),
+    (
+        ("threshold_rules",),
+        [{"healthy_percentile": {"percentile": 500}}],
+        "healthy_percentile.percentile",
+        "at most 100",
+    ),
+    (("training", "shares"), [NAN], "training.shares.0", "finite number"),
+    (("training", "shares"), [0], "training.shares.0", "more than 0"),
+    (("postprocessing", "erosion"), 1.0, "postprocessing.erosion", "of type integer"),
+    (("postprocessing", "median"), 10**6 + 1, "postprocessing.median", "at most 99"),
+]
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "key", "why"), GROUND, ids=[f"{one[2]}-{one[1]}" for one in GROUND]
+)
+def test_one_wrong_value_is_one_line_before_any_job(tmp_path, place, value, key, why):
+    broken = made_protocol(models={"vae": {"family": "vae"}}, training={"shares": [100]})
+    broken["postprocessing"] = {}
+    del broken["models"]["ae"], broken["approaches"]["ae"]
+    inner = broken
+    for one in place[:-1]:
+        inner = inner[one]
+    inner[place[-1]] = value
+    with pytest.raises(ConfigError) as raised:
+        load(tmp_path, broken, cohorts=("ixi", "gliomas"))
+    title, *lines = str(raised.value).splitlines()
+    assert "1 problem:" in title and len(lines) == 1, lines
+    assert f"{key}: " in lines[0] and why in lines[0]
+
+
+def test_a_name_of_two_meanings_is_reported_with_all_that_stands_on_it(tmp_path):
+    """Else what must have another name, once its model has one, would be found by a second run."""
+    fused = {"both": {"fuse": ["vae", "intensity"]}}
+    one = made_protocol(approaches=fused)
+    other = made_protocol(approaches=fused, models={"vae": {"family": "vae", "latent": 8}})
+    other["approaches"]["ae"] = {"model": "ae", "detector": "gradient"}
+    other["models"]["ae"] = {"family": "vae"}
+    with pytest.raises(ConfigError) as raised:
+        load(tmp_path, one, other, cohorts=("ixi", "gliomas"))
+    lines = str(raised.value).splitlines()[1:]
+    said = "the one of the same name in protocol 'p0'; give it another name"
+    assert sorted(line.strip(" -") for line in lines) == [
+        f"protocol 'p1'.approaches.ae: differs from {said}",
+        f"protocol 'p1'.approaches.both: stands on others than {said}",
+        f"protocol 'p1'.approaches.vae: stands on others than {said}",
+        f"protocol 'p1'.models.ae: differs from {said}",
+        f"protocol 'p1'.models.vae: differs from {said}",
+    ]
+
+
 def test_all_problems_come_at_once():
     broken = content("comparative_study")
     broken["models"]["vae"]["latnt"] = 3

@@ -73,7 +73,7 @@ ALLOWED = {
     "depth": "1..",
     "blocks": "1..",
     "noise": ["simplex", "gaussian"],
-    "largest": "1..",
+    "largest": "1..256",
     "times": "whole 1..",
     "schedule": ["linear", "cosine"],
     "predicts": ["image", "noise"],

@@ -60,7 +60,7 @@ ALLOWED = {
     "noise": ["gaussian", "blobs"],
     "grid": "1..",
     "sigma": ">0..",
-    "largest_radius": "1..",
+    "largest_radius": "1..1024",
     "steps": "1..",
     "learning_rate": ">0..",
     "batch_size": "1..",

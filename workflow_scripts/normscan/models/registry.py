@@ -91,6 +91,11 @@ def describe(family: str) -> dict[str, Any]:
     }
 
 
+def ranges(family: str) -> dict[str, Any]:
+    """Words and ranges of a family's settings, as of :mod:`normscan.allowed`."""
+    return dict(literals(FOLDER / f"{family}.py").get("ALLOWED", {}))
+
+
 def capabilities(family: str, settings: dict[str, Any]) -> set[str]:
     """What a family can do on the network that its complete settings name."""
     described = describe(family)

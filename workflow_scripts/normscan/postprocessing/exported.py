@@ -16,12 +16,13 @@ from normscan.errors import BundleError, ConfigError, NormscanError
 from normscan.files import inside, read_json, value_digest, write_json
 from normscan.plugins import complete_settings, literals
 from normscan.postprocessing.exported_fused import FUSION, fused_problems
-from normscan.postprocessing.told import about_problems
+from normscan.postprocessing.told import about_problems, postprocessing_problems
 
 SLICE_RULES = Path(__file__).parent / "slice_rules.py"
 PRIORS = ("hyperintense", "hypointense", "none")
 MODEL_FILES = ("weights.safetensors", "bundle.json")
 DIGEST = "digest"
+GREATEST_SEED = 2**32 - 1
 # 1, which says nothing of it, has neither volumes of healthy scans nor what models were trained on.
 FORMAT = 2
 # Roles of used models are a list where nothing else is said of them.
@@ -91,11 +92,14 @@ def _problems(folder: Path, record: Mapping[str, Any], protocol: str) -> Iterato
         yield f"{key}: found {_kind(record[key])}; must be {wanted}"
     if wrong:
         return
+    if not 0 <= record["seed"] <= GREATEST_SEED:
+        yield f"seed: found {record['seed']}; must be at least 0 and at most {GREATEST_SEED}"
     if record["protocol"] != protocol:
         yield f"protocol: found {record['protocol']!r}; its folder is that of {protocol!r}"
     yield from _file_problems(folder, record)
     yield from _detector_problems(record)
     yield from _threshold_problems(record["thresholds"])
+    yield from postprocessing_problems(record["postprocessing"])
     yield from about_problems(record)
 
 
@@ -108,8 +112,16 @@ def _file_problems(folder: Path, record: Mapping[str, Any]) -> Iterator[str]:
         if not isinstance(digest, str):
             yield f"files.{name}: found {_kind(digest)}; must be a digest"
     names = [f"uses/{role}/{name}" for role in record["uses"] for name in MODEL_FILES]
+    if _needs_model(record["detector"]):
+        names = [*MODEL_FILES, *names]
     if unnamed := [name for name in names if name not in record["files"]]:
         yield f"files: names no {', '.join(unnamed)}"
+
+
+def _needs_model(detector: str) -> bool:
+    """Whether a detector works on a model; one that is not known is another problem."""
+    plain = detector.replace("-", "_")
+    return plain in detectors.names() and bool(detectors.describe(plain)["needs"])
 
 
 def _detector_problems(record: Mapping[str, Any]) -> Iterator[str]:
@@ -123,6 +135,9 @@ def _detector_problems(record: Mapping[str, Any]) -> Iterator[str]:
         yield str(error)
         return
     ranges = literals(detectors.FOLDER / f"{name.replace('-', '_')}.py").get("ALLOWED", {})
+    for role in detectors.describe(name)["uses"]:
+        if role not in record["uses"]:
+            yield f"uses: lacks '{role}', which detector {name} needs a model for"
     # Of which contrasts there are only the slices know.
     known = {key: one for key, one in ranges.items() if ANY_CONTRAST not in one}
     yield from complete_settings(record["settings"], defaults, known, "settings")[1]
@@ -141,10 +156,22 @@ def _threshold_problems(thresholds: Mapping[str, Any]) -> Iterator[str]:
             if not isinstance(point, dict) or "threshold" not in point:
                 yield f"{where}: has no 'threshold'"
             elif point.get("per") == "slice":
-                if point.get("kind") not in kinds or not isinstance(point.get("settings"), dict):
+                kind, settings = point.get("kind"), point.get("settings")
+                if kind not in list(kinds) or not isinstance(settings, dict):
                     yield f"{where}: is no rule per slice; allowed: {', '.join(kinds)}"
+                else:
+                    yield from _slice_rule_problems(kind, settings, f"{where}.settings")
             elif not (point["threshold"] is None or _is_finite(point["threshold"])):
                 yield f"{where}: found {point['threshold']!r}; must be a finite number or null"
+
+
+def _slice_rule_problems(kind: str, settings: Mapping[str, Any], where: str) -> Iterator[str]:
+    """All settings of the rule are there: it has no others to fall back on."""
+    said = literals(SLICE_RULES)
+    defaults, ranges = said["SLICE_RULES"][kind], said["ALLOWED"][kind]
+    if lacking := [key for key in defaults if key not in settings]:
+        yield f"{where}: lacks {', '.join(lacking)}"
+    yield from complete_settings(dict(settings), defaults, ranges, where)[1]
 
 
 def _is(value: Any, kind: Any) -> bool:

@@ -22,7 +22,7 @@ SETTINGS = {"method": "n4", "shrink": 4, "iterations": 50}
 ALLOWED = {
     "method": ["n4"],
     "shrink": "1..",
-    "iterations": "1..",
+    "iterations": "1..10000",
 }
 MEANING = {
     "method": "of the correction",

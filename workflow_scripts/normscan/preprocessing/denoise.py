@@ -20,7 +20,7 @@ from normscan.preprocessing.volumes import Prepared
 SETTINGS = {"method": "curvature", "iterations": 5, "time_step": 0.0625}
 ALLOWED = {
     "method": ["curvature"],
-    "iterations": "0..",
+    "iterations": "0..10000",
     "time_step": ">0..",
 }
 MEANING = {

@@ -43,9 +43,9 @@ SETTINGS = {
 }
 ALLOWED = {
     "transform": ["rigid", "affine", "syn"],
-    "spacing": ">0..",
+    "spacing": "0.2..12",
     "reference": ["T1w", "T2w", "FLAIR", "T1ce", "PD", "DWI"],
-    "margin": "0..",
+    "margin": "0..200",
     "resolution": "1..10",
 }
 MEANING = {

@@ -46,8 +46,8 @@ __all__ = [
 LOG = logging.getLogger("normscan")
 SETTINGS = {"size": 128, "field_of_view": None, "min_brain_voxels": 1}
 ALLOWED = {
-    "size": "8..",
-    "field_of_view": ">0..",
+    "size": "8..2048",
+    "field_of_view": "10..1000",
     "min_brain_voxels": "1..",
 }
 MEANING = {

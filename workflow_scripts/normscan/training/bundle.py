@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -14,11 +14,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from normscan import __version__
-from normscan.errors import BundleError, ConfigError, NormscanError
+from normscan import __version__, slices
+from normscan.allowed import in_words, is_allowed
+from normscan.errors import BundleError, NormscanError
 from normscan.files import atomic_path, file_digest, read_json, write_json
 from normscan.models import registry
 from normscan.models.base import USED, BaseModel, fitted_names, load_weights
+from normscan.plugins import complete_settings, literals
 from normscan.slices.batch import View
 from normscan.slices.index import differences
 from normscan.training.curve import best_epochs
@@ -29,6 +31,10 @@ KEYS = (
     "format", "family", "settings", "inputs", "targets", "neighbours", "size", "uses",
     "fingerprint", "scans", "seed", "weights",
 )  # fmt: skip
+
+
+FACTS = ("family", "settings", "inputs", "targets", "neighbours", "size", "uses")
+SIZE = literals(Path(slices.__file__).parent / "pack.py")["ALLOWED"]["size"]
 
 
 @dataclass(frozen=True)
@@ -146,15 +152,19 @@ def load_bundle(
 
     Raises
     ------
-    BundleError : missing or damaged files, weights that are no safetensors, no numbers or do not
-        fit the description's architecture.
+    BundleError : missing or damaged files, a description that no model can be built from, weights
+        that are no safetensors, no finite numbers or do not fit the description's architecture.
     """
     content = _description(Path(description))
     tensors = _weights(Path(weights), content)
+    problems = "; ".join(_facts_problems(content, ""))
     try:
-        model = ModelFacts.from_json(content).build()
-    except (ConfigError, TypeError, KeyError) as error:
-        raise BundleError(f"{description}: this version cannot build the model: {error}") from None
+        model = None if problems else ModelFacts.from_json(content).build()
+    except Exception as error:
+        # What a network says to settings that do not go together is of any kind.
+        problems = str(error) or type(error).__name__
+    if problems or model is None:
+        raise BundleError(f"{description}: this version cannot build the model: {problems}")
     _check_architecture(model, tensors, weights, content["family"])
     load_weights(model, tensors)
     # (Torch's annotations know the memory format together with a type only.)
@@ -238,7 +248,60 @@ def _description(path: Path) -> dict[str, Any]:
     missing = [key for key in KEYS if key not in content]
     if missing:
         raise BundleError(f"{path}: not the description of a model; lacks {', '.join(missing)}")
+    if not isinstance(content["fingerprint"], dict) or not _are_scans(content["scans"]):
+        raise BundleError(
+            f"{path}: 'fingerprint' or 'scans' does not say what the model was trained on; use the "
+            "file that was written with the weights"
+        )
     return content
+
+
+def _are_scans(found: Any) -> bool:
+    """Whether it is split -> scan -> contrast -> digest."""
+    splits = _values(found)
+    scans = [one for split in splits for one in _values(split)]
+    return all(isinstance(digest, str) for one in scans for digest in _values(one))
+
+
+def _values(found: Any) -> list[Any]:
+    """Of a mapping; of anything else a value that is none of what is asked for."""
+    return list(found.values()) if isinstance(found, dict) else [None]
+
+
+def _facts_problems(content: Any, where: str) -> Iterator[str]:
+    """What in a description cannot be, of a model and those that it uses, by its key.
+
+    Which families there are, and what goes together, is for who builds the model to say.
+
+    Parameters
+    ----------
+    where : what stands before each key.
+    """
+    if not isinstance(content, dict):
+        yield f"{where.rstrip('.')}: found {content!r}; must describe a model"
+        return
+    if lacking := [key for key in FACTS if key not in content]:
+        yield f"{where}{lacking[0]}: is missing"
+        return
+    for key in ("inputs", "targets"):
+        names = content[key]
+        if not isinstance(names, list) or not names or not set(map(type, names)) <= {str}:
+            yield f"{where}{key}: found {names!r}; must be a list of contrasts"
+    for key, allowed in (("neighbours", "whole 0.."), ("size", f"whole {SIZE}")):
+        if not is_allowed(content[key], allowed):
+            yield f"{where}{key}: found {content[key]!r}{in_words(content[key], allowed)}"
+    family, settings, uses = content["family"], content["settings"], content["uses"]
+    if not isinstance(settings, dict):
+        yield f"{where}settings: found {settings!r}; must be a mapping"
+    elif family in registry.families():
+        known, ranges = registry.describe(family)["settings"], registry.ranges(family)
+        complete, wrong = complete_settings(settings, known, ranges, f"{where}settings")
+        yield from wrong or registry.network_problems(family, complete, f"{where}settings")
+    if not isinstance(uses, dict):
+        yield f"{where}uses: found {uses!r}; must be a mapping"
+        return
+    for role, used in uses.items():
+        yield from _facts_problems(used, f"{where}uses.{role}.")
 
 
 def _weights(path: Path, content: dict[str, Any]) -> dict[str, Tensor]:
@@ -255,8 +318,10 @@ def _weights(path: Path, content: dict[str, Any]) -> dict[str, Tensor]:
         raise BundleError(f"{path}: no readable safetensors file ({error})") from None
     if file_digest(path) != content["weights"]:
         raise BundleError(f"{path}: is not the file that its description was written with")
-    if unknown := [name for name, tensor in tensors.items() if tensor.isnan().any()]:
-        raise BundleError(f"{path}: {unknown[0]} is not a number; train the model again")
+    if wild := [name for name, tensor in tensors.items() if not tensor.isfinite().all()]:
+        raise BundleError(
+            f"{path}: {wild[0]} holds values that are no finite numbers; train the model again"
+        )
     return tensors
 
 
@@ -269,7 +334,8 @@ def _check_architecture(
     problems += [
         f"{name} has shape {tuple(found[name].shape)} instead of {tuple(wanted[name].shape)}"
         for name in sorted(set(wanted) & set(found))
-        if wanted[name].shape != found[name].shape and name not in fitted
+        if wanted[name].shape != found[name].shape
+        and (name not in fitted or wanted[name].ndim != found[name].ndim)
     ]
     if problems:
         shown = "; ".join(problems[:5]) + ("; ..." if len(problems) > 5 else "")

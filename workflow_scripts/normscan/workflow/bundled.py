@@ -6,7 +6,8 @@ that has bundles and scans needs neither a protocol's file nor anything that mod
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,20 @@ from typing import Any
 from normscan import layout as places
 from normscan.detectors import registry as detectors
 from normscan.errors import BundleError, NormscanError
-from normscan.files import inside, read_json
+from normscan.files import read_json
 from normscan.models import registry as models
-from normscan.postprocessing.exported import DIGEST, read_record
+from normscan.networks import registry as networks
+from normscan.paths import NAME, NAME_IN_WORDS
+from normscan.postprocessing.exported import DIGEST, GREATEST_SEED, read_record
 from normscan.postprocessing.exported_fused import FUSION, PARTS
 from normscan.workflow.histogram_references import STEP
 from normscan.workflow.protocols import Protocol, preparing_protocol
+from normscan.workflow.schema import schema_problems
 
 MODEL = places.BUNDLE.rpartition("/")[2]
+# An approach, at a share of the training subjects or at all of them.
+VARIANT = re.compile(NAME.pattern + r"(@(?P<share>[0-9]+(\.[0-9]+)?(e-[0-9]+)?)pct)?")
+SEED = re.compile(r"0|[1-9][0-9]{0,9}")
 
 
 @dataclass(frozen=True)
@@ -114,21 +121,25 @@ def find_bundles(root: Path, wanted: list[str]) -> tuple[list[Bundle], list[str]
     wanted : names of approaches (``protocol/variant``); empty: all that have maps.
     """
     there: dict[str, dict[int, Path]] = {}
+    odd: dict[str, list[str]] = {}
     for path in sorted(root.glob(f"{places.pattern(places.JOB)}/{places.APPROACH}")):
         where = places.parse(f"{places.JOB}/{places.APPROACH}", path)
         name = f"{where['protocol']}/{where['variant']}"
-        if where["seed"].isdigit():
+        if wrong := list(_name_problems(path.parent, **where)):
+            odd.setdefault(name, []).extend(wrong)
+        else:
             there.setdefault(name, {})[int(where["seed"])] = path.parent
-    if not there:
+    if not there and not odd:
         return [], [
             "config: key 'protocols' is missing; without it scans are screened with bundles, and "
             f"{root} has none: name their folder in screening.bundles"
         ]
-    problems = [
+    problems = list(dict.fromkeys(line for name in wanted or odd for line in odd.get(name, ())))
+    problems += [
         f"config.screening.approaches: no bundle of '{name}' in {root}; there are: "
         + ", ".join(there)
         for name in wanted
-        if name not in there
+        if name not in there and name not in odd
     ]
     found = []
     for name in wanted or there:
@@ -159,7 +170,8 @@ def find_parts(root: Path, bundles: list[Bundle]) -> tuple[list[Bundle], list[st
             job = (whole.protocol, part["variant"], part["seed"])
             folder = Path(root, places.JOB.format(protocol=job[0], variant=job[1], seed=job[2]))
             try:
-                inside(root, folder.relative_to(root).as_posix())
+                if wrong := [*_name_problems(folder, job[0], job[1], str(job[2]))]:
+                    raise BundleError("; ".join(wrong))
                 if job not in there:
                     if not (folder / places.APPROACH).is_file():
                         raise BundleError(
@@ -178,6 +190,24 @@ def find_parts(root: Path, bundles: list[Bundle]) -> tuple[list[Bundle], list[st
     return found, problems
 
 
+def _name_problems(folder: Path, protocol: str, variant: str, seed: str) -> Iterator[str]:
+    """What in the names of a bundle's folders cannot be: they become wildcards and paths."""
+    share = VARIANT.fullmatch(variant)
+    again = "give the folder the name that the bundle was exported with"
+    if not NAME.fullmatch(protocol):
+        where = str(folder.parents[1])
+        yield f"{where!r}: {NAME_IN_WORDS} in a protocol's name; {again}"
+    if not share or not 0 < float(share["share"] or 100) <= 100:
+        where = str(folder.parents[0])
+        yield (
+            f"{where!r}: {NAME_IN_WORDS} in an approach's name, and a share of the subjects as in "
+            f"vae@10pct; {again}"
+        )
+    if not SEED.fullmatch(seed) or int(seed) > GREATEST_SEED:
+        where = str(folder)
+        yield f"{where!r}: a seed is a whole number of at most {GREATEST_SEED}; {again}"
+
+
 def _read(seed: int, folder: Path) -> Bundle:
     """A bundle; BundleError when something in it cannot be."""
     where = places.parse(places.JOB, folder)
@@ -185,7 +215,23 @@ def _read(seed: int, folder: Path) -> Bundle:
     own = [folder / MODEL] if MODEL in record["files"] else []
     used = [folder / "uses" / role / MODEL for role in record["uses"]]
     descriptions = tuple(_description(path) for path in (*own, *used))
+    fused = record["detector"] == FUSION
+    needs = set() if fused else detectors.describe(record["detector"])["needs"]
+    able = _able(descriptions[0]) if own else set()
+    if lacking := sorted(needs - able):
+        raise BundleError(
+            f"{folder}: its model cannot {', '.join(lacking)}, which its detector "
+            f"{record['detector']} needs; export it again"
+        )
     return Bundle(folder, where["protocol"], where["variant"], seed, record, descriptions)
+
+
+def _able(description: Mapping[str, Any]) -> set[str]:
+    """What a model can do; settings that are of another kind are said when it is built."""
+    try:
+        return models.capabilities(description["family"], description["settings"])
+    except TypeError:
+        return models.describe(description["family"])["capabilities"]
 
 
 def _description(path: Path) -> dict[str, Any]:
@@ -196,7 +242,8 @@ def _description(path: Path) -> dict[str, Any]:
         while waiting:
             one = waiting.pop()
             models.describe(one["family"])
-            one["settings"].get("network")
+            if "network" in one["settings"]:
+                networks.describe(one["settings"]["network"])
             waiting += one["uses"].values()
     except (NormscanError, KeyError, TypeError, AttributeError) as error:
         raise BundleError(f"{path}: describes no model that is known here ({error})") from None
@@ -232,9 +279,14 @@ def _protocol(bundle: Bundle) -> tuple[Protocol | None, list[str]]:
     try:
         steps = [dict(one) for one in print_of["preprocessing"]]
         entries = [{step.pop("step"): step} for step in steps]
-        protocol, problems = preparing_protocol(
-            bundle.protocol, print_of["contrasts"], entries, print_of["slices"]
+        contrasts, slices = print_of["contrasts"], print_of["slices"]
+        recipe = {"contrasts": contrasts, "preprocessing": entries, "slices": slices}
+        problems = schema_problems(
+            {**recipe, "approaches": {"none": {"detector": "none"}}}, "protocol", ""
         )
+        if problems:
+            raise ValueError(problems)
+        protocol, problems = preparing_protocol(bundle.protocol, contrasts, entries, slices)
     except (KeyError, TypeError, ValueError, AttributeError):
         return None, [f"{bundle.folder}: does not say how scans are made ready; export it again"]
     for step in protocol.steps:

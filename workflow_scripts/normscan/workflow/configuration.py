@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,17 +14,18 @@ from normscan.cohorts.plan_synthetic import Synthetic
 from normscan.cohorts.scans import Cohort
 from normscan.cohorts.splits import too_few
 from normscan.errors import ConfigError
-from normscan.paths import path_problem
+from normscan.paths import NAME, NAME_IN_WORDS, path_problem
 from normscan.workflow.bundled import Bundle, instead_of_protocols
 from normscan.workflow.heads import head_problems
 from normscan.workflow.histogram_references import with_references
-from normscan.workflow.loading import atlas_problems, load_cohorts
+from normscan.workflow.loading import atlas_problems, load_cohorts, step_atlas_problems
 from normscan.workflow.one_scan import lasting, other_scan, with_scan
 from normscan.workflow.protocol_anatomy import anatomy_problems
 from normscan.workflow.protocols import Protocol, parse_protocol
 from normscan.workflow.roles import role_problems, stream_key
 from normscan.workflow.schema import nearest, schema_problems, wrong_value
 from normscan.workflow.selection import named_problems, selection_cohorts, study_problems
+from normscan.workflow.shared_names import shared_name_problems
 from normscan.workflow.yaml_files import read_yaml
 
 DEFAULTS: dict[str, Any] = {
@@ -42,7 +42,6 @@ DEFAULTS: dict[str, Any] = {
     "overrides": {},
     "atlases": {},
 }
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 SPLIT = {
     "seed": 0,
     "healthy_validation": 0.2,
@@ -130,6 +129,11 @@ def load_study(
         problems += wrong
     _check_references(config, protocols, problems)
     problems += named_problems(config, protocols)
+    atlases = {
+        name: {kind: os.path.abspath(base / path) for kind, path in files.items()}
+        for name, files in values["atlases"].items()
+    }
+    problems += [line for one in protocols.values() for line in step_atlas_problems(one, atlases)]
     if problems:
         raise ConfigError(_report(problems))
     selection = selection_cohorts(config)
@@ -181,10 +185,7 @@ def load_study(
         },
         synthetic=synthetic,
         protocols=protocols,
-        atlases={
-            name: {kind: os.path.abspath(base / path) for kind, path in files.items()}
-            for name, files in values["atlases"].items()
-        },
+        atlases=atlases,
         screening=screening,
         volumes={**VOLUMES, **config.get("volumes", {})},
         figures={**FIGURES, **config.get("figures", {})},
@@ -195,7 +196,7 @@ def load_study(
         one_scan=one_scan,
         bundles=tuple(bundles),
     )
-    problems = _conflicts(study) + role_problems(study) + _split_problems(study)
+    problems = shared_name_problems(protocols) + role_problems(study) + _split_problems(study)
     problems += head_problems(study)
     problems += [line for one in protocols.values() for line in anatomy_problems(one, cohorts)]
     problems += atlas_problems(study.cohorts, study.synthetic, study.atlases)
@@ -265,8 +266,8 @@ def _load_protocols(
             continue
         if not NAME.fullmatch(path.stem):
             problems.append(
-                f"config.protocols: found {path.name!r}; only letters, digits and . _ - are "
-                "allowed in a protocol's name; rename the file"
+                f"config.protocols: found {path.name!r}; {NAME_IN_WORDS} in a protocol's name; "
+                "rename the file"
             )
             continue
         if path.stem in found:
@@ -320,9 +321,9 @@ def _path_problems(values: dict, base: Path) -> list[str]:
 
 def _folder_problems(results: Path) -> list[str]:
     """What is wrong with a folder of results, or with the one that it will be made in."""
-    if results.exists() and not results.is_dir():
-        return [f"config.results: {results} is no folder; name another one"]
     there = next(one for one in (results, *results.absolute().parents) if one.exists())
+    if not there.is_dir():
+        return [f"config.results: {there} is no folder; name another one"]
     if not os.access(there, os.W_OK | os.X_OK):
         return [
             f"config.results: {there} cannot be written (no permission, or a file system that is "
@@ -368,22 +369,6 @@ def _training(
     if roles[name] != "patients" or not asked:
         return 0
     return entry.get("training", split["patients_training"])
-
-
-def _conflicts(study: Study) -> list[str]:
-    """A name that two protocols share must mean the same, since results are shared by name."""
-    problems = []
-    for kind in ("models", "approaches"):
-        seen: dict[str, tuple[str, Any]] = {}
-        for protocol in study.protocols.values():
-            for name, value in getattr(protocol, kind).items():
-                first, other = seen.setdefault(name, (protocol.name, value))
-                if other != value:
-                    problems.append(
-                        f"protocol '{protocol.name}'.{kind}.{name}: differs from the one of the "
-                        f"same name in protocol '{first}'; give it another name"
-                    )
-    return problems
 
 
 def _split_problems(study: Study) -> list[str]:

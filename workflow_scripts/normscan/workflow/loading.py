@@ -12,7 +12,7 @@ from normscan.cohorts.load import SYNTHETIC, load_cohort
 from normscan.cohorts.plan_synthetic import MADE, Synthetic, plan_synthetic
 from normscan.cohorts.scans import Cohort, labels_of
 from normscan.errors import CohortError, ConfigError
-from normscan.preprocessing.atlases import atlas
+from normscan.preprocessing.atlases import BUNDLED, atlas
 from normscan.workflow.protocols import Protocol
 
 Excluded = dict[str, dict[str, str]]
@@ -156,6 +156,26 @@ def atlas_problems(
                 f"{where}: '{found.name}' has a brain only, but '{heads[0]}' shows heads; name an "
                 "atlas with a head"
             )
+    return problems
+
+
+def step_atlas_problems(protocol: Protocol, atlases: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Atlases of a protocol's steps that are not there.
+
+    Parameters
+    ----------
+    atlases : the configuration's own.
+    """
+    problems = []
+    for position, step in enumerate(protocol.steps):
+        name = step.settings.get("atlas")
+        if name is None or name in BUNDLED:
+            continue
+        where = f"protocol '{protocol.name}'.preprocessing[{position}].{step.kind}"
+        try:
+            atlas(name, atlases)
+        except ConfigError as error:
+            problems.append(f"{where}.{error}" if name not in atlases else str(error))
     return problems
 
 

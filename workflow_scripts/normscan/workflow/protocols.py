@@ -9,6 +9,7 @@ from typing import Any
 
 from normscan.models.registry import describe as family
 from normscan.plugins import complete_settings, literals, plugin_names
+from normscan.postprocessing.told import width_problems
 from normscan.preprocessing.labels import step_label
 from normscan.streams import ALL, LESION_FREE, MAIN
 from normscan.workflow.declared import LIBRARY
@@ -179,15 +180,17 @@ def parse_protocol(name: str, content: dict[str, Any]) -> tuple[Protocol | None,
     if problems:
         return None, problems
     steps = _steps(content["preprocessing"], where, problems)
+    odd_slices: list[str] = []
     slices = _settings(
-        content["slices"], LIBRARY / "slices" / "pack.py", f"{where}.slices", problems
+        content["slices"], LIBRARY / "slices" / "pack.py", f"{where}.slices", odd_slices
     )
+    problems += odd_slices
     contrasts = content["contrasts"]
     training = content.get("training") or {}
     streams = _streams(training, where, problems)
     entries = content.get("models") or {}
     models = parse_models(entries, contrasts, streams, where, problems)
-    problems += side_problems(models, slices.get("size"), where)
+    problems += side_problems(models, None if odd_slices else slices.get("size"), where)
     approaches = parse_approaches(
         content["approaches"], list(entries), models, contrasts, where, problems
     )
@@ -216,9 +219,7 @@ def parse_protocol(name: str, content: dict[str, Any]) -> tuple[Protocol | None,
         fidelity=fidelity,
         source=content,
     )
-    if protocol.postprocessing["median"] % 2 == 0:
-        found = protocol.postprocessing["median"]
-        problems.append(f"{where}.postprocessing.median: found {found}; must be odd")
+    problems += width_problems(protocol.postprocessing["median"], f"{where}.postprocessing.median")
     return protocol, problems
 
 

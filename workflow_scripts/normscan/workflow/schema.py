@@ -27,7 +27,10 @@ def schema_problems(content: Any, schema_name: str, where: str) -> list[str]:
     if problems := list(_unwritable(content, where)):
         return problems
     schema = yaml.safe_load((SCHEMAS / f"{schema_name}.schema.yaml").read_text(encoding="utf-8"))
-    errors = jsonschema.Draft202012Validator(schema).iter_errors(content)
+    # (To a schema 2.0 is an integer; to a range, an index and a folder's name it is none.)
+    draft = jsonschema.Draft202012Validator
+    types = draft.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
+    errors = jsonschema.validators.extend(draft, type_checker=types)(schema).iter_errors(content)
     lines = [line for error in errors for line in _lines(error, where)]
     return sorted(dict.fromkeys(lines))
 

@@ -73,6 +73,7 @@ def unfit(side: int, words: str, settings: Mapping[str, Any]) -> str:
     number = int(of[2]) if of[2].isdigit() else settings.get(of[2])
     if not isinstance(number, int) or number < 1:
         return ""
-    number = 2**number if of[1] else number
+    # (No slice is of a side beyond this power, whose digits could not all be said.)
+    number = 2 ** min(number, 64) if of[1] else number
     said = "" if of[2].isdigit() else f", as {of[2]} is {settings[of[2]]}"
     return f"multiples of {number}{said}" if side % number else ""
