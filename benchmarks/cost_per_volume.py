@@ -1,7 +1,7 @@
 """What detection costs: seconds per volume and parameters of all approaches of shipped protocols.
 
 Each model has its protocol's settings and untrained weights (what is fitted at once is fitted, to
-the slices of a made scan), which cost as much as trained ones, but for detectors that go on until
+the slices of made scans), which cost as much as trained ones, but for detectors that go on until
 something converges. Slices are made ones of ``--size`` pixels whatever the protocol says, so that
 approaches compare; so many of them are measured, a volume has ``--volume``. A weight that is found
 on healthy scans (``auto``) is the published one here, as it makes nothing dearer.
@@ -36,35 +36,40 @@ FOLDER = ROOT / "protocols"
 FOUND = {"tv_weight": 1.8}
 
 
-def made_scan(folder: Path, contrasts: tuple[str, ...], slices: int, size: int) -> Path:
-    """Index of a pack of one scan: round slices of three nested tissues, with noise."""
+def made_scans(
+    folder: Path, contrasts: tuple[str, ...], scans: int, slices: int, size: int
+) -> Path:
+    """Index of a pack of scans: round slices of three nested tissues, with noise."""
     random = np.random.default_rng(0)
     x, y = np.mgrid[:size, :size] / size - 0.5
-    radius = random.uniform(0.35, 0.45, (slices, 1, 1))
+    radius = random.uniform(0.35, 0.45, (scans * slices, 1, 1))
     depth = np.sqrt(x**2 + y**2) / radius
     brain = (depth < 1).astype(np.uint8)
     tissue = brain * (1 + (depth < 0.85) + (depth < 0.5)).astype(np.uint8)
     level = random.uniform(0.3, 1.0, (len(contrasts), 4))
     clean = level[:, tissue].transpose(1, 0, 2, 3)
     noisy = (clean + 0.05 * random.standard_normal(clean.shape)) * brain[:, None]
-    path = folder / f"{'-'.join(contrasts)}-{slices}.json"
+    path = folder / f"{'-'.join(contrasts)}-{scans}-{slices}.json"
     np.save(path.with_suffix(".npy"), noisy.astype(np.float32))
     for name in LAYERS:
         layer = {"brain": brain, "lesion": np.zeros_like(brain)}.get(name, tissue)
         np.save(path.with_suffix(f".{name}.npy"), layer)
-    scan = ScanEntry(
-        scan="made",
-        subject="made",
-        session="",
-        first=0,
-        count=slices,
-        z=list(range(slices)),
-        shape=(size, size, slices),
-        affine=np.eye(4).tolist(),
-        brain_voxels=brain.sum((1, 2)).tolist(),
-        lesion_voxels=[0] * slices,
-    )
-    index = PackIndex("made", path.stem, size, list(contrasts), [], "", {}, {}, [scan])
+    entries = [
+        ScanEntry(
+            scan=f"made-{number}",
+            subject=f"made-{number}",
+            session="",
+            first=number * slices,
+            count=slices,
+            z=list(range(slices)),
+            shape=(size, size, slices),
+            affine=np.eye(4).tolist(),
+            brain_voxels=own.sum((1, 2)).tolist(),
+            lesion_voxels=[0] * slices,
+        )
+        for number, own in enumerate(np.split(brain, scans))
+    ]
+    index = PackIndex("made", path.stem, size, list(contrasts), [], "", {}, {}, entries)
     write_json(path, index.to_json())
     return path
 
@@ -84,7 +89,7 @@ def facts_of(protocol: Protocol, name: str, size: int) -> ModelFacts:
 
 
 def built(facts: ModelFacts, pack: Path) -> BaseModel:
-    """A model with new weights; what is fitted without epochs is fitted to the made scan."""
+    """A model with new weights; what is fitted without epochs is fitted to made scans."""
     model = facts.build(0, {role: built(used, pack) for role, used in facts.uses.items()})
     if all(model.limits(phase).get("max_epochs") == 0 for phase in model.phases):
         layers = tuple(registry.describe(facts.family)["layers"])
@@ -94,7 +99,7 @@ def built(facts: ModelFacts, pack: Path) -> BaseModel:
 
 
 def store_of(facts: ModelFacts, pack: Path, layers: tuple[str, ...]) -> SliceStore:
-    """Slices of the made scan as a model sees them."""
+    """Slices of made scans as a model sees them."""
     view = {"inputs": facts.inputs, "targets": facts.targets, "neighbours": facts.neighbours}
     return SliceStore([pack], layers=layers, **view)
 
@@ -145,9 +150,9 @@ def main() -> None:
     now, only, skip = CLOCKS[arguments.clock], arguments.approaches.split(), arguments.skip.split()
     with tempfile.TemporaryDirectory() as folder:
         for protocol in chosen(arguments.protocols):
-            counts = {"measured": arguments.slices, "fitted": 64}
+            counts = {"measured": (1, arguments.slices), "fitted": (8, 8)}
             packs = {
-                kind: made_scan(Path(folder), protocol.contrasts, count, arguments.size)
+                kind: made_scans(Path(folder), protocol.contrasts, *count, arguments.size)
                 for kind, count in counts.items()
             }
             rows = []
@@ -156,7 +161,7 @@ def main() -> None:
                     continue
                 torch.manual_seed(0)
                 detector, store, count = ready(approach, protocol, packs, arguments.size, device)
-                scan = store.scan("made/made")
+                scan = store.scan("made/made-0")
                 start = now()
                 detector.detect(scan, 0)
                 seconds = (now() - start) * arguments.volume / arguments.slices
