@@ -27,6 +27,12 @@ def only(folder: Path, pattern: str) -> Path:
     return found
 
 
+def pages(results: Path) -> dict[str, bytes]:
+    """The report and the pages of patients, by name."""
+    found = [results / "report.html", *(results / "patients").rglob("*.html")]
+    return {path.relative_to(results).as_posix(): path.read_bytes() for path in sorted(found)}
+
+
 def test_killed_jobs_resume_and_end_with_the_same_result(workflow, small):
     workflow.train_long()
     target = workflow.results / "metrics.tsv"
@@ -51,7 +57,7 @@ def test_killed_jobs_resume_and_end_with_the_same_result(workflow, small):
         assert path.stat().st_mtime_ns == written, "a scan that was done was computed again"
     workflow.run("--unlock")
 
-    workflow.run(*arguments)
+    workflow.run("all")
     log = only(workflow.results / "logs" / "train", "seed-0.log").read_text()
     assert "going on after epoch" in log
 
@@ -60,4 +66,9 @@ def test_killed_jobs_resume_and_end_with_the_same_result(workflow, small):
         resumed, undisturbed = (only(w.results / "models", name) for w in (workflow, small))
         assert resumed.read_bytes() == undisturbed.read_bytes(), name
     assert target.read_bytes() == (small.results / "metrics.tsv").read_bytes()
+    resumed, undisturbed = (pages(w.results) for w in (workflow, small))
+    assert "report.html" in resumed and any(name.startswith("patients/") for name in resumed)
+    assert list(resumed) == list(undisturbed)
+    for name, page in resumed.items():
+        assert page == undisturbed[name], name
     assert not list(workflow.results.rglob(".*.partial"))
