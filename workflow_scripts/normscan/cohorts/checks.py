@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import ndimage
 
 from normscan.cohorts.plausibility import (
     brain_problems,
@@ -18,7 +19,8 @@ from normscan.cohorts.plausibility import (
     lesion_findings,
     oversized_problems,
     size_problems,
-    unstripped_problems,
+    stripped_foreground,
+    unstripped_findings,
 )
 from normscan.cohorts.scans import Scan, labels_of
 from normscan.files import file_digest
@@ -78,7 +80,7 @@ def check_scan(
     facts: dict[str, Any] = {}
     grids: dict[str, tuple[tuple[int, ...], np.ndarray]] = {}
     shown: dict[str, np.ndarray] = {}
-    brain: np.ndarray | None = None
+    brain: _Volume | None = None
     for contrast in needed_contrasts:
         if contrast not in scan.images:
             there = ", ".join(sorted(scan.images)) or "none"
@@ -91,9 +93,13 @@ def check_scan(
             wrong = _image_problems(volume)
         if volume and not wrong:
             grids[contrast] = (volume.data.shape, volume.affine)
-            shown[contrast] = foreground(volume.data)
             facts[contrast] = _facts(path, volume)
             odd = volume.odd + _noise_warnings(volume.data)
+            if skull_stripped:
+                shown[contrast], more = stripped_foreground(volume.data)
+                odd += more
+            else:
+                shown[contrast] = foreground(volume.data)
             warnings += [_line(scan, path, one) for one in odd]
         problems += [_line(scan, path, one) for one in wrong]
     if skull_stripped and not scan.brain_mask:
@@ -111,11 +117,12 @@ def check_scan(
                 wrong = _place_problems(volume, grids) + _label_problems(volume, kind)
                 labelled = np.rint(volume.data) > 0
                 if kind == "brain" and not wrong:
-                    brain, wrong = labelled, brain_problems(labelled)
+                    brain, wrong = volume, brain_problems(labelled)
                     if skull_stripped and not wrong:
-                        wrong = unstripped_problems(labelled, shown)
+                        wrong, odd = unstripped_findings(labelled, shown)
                 if kind == "lesion" and role == "patients" and not wrong:
-                    wrong, odd = lesion_findings(labelled, brain)
+                    sought = labelled & ~np.isin(np.rint(volume.data), list(ignored_labels))
+                    wrong, odd = lesion_findings(sought, *_brain_of(volume, brain, shown, grids))
                 if kind == "lesion" and role == "patients" and not wrong:
                     wrong, more = _lesion_problems(volume, lesion_classes, set(ignored_labels))
                     odd += more
@@ -305,6 +312,40 @@ def _owner(path: str) -> str:
         if match := OWNER.match(part):
             return match[1]
     return ""
+
+
+def _brain_of(
+    lesion: _Volume,
+    brain: _Volume | None,
+    shown: dict[str, np.ndarray],
+    grids: dict[str, tuple[tuple[int, ...], np.ndarray]],
+) -> tuple[np.ndarray | None, str, bool]:
+    """Where on a lesion mask's grid the brain is, what says so, and whether that is sure.
+
+    A brain mask on another grid goes by the headers, between which a person may have moved. Without
+    one it is what the images on the grid show: a brain, or at least no background.
+    """
+    if brain:
+        there = np.rint(brain.data) > 0
+        if _same_grid(lesion, brain.data.shape, brain.affine):
+            return there, "the brain mask", True
+        matrix = np.linalg.inv(brain.affine) @ lesion.affine
+        moved = ndimage.affine_transform(
+            there.astype(np.uint8), matrix, output_shape=lesion.data.shape, order=0
+        )
+        return moved > 0, "the brain mask, which is on another grid", False
+    names = [name for name, grid in sorted(grids.items()) if _same_grid(lesion, *grid)]
+    if not names or all(shown[name].all() for name in names):
+        return None, "", False
+    there = np.any([shown[name] for name in names], axis=0)
+    said = f"what {' and '.join(names)} show{'s' * (len(names) == 1)}"
+    return ndimage.binary_fill_holes(there), said, True
+
+
+def _same_grid(mask: _Volume, shape: Sequence[int], affine: np.ndarray) -> bool:
+    """Whether a mask lies on a grid, but for rounding of headers."""
+    least = GRID_TOLERANCE_MM + 1e-3 * mask.zooms.max()
+    return mask.data.shape == tuple(shape) and _distance(shape, mask.affine, affine) < least
 
 
 def _place_problems(mask: _Volume, grids: dict[str, tuple]) -> list[Finding]:
