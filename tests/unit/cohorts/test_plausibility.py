@@ -9,7 +9,8 @@ from made_cohorts import AFFINE, SHAPE, image, patient
 from scipy import ndimage
 
 from normscan.cohorts.checks import check_scan
-from normscan.cohorts.plausibility import header_warnings, ringing
+from normscan.cohorts.plausibility import header_warnings
+from normscan.cohorts.ringing import ringing
 
 BIG = (20, 20, 20)
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 import numpy as np
 from scipy import ndimage
 
+from normscan.cohorts.ringing import ringing
+
 Finding = tuple[str, str]
 # Far above any scanner's numbers, and where squares leave single precision.
 LARGEST = 1e9
@@ -24,12 +26,6 @@ INSIDE = 0.5
 OUTSIDE, BEYOND_RIM = 0.2, 0.03
 # Of the grid: not even a brain that is cropped closely fills so much of it.
 MOST_SHOWN = 0.85
-# Of the largest distance from the background: what is nearer to it is none.
-TOLERANCE = 1e-4
-# Interpolation leaves a shell of which half is darker than the background, by a tenth of the brain:
-# least share of the voxels shown, most of their bright values, most of their sum. Z-scores are
-# darker by as much as they are brighter, and the few dark voxels of denoised brains are no shell.
-RINGING, RINGS_TO, RINGS_BY = 0.03, 0.25, 0.1
 # No person's brain is half as large; heads are larger.
 LARGEST_BRAIN_ML = 3000.0
 # Between the two affines of one header, at any corner.
@@ -96,36 +92,6 @@ def foreground(data: np.ndarray) -> np.ndarray:
     if (data == 0).any() or (corners != corners.flat[0]).any():
         return data != 0
     return data != corners.flat[0]
-
-
-def ringing(data: np.ndarray) -> tuple[float, float]:
-    """Background of a stripped volume, and how far interpolation rings beyond it around the brain.
-
-    Splines and windowed sinc functions overshoot at the edge of a brain that was stripped before:
-    around it lies a shell of faint values, half of them darker than the background.
-
-    Returns
-    -------
-    background, height : values up to ``background + height`` may be such; 0: it does not ring.
-    """
-    corners = data[np.ix_(*[(0, -1)] * 3)]
-    background = float(np.median(corners))
-    apart = data - background
-    least = TOLERANCE * max(float(apart.max()), -float(apart.min()))
-    if np.abs(corners - background).max() > least:
-        # It has none.
-        return background, 0.0
-    darker = apart[apart < -least]
-    brighter = apart[apart > least]
-    if not brighter.size or darker.size < RINGING * (darker.size + brighter.size):
-        return background, 0.0
-    if -float(darker.sum()) > RINGS_BY * float(brighter.sum()):
-        return background, 0.0
-    height = -float(np.percentile(darker, 1))
-    # Above all faint values, of which a wide shell may hold more than there is brain.
-    bright = brighter[brighter > height]
-    rings = bright.size > 0 and height <= RINGS_TO * float(np.percentile(bright, 90))
-    return background, height if rings else 0.0
 
 
 def stripped_foreground(data: np.ndarray) -> tuple[np.ndarray, list[Finding]]:

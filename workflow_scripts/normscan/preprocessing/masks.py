@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from normscan.cohorts.plausibility import TOLERANCE, ringing
+from normscan.cohorts.ringing import TOLERANCE, ringing
 
 SMOOTHING_MM = 1.5
 
@@ -30,7 +30,7 @@ def filled_support(data: np.ndarray) -> np.ndarray:
 
     The background is the commonest of the corner values; zero for most scans, but the minimum for
     z-scored ones that were shifted. A small tolerance keeps interpolation noise out, and where
-    interpolation rings around the brain (``plausibility.ringing``), so do its faint values.
+    interpolation rings around the brain (``ringing.ringing``), so do its faint values.
     """
     level, height = ringing(data)
     if height:
