@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tiny_study import Workflow
 from waiting import wait_for
 
 pytestmark = pytest.mark.workflow
@@ -33,7 +34,18 @@ def pages(results: Path) -> dict[str, bytes]:
     return {path.relative_to(results).as_posix(): path.read_bytes() for path in sorted(found)}
 
 
-def test_killed_jobs_resume_and_end_with_the_same_result(workflow, small):
+@pytest.fixture
+def killed(tmp_path_factory) -> Workflow:
+    """A study that has not run, in a folder with a name as long as that of ``small``.
+
+    Manifests hold absolute paths, and the report says how many bytes files take.
+    """
+    return Workflow(tmp_path_factory.mktemp("again"))
+
+
+def test_killed_jobs_resume_and_end_with_the_same_result(killed, small):
+    workflow = killed
+    assert len(str(workflow.folder)) == len(str(small.folder))
     workflow.train_long()
     target = workflow.results / "metrics.tsv"
     arguments = ("results/metrics.tsv",)
