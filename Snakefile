@@ -57,10 +57,11 @@ rule all:
         PLAN.results(),
 
 
-# Preprocessing of every cohort, the unlabelled ones as well: what needs no model.
+# Preprocessing of every cohort, the unlabelled ones as well, and its quality: what needs no model.
 rule prepare:
     input:
         PLAN.preprocessing.all_packs(),
+        PLAN.quality.of_cohorts(PLAN.cohorts.roles),
 
 
 rule screen:

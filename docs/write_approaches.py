@@ -24,7 +24,8 @@ from normscan.workflow.protocols import Protocol, parse_protocol  # noqa: E402
 
 # In a reader's order; those that are new come behind them.
 FIRST = (
-    "recommended", "recommended_t1w", "comparative_study", "thesis", "thesis_labels", "normative_prior",
+    "recommended", "recommended_t1w", "comparative_study", "thesis", "thesis_labels",
+    "normative_prior",
     "strega", "strega_baselines", "adm", "global_local", "further_methods",
 )  # fmt: skip
 # Recipes that `make papers` runs a small form of under another name.

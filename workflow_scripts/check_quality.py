@@ -24,7 +24,7 @@ def main(snakemake) -> None:
     scans = [one for path in snakemake.input.manifests for one in prepared_scans(read_json(path))]
     rows, pictures, lost = [], [], []
     for prepared in progress(sorted(scans, key=lambda one: one.scan), "quality"):
-        numbers = measure(prepared, params.atlases, params.reference)
+        numbers = measure(prepared, params.atlases, params.reference, params.lesion_labels)
         if prepared.lesions:
             count, ml = lost_lesions(prepared.lesions, chosen=params.lesion_labels, **params.slices)
             numbers |= {"lost_lesions": count, "lost_lesion_ml": ml}

@@ -16,7 +16,15 @@ from normscan.detectors.applied import Applied
 from normscan.files import load_nifti, read_json, read_tsv, write_json
 from normscan.postprocessing.exported import write_record
 from normscan.postprocessing.filter import filter_map
-from normscan.report.screened import Screened, joined, overview_row, read_screened, scan_table
+from normscan.report.screened import (
+    Screened,
+    joined,
+    overview_row,
+    read_screened,
+    scan_pages,
+    scan_table,
+)
+from normscan.report.screening import build_index_page
 from normscan.report.unusual import Bundles
 from normscan.slices.index import load_index
 from normscan.slices.rows import RowReader
@@ -159,6 +167,25 @@ def test_pages_read_the_arrays(screened, tmp_path, monkeypatch):
         "FLAIR of ixi: 12 scans (3 more for validation; ages of the cohort 20 to 65)"
     )
     assert found.index("wmh", "none")["facts"]["bundle of p/intensity"] == f"{digest}, format 2"
+
+
+def test_what_the_checks_found_odd_stands_on_the_pages(screened, tmp_path, monkeypatch):
+    """On the scan's own page and its row of the index; of scans that have none, on the index."""
+    folder, _, manifest = screened
+    monkeypatch.setattr("normscan.report.screened.slice_rows", lambda rows, **_: None)
+    monkeypatch.setattr("normscan.report.screened.save_figure", lambda _, path: (path, path))
+    drawn = {"uri": "data:,", "lazy": False, "width": 1, "height": 1}
+    monkeypatch.setattr("normscan.report.screening.picture", lambda _: drawn)
+    bundles = Bundles(tmp_path / "bundles.json")
+    found = read_screened([str(manifest)], {}, "hyperintense", folder / "out", bundles)
+    odd = "a.nii.gz: interpolation rings around its brain"
+    found.warn([f"sub-1: {odd}", "sub-9: its folder has no image"])
+    ((scan, page),) = scan_pages("wmh", found, "viewer.js")
+    assert scan == "sub-1" and f"Look at it: {odd}." in page
+    index = build_index_page(found.index("wmh", "none"))
+    assert f"Look at it: {odd}." in index and "its folder has no image" in index
+    (row,) = scan_table(found).to_dict("records")
+    assert row["note"] == f"Look at it: {odd}."
 
 
 def voxel_ml(pack) -> float:

@@ -97,18 +97,40 @@ def test_jobs_that_a_killed_run_left_are_waited_for(small_workflow, registered):
     assert not at_work(workflow) and not partial(workflow)
 
 
-def test_a_run_that_is_told_to_end_ends_with_its_jobs(small_workflow, registered):
+def interrupt(process: subprocess.Popen) -> None:
+    """What Ctrl-C sends: SIGINT to all processes at the terminal."""
+    os.killpg(process.pid, signal.SIGINT)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Processes started here can be interrupted, also where the tests run in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("end", [subprocess.Popen.terminate, interrupt])
+def test_a_run_that_is_told_to_end_ends_with_its_jobs(small_workflow, registered, end):
     workflow = small_workflow
-    process = workflow.start(*AIM)
+    with interruptible():
+        process = workflow.start(*AIM)
     wait_for(lambda: at_work(workflow), "a job at work", 300, process)
-    process.terminate()
+    end(process)
     assert process.wait(300) != 0
-    assert not at_work(workflow) and not partial(workflow)
-    # The job has ended, and the run left no lock; what is done is not done again.
-    assert volumes(workflow) == registered
+    assert not at_work(workflow)
     counts = workflow.counts("--until", "strip_skull")
-    assert counts == {"strip_skull": 1}
+    if end is interrupt:
+        assert counts["strip_skull"] == 1
+    else:
+        # The job has ended; what is done is not done again.
+        assert volumes(workflow) == registered and not partial(workflow)
+        assert counts == {"strip_skull": 1}
+    # The run left no lock.
     workflow.run("--until", "strip_skull")
+    assert volumes(workflow) == registered and not partial(workflow)
 
 
 def test_a_disk_that_is_full_is_said_and_the_rest_is_made_once_there_is_room(

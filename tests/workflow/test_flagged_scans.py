@@ -20,6 +20,32 @@ def shrink(workflow, subject: str) -> None:
         nibabel.save(nibabel.Nifti1Image(data.astype(image.get_data_dtype()), affine), path)
 
 
+def jobs_by_rule(workflow, *arguments: str) -> dict[str, set[str | None]]:
+    """Rule -> cohorts of its jobs, as a dry run names them."""
+    found: dict[str, set[str | None]] = {}
+    for rule, wildcards in workflow.planned(*arguments):
+        found.setdefault(rule, set()).add(wildcards.get("cohort"))
+    return found
+
+
+def test_preparing_packs_and_measures_every_cohort_and_trains_nothing(workflow):
+    jobs = jobs_by_rule(workflow, "prepare")
+    assert jobs["check_quality"] == jobs["pack_slices"] == {"healthy", "ms", "new"}
+    assert not {"train", "detect", "screen_scans", "check_flags"} & set(jobs)
+
+
+def test_one_command_opens_every_file_and_does_nothing_more(workflow):
+    """As docs/first-run.md says, with and without cohorts to screen."""
+    command = ("prepare", "--until", "check_cohorts", "check_screened_cohort")
+    jobs = jobs_by_rule(workflow, *command)
+    assert jobs.pop("check_scans") == {"healthy", "ms", "new"}
+    assert jobs.pop("simulate") == {"healthy", "new"}
+    assert jobs == {"check_cohorts": {None}, "check_screened_cohort": {"new"}}
+    workflow.config["cohorts"].pop("new")
+    workflow.write()
+    assert set(jobs_by_rule(workflow, *command)) == {"simulate", "check_scans", "check_cohorts"}
+
+
 def test_a_flagged_scan_acts_before_anything_is_packed(workflow):
     shrink(workflow, FLAGGED)
     workflow.without_models()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tiny_study import Workflow
 from waiting import wait_for
 
 pytestmark = pytest.mark.workflow
@@ -27,7 +28,24 @@ def only(folder: Path, pattern: str) -> Path:
     return found
 
 
-def test_killed_jobs_resume_and_end_with_the_same_result(workflow, small):
+def pages(results: Path) -> dict[str, bytes]:
+    """The report and the pages of patients, by name."""
+    found = [results / "report.html", *(results / "patients").rglob("*.html")]
+    return {path.relative_to(results).as_posix(): path.read_bytes() for path in sorted(found)}
+
+
+@pytest.fixture
+def killed(tmp_path_factory) -> Workflow:
+    """A study that has not run, in a folder with a name as long as that of ``small``.
+
+    Manifests hold absolute paths, and the report says how many bytes files take.
+    """
+    return Workflow(tmp_path_factory.mktemp("again"))
+
+
+def test_killed_jobs_resume_and_end_with_the_same_result(killed, small):
+    workflow = killed
+    assert len(str(workflow.folder)) == len(str(small.folder))
     workflow.train_long()
     target = workflow.results / "metrics.tsv"
     arguments = ("results/metrics.tsv",)
@@ -51,7 +69,7 @@ def test_killed_jobs_resume_and_end_with_the_same_result(workflow, small):
         assert path.stat().st_mtime_ns == written, "a scan that was done was computed again"
     workflow.run("--unlock")
 
-    workflow.run(*arguments)
+    workflow.run("all")
     log = only(workflow.results / "logs" / "train", "seed-0.log").read_text()
     assert "going on after epoch" in log
 
@@ -60,4 +78,9 @@ def test_killed_jobs_resume_and_end_with_the_same_result(workflow, small):
         resumed, undisturbed = (only(w.results / "models", name) for w in (workflow, small))
         assert resumed.read_bytes() == undisturbed.read_bytes(), name
     assert target.read_bytes() == (small.results / "metrics.tsv").read_bytes()
+    resumed, undisturbed = (pages(w.results) for w in (workflow, small))
+    assert "report.html" in resumed and any(name.startswith("patients/") for name in resumed)
+    assert list(resumed) == list(undisturbed)
+    for name, page in resumed.items():
+        assert page == undisturbed[name], name
     assert not list(workflow.results.rglob(".*.partial"))

@@ -24,11 +24,13 @@ def image(path: Path, seed: int = 0, shape=SHAPE, affine=AFFINE, data=None) -> s
     return str(path)
 
 
-def mask(path: Path, *labels: int, shape=SHAPE, affine=AFFINE, dtype=np.uint8) -> str:
+def mask(
+    path: Path, *labels: int, shape=SHAPE, affine=AFFINE, dtype=np.uint8, voxels: int = 2
+) -> str:
     """A label map with two voxels of every label."""
     data = np.zeros(shape, dtype)
     for number, label in enumerate(labels):
-        data[number, 1:3, 2] = label
+        data[number, 1 : 1 + voxels, 2] = label
     return image(path, data=data, affine=affine)
 
 
@@ -43,8 +45,8 @@ def patient(folder: Path, subject: str = "07", **changes) -> Scan:
             "FLAIR": image(anat / f"sub-{subject}_FLAIR.nii.gz", seed=number),
             "T1w": image(anat / f"sub-{subject}_T1w.nii.gz", seed=1000 + number, shape=(5, 5, 5)),
         },
-        "brain_mask": mask(anat / f"sub-{subject}_desc-brain_mask.nii.gz", 1),
-        "lesion_mask": mask(anat / f"sub-{subject}_label-lesion_mask.nii.gz", 1),
+        "brain_mask": mask(anat / f"sub-{subject}_desc-brain_mask.nii.gz", 1, 1, 1, 1),
+        "lesion_mask": mask(anat / f"sub-{subject}_label-lesion_mask.nii.gz", 1, voxels=1),
     }
     return Scan(**{**values, **changes})
 

@@ -250,8 +250,10 @@ def test_real_folders_are_read_and_sound(name, role, scans, contrasts, masks):
         assert sorted(scan.images) == contrasts
         assert (bool(scan.brain_mask), bool(scan.lesion_mask)) == masks
     for scan in cohort.scans[:2]:
-        report = check_scan(scan, contrasts, role, {})
-        assert report["problems"] == report["warnings"] == []
+        report = check_scan(scan, contrasts, role, {}, skull_stripped="raw" not in name)
+        # Intensities of this one did wrap around upstream.
+        known = "looks like noise" if name == "ixi-t1w-2mm" else "nothing"
+        assert report["problems"] == [one for one in report["warnings"] if known not in one] == []
     if name == "ixi-t1w-2mm":
         assert all(set(scan.covariates) == {"age", "sex"} for scan in cohort.scans)
 

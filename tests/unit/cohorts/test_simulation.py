@@ -1,5 +1,6 @@
 """Simulated cohorts: what is written, what it depends on, and that truth is the truth."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel
@@ -55,8 +56,12 @@ def test_files_are_those_that_the_plan_names_and_pass_the_checks(tmp_path):
         brain = str(truth(tmp_path, "desc-brain_mask", scan.subject))
         full = Scan("c", scan.subject, "", scan.images, brain, scan.lesion_mask, scan.anatomy)
         tissues = {"csf": 1, "grey_matter": 2, "white_matter": 3}
-        report = check_scan(full, list(scan.images), "patients", {}, tissues)
-        assert not report["problems"] and not report["warnings"]
+        stripped = not SMALL.get("head", True)
+        for one in (full, replace(full, brain_mask="")):
+            report = check_scan(
+                one, list(scan.images), "patients", {}, tissues, skull_stripped=stripped
+            )
+            assert not report["problems"] and not report["warnings"]
 
 
 def test_settings_are_the_arguments():

@@ -66,6 +66,29 @@ def test_brain_at_the_border_is_seen(scan, own_atlas, tmp_path):
     assert measure(replace(scan, brain=path), own_atlas)["border_fraction"] > 0.01
 
 
+@pytest.mark.parametrize(("shift", "outside"), [(0, 0.0), (8, 0.5), (20, 1.0)])
+def test_lesions_outside_of_the_brain_are_seen(scan, own_atlas, tmp_path, shift, outside):
+    """A block that is moved along z, out of the brain, beside a label that does not count."""
+    top = np.flatnonzero(BRAIN[BRAIN.shape[0] // 2, BRAIN.shape[1] // 2]).max()
+    labels = np.zeros(GRID.shape, np.int16)
+    middle = tuple(slice(size // 2 - 1, size // 2 + 1) for size in GRID.shape[:2])
+    if shift < 20:
+        first = top - 3 if shift == 0 else top - 1
+        labels[(*middle, slice(first, first + 4))] = 1
+        labels[(*middle, slice(top + 4, None))] = 2
+    else:
+        labels[(*middle, slice(top + 2, top + 4))] = 1
+    lesions = phantoms.save(tmp_path / "lesions.nii.gz", labels, GRID, np.int16)
+    numbers = measure(replace(scan, lesions=lesions), own_atlas, lesion_labels=[1])
+    assert numbers["lesion_outside"] == pytest.approx(outside)
+    assert "lesion_outside" not in measure(scan, own_atlas)
+
+
+def test_a_lesion_outside_of_the_brain_is_flagged():
+    reasons = flag_outliers(cohort(lesion_outside=[0.0] * 6 + [0.3, 0.51]))
+    assert reasons == {"sub-07": ["lesion_outside 0.51 is above 0.5"]}
+
+
 def test_mutual_information_knows_dependence():
     rng = np.random.default_rng(0)
     values = rng.normal(size=20000)

@@ -109,6 +109,17 @@ def test_support_of_scans_whose_background_is_not_zero():
     assert np.array_equal(filled_support(brain - 7), filled_support(brain))
 
 
+@pytest.mark.parametrize("rounded", [True, False])
+def test_ringing_around_a_stripped_brain_is_no_brain(rounded):
+    """A brain moved by half a voxel with splines, against one moved linearly."""
+    brain = 200 * phantoms.head(GRID, skull=False)
+    rings = ndimage.shift(brain, (0.5, 0, 0), order=3)
+    rings = np.rint(rings) if rounded else rings
+    assert rings.min() < 0 and np.count_nonzero(rings) > 1.1 * BRAIN.sum()
+    found = filled_support(rings)
+    assert overlap(found, ndimage.shift(brain, (0.5, 0, 0), order=1) > 0) > 0.99
+
+
 def test_empty_brain_is_an_error(scan, tmp_path):
     empty = phantoms.save(tmp_path / "none.nii.gz", np.zeros(GRID.shape), GRID, np.uint8)
     with pytest.raises(ScanError, match=r"sub-01.*no brain was found"):

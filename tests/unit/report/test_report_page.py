@@ -3,6 +3,7 @@
 import html
 import re
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import made_content
 import pandas as pd
@@ -11,6 +12,7 @@ import pytest
 from normscan.errors import NormscanError
 from normscan.report.content import pairs
 from normscan.report.embedding import picture
+from normscan.report.failures import failures
 from normscan.report.pages import relative_link
 from normscan.report.report import build_report
 from normscan.report.screening import build_index_page, build_scan_page
@@ -308,6 +310,15 @@ def test_weights_that_healthy_scans_do_not_determine_are_named():
     )
     page = build_report({"failures": [line]})
     assert line["what"] in page and line["why"] in page
+
+
+def test_what_the_checks_found_odd_is_on_the_page():
+    odd = "sub-1: a.nii.gz: interpolation rings around its brain"
+    checked = {"excluded": {"ms": {"sub-2": "truncated"}}, "warnings": {"ms": [odd], "ixi": []}}
+    files = SimpleNamespace(quality=[], thresholds=[])
+    page = build_report({"failures": failures(files, checked, {"tuned": {}})})
+    for words in ("cohort ms: look at this scan", odd, "ms/sub-2 was left out", "truncated"):
+        assert words in page
 
 
 def test_leaderboards_lead_to_the_pages_of_their_patients():

@@ -18,6 +18,7 @@ _NAMES = {
     "similarity": "similarity to the atlas",
     "correlation": "correlation with the atlas",
     "border_fraction": "brain at the border (share)",
+    "lesion_outside": "lesions outside of the brain (share)",
     "lesion_ml": "lesions (ml)",
     "lesion_native_ml": "lesions, unresampled (ml)",
     "lost_lesion_ml": "lost lesions (ml)",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from normscan.cohorts.ringing import TOLERANCE, ringing
+
 SMOOTHING_MM = 1.5
 
 
@@ -27,13 +29,17 @@ def filled_support(data: np.ndarray) -> np.ndarray:
     """Brain mask of a skull-stripped volume: what differs from the background, in one piece.
 
     The background is the commonest of the corner values; zero for most scans, but the minimum for
-    z-scored ones that were shifted. A small tolerance keeps interpolation noise out.
+    z-scored ones that were shifted. A small tolerance keeps interpolation noise out, and where
+    interpolation rings around the brain (``ringing.ringing``), so do its faint values.
     """
+    level, height = ringing(data)
+    if height:
+        return filled(largest_component(data > level + height))
     corners = data[np.ix_(*[[0, -1]] * 3)]
     values, counts = np.unique(corners, return_counts=True)
     background = values[counts.argmax()]
     distance = np.abs(data - background)
-    return filled(largest_component(distance > 1e-4 * distance.max()))
+    return filled(largest_component(distance > TOLERANCE * distance.max()))
 
 
 def head_support(data: np.ndarray) -> np.ndarray:

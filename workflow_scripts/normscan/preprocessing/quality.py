@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,9 +28,10 @@ LIMITS = {
     "similarity": (-np.inf, np.inf, "", "low"),
     "correlation": (-np.inf, np.inf, "", "low"),
     "border_fraction": (0.0, 0.01, "", "high"),
+    "lesion_outside": (0.0, 0.5, "", "high"),
 }
 # What values may differ by and mean nothing, where the cohort's own spread is smaller still.
-LEAST_SPREAD = {"border_fraction": 1e-3}
+LEAST_SPREAD = {"border_fraction": 1e-3, "lesion_outside": 0.1}
 # Beyond it a score says no more than that the value is far off.
 TOLD_Z = 20.0
 BINS = 32
@@ -38,7 +39,10 @@ CONTOUR = (255, 140, 0)
 
 
 def measure(
-    prepared: Prepared, atlases: Mapping[str, Mapping[str, str]] | None = None, reference: str = ""
+    prepared: Prepared,
+    atlases: Mapping[str, Mapping[str, str]] | None = None,
+    reference: str = "",
+    lesion_labels: Collection[int] = (),
 ) -> dict[str, float]:
     """Numbers that tell whether a scan was preprocessed well.
 
@@ -48,6 +52,7 @@ def measure(
         is measured of it.
     atlases : the user's own atlases.
     reference : contrast to compare with the atlas; default T1w, or the scan's first.
+    lesion_labels : that count as lesion; none: all but 0.
 
     Returns
     -------
@@ -56,8 +61,9 @@ def measure(
         the atlas's brain (0 to 1); ``similarity``: normalised mutual information with the atlas,
         minus one (0: unrelated); ``correlation`` with the atlas (-1 to 1; negative is right for
         T2w); ``border_fraction``: share of the brain in the outermost layer of the grid (0 to 1);
-        ``lesion_ml`` and ``lesion_native_ml``: lesion volume after and before resampling. What
-        cannot be measured is left out.
+        ``lesion_outside``: share of the lesion outside of the brain mask; ``lesion_ml`` and
+        ``lesion_native_ml``: lesion volume after and before resampling. What cannot be measured is
+        left out.
     """
     found = atlas(prepared.space, atlases)
     contrast = prepared.reference(reference or "T1w")
@@ -72,6 +78,9 @@ def measure(
         numbers["border_fraction"] = _border_fraction(brain)
         if has_brain_mask(found):
             numbers["dice_atlas"] = dice(brain, target)
+        lesion = _lesion(prepared, lesion_labels)
+        if lesion.any():
+            numbers["lesion_outside"] = float((lesion & ~brain).sum() / lesion.sum())
     both = brain & target
     if both.sum() > BINS * BINS:
         wanted = _template_on(found, grid)
@@ -197,6 +206,14 @@ def _coloured(view: np.ndarray, outline: np.ndarray) -> np.ndarray:
 def _padded(view: np.ndarray, height: int) -> np.ndarray:
     missing = height - view.shape[0]
     return np.pad(view, ((missing // 2, missing - missing // 2), (0, 2), (0, 0)))
+
+
+def _lesion(prepared: Prepared, labels: Collection[int]) -> np.ndarray:
+    """Voxels of a scan's lesions that count; none without a map of them."""
+    if not prepared.lesions:
+        return np.zeros(0, dtype=bool)
+    found, _ = read_volume(prepared.lesions, np.int32)
+    return np.isin(found, list(labels)) if labels else found != 0
 
 
 def _native_scale(prepared: Prepared, contrast: str) -> float:

@@ -47,6 +47,7 @@ QUALITY = {
     "similarity": "similarity to the atlas",
     "correlation": "correlation with the atlas",
     "border_fraction": "brain at the border (share)",
+    "lesion_outside": "lesions outside of the brain (share)",
     "lesion_ml": "lesions (ml)",
     "lesion_native_ml": "lesions before resampling (ml)",
     "lost_lesions": "lost lesions",
