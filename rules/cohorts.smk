@@ -119,6 +119,8 @@ rule check_cohorts:
         on_bad_scan=STUDY.on_bad_scan,
         excluded={name: STUDY.excluded[name] for name in PLAN.cohorts.named("healthy", "patients")},
         odd=PLAN.cohorts.odd(PLAN.cohorts.named("healthy", "patients")),
+        needed_atlases=PLAN.preprocessing.needed_atlases(),
+        atlases=STUDY.atlases,
         code=code("check_cohorts.py"),
     script:
         "../workflow_scripts/check_cohorts.py"
@@ -144,6 +146,8 @@ rule check_screened_cohort:
         on_bad_scan=STUDY.on_bad_scan,
         excluded=lambda w: {w.cohort: STUDY.excluded.get(w.cohort, {})},
         odd=lambda w: PLAN.cohorts.odd([w.cohort]),
+        needed_atlases=PLAN.preprocessing.needed_atlases(),
+        atlases=STUDY.atlases,
         code=code("check_screened_cohort.py"),
     script:
         "../workflow_scripts/check_screened_cohort.py"

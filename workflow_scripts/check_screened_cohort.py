@@ -3,6 +3,7 @@
 from job import run
 from normscan.cohorts.duplicates import known_elsewhere
 from normscan.cohorts.gate import pass_gate, read_reports
+from normscan.preprocessing.atlases import atlas_problems
 
 
 def main(snakemake) -> None:
@@ -14,7 +15,8 @@ def main(snakemake) -> None:
         {**one, "problems": one["problems"] + known.get(one["scan"], [])} for one in reports[cohort]
     ]
     output = snakemake.output[0]
-    pass_gate(output, {cohort: found}, [], params.on_bad_scan, params.excluded, params.odd)
+    shared = atlas_problems(params.needed_atlases, params.atlases)
+    pass_gate(output, {cohort: found}, shared, params.on_bad_scan, params.excluded, params.odd)
 
 
 run(snakemake, main)

@@ -21,7 +21,7 @@ al., Human Brain Mapping 2010); give those as files of an atlas of your own.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,6 +83,22 @@ def atlas(name: str, files: Mapping[str, Mapping[str, str]] | None = None) -> At
         return _own(name, files[name])
     require_known(name, [*BUNDLED, *files], "atlas", "atlas")
     return {"robex": _robex, "icbm152": _icbm152, "sri24": _sri24}[name]()
+
+
+def atlas_problems(names: Iterable[str], files: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Why atlases that a study asks for are not there, a line each.
+
+    Parameters
+    ----------
+    names, files : as of :func:`atlas`.
+    """
+    problems = []
+    for name in dict.fromkeys(names):
+        try:
+            atlas(name, files)
+        except ConfigError as error:
+            problems.append(str(error))
+    return problems
 
 
 def _own(name: str, files: Mapping[str, str]) -> Atlas:

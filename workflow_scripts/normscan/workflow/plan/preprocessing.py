@@ -49,6 +49,11 @@ class Preprocessing:
 
     # Steps
 
+    def needed_atlases(self) -> list[str]:
+        """Names of the atlases that steps of any protocol ask for."""
+        names = (step.settings.get("atlas") for step in self.steps.values())
+        return sorted({name for name in names if name})
+
     def settings(self, w) -> dict[str, Any]:
         """The settings of the step that a label stands for."""
         return self.steps[w.step].settings
