@@ -44,8 +44,8 @@ Every approach of every protocol that is shipped, each with a link to its page. 
   the validation patients, on the simulated cohorts `ms` and `tumour` of `make papers`. Its recipes
   are made small, to run on a laptop: numbers say that an approach works, not which is best.
 - **Cost**: processor seconds of one thread (Intel Xeon, 2.8 GHz, busy with other work) per volume
-  of 74 slices of 128 x 128, with the protocol's own settings and networks. Measured on 8 or 16 slices,
-  where a volume takes over 12 s on 1 or 2:
+  of 74 slices of 128 x 128, with the protocol's own settings and networks. Measured on 8 or 16
+  slices, where a volume takes over 12 s on 1 or 2:
   `python benchmarks/cost_per_volume.py --clock cpu --threads 1 --slices 16`.
 - The rows of `demo_study` and `demo_prior` are the runs that `comparative_study` and
   `normative_prior` have their quality from. What `recommended` is worth on real scans is on
