@@ -143,6 +143,13 @@ class Workflow:
     def results(self) -> Path:
         return self.folder / self.config["results"]
 
+    def pages(self) -> dict[str, bytes]:
+        """The report and the pages of patients, by name."""
+        found = [self.results / "report.html", *(self.results / "patients").rglob("*.html")]
+        return {
+            path.relative_to(self.results).as_posix(): path.read_bytes() for path in sorted(found)
+        }
+
     def write(self) -> None:
         """Write the configuration and the protocol as they stand."""
         (self.folder / "config.yaml").write_text(yaml.safe_dump(self.config, sort_keys=False))

@@ -28,12 +28,6 @@ def only(folder: Path, pattern: str) -> Path:
     return found
 
 
-def pages(results: Path) -> dict[str, bytes]:
-    """The report and the pages of patients, by name."""
-    found = [results / "report.html", *(results / "patients").rglob("*.html")]
-    return {path.relative_to(results).as_posix(): path.read_bytes() for path in sorted(found)}
-
-
 @pytest.fixture
 def killed(tmp_path_factory) -> Workflow:
     """A study that has not run, in a folder with a name as long as that of ``small``.
@@ -78,7 +72,7 @@ def test_killed_jobs_resume_and_end_with_the_same_result(killed, small):
         resumed, undisturbed = (only(w.results / "models", name) for w in (workflow, small))
         assert resumed.read_bytes() == undisturbed.read_bytes(), name
     assert target.read_bytes() == (small.results / "metrics.tsv").read_bytes()
-    resumed, undisturbed = (pages(w.results) for w in (workflow, small))
+    resumed, undisturbed = workflow.pages(), small.first_pages
     assert "report.html" in resumed and any(name.startswith("patients/") for name in resumed)
     assert list(resumed) == list(undisturbed)
     for name, page in resumed.items():
