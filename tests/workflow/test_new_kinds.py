@@ -276,7 +276,7 @@ def test_other_weights_fuse_anew_and_filter_nothing(kinds):
     assert {w["variant"] for rule, w in jobs if "variant" in w} == {"both"}
     assert {rule for rule, _ in jobs} == {
         "fuse_maps", "find_thresholds", "segment", "evaluate", "collect_metrics", "draw_figures",
-        "compare_approaches", "patient_pages", "report",
+        "compare_approaches", "patient_pages", "report", "export_bundle",
     }  # fmt: skip
 
 
