@@ -3,133 +3,31 @@
 import numpy as np
 import pandas
 import pytest
-from handed_on import evaluate, run, write_detections
-from made_pack import write_pack
+from handed_on import evaluate, run
+from made_fused import (
+    EROSION,
+    HEALTHY,
+    SETTINGS,
+    SHAPE,
+    SPLITS,
+    fuse,
+    made,
+    volume,
+)
 from sklearn.metrics import roc_auc_score
 
 from normscan.evaluation.healthy_scans import Part
 from normscan.evaluation.truth import load_brain, load_truth
 from normscan.files import (
-    file_digest,
-    load_nifti,
     read_json,
-    read_tsv,
     write_json,
     write_tsv,
 )
-from normscan.postprocessing.exported import write_record
-from normscan.postprocessing.exported_fused import healthy_file
 from normscan.postprocessing.fusing import load_healthy, rarity
 from normscan.postprocessing.histograms import load_histograms, score_bins
 from normscan.slices.index import load_index
-from normscan.slices.rows import RowReader
 
-SHAPE = (24, 24, 12)
-EROSION = 1
-SPLITS = {"sub-1": "test", "sub-2": "validation"}
-HEALTHY = {"sub-h1": "validation", "sub-h2": "validation", "sub-h3": "validation"}
-SETTINGS = {"least_scans": 0, "tail": 0.01}
-
-
-def made_scan(seed: int, lesion: bool) -> dict[str, np.ndarray]:
-    places = np.stack(np.indices(SHAPE), axis=-1) - (np.array(SHAPE) - 1) / 2
-    brain = (((places / (9, 10, 4.6)) ** 2).sum(axis=-1) < 1).astype(np.uint8)
-    labels = np.zeros(SHAPE, np.uint8)
-    labels[8:12, 9:13, 4:7] = lesion
-    return {"brain": brain, "lesion": labels, "image": brain * 1.0}
-
-
-def signed(seed: int, lesion: np.ndarray, scale: float) -> np.ndarray:
-    """Noise of a scale, and lesions of twice to thrice its spread."""
-    random = np.random.default_rng(seed)
-    return ((random.normal(0, 1, SHAPE) + 2.5 * (lesion > 0)) * scale).astype(np.float32)
-
-
-def filtered(folder, pack, name: str, maps, cohort: str) -> None:
-    write_detections(folder, pack, maps)
-    ends = {"manifest": ".json", "histograms": ".npz", "residuals": "-residuals.json"}
-    run(
-        "filter_maps.py",
-        input={"maps": folder / "maps.json", "index": pack},
-        params={
-            "erosion": EROSION, "median": 1, "lesion_labels": [], "lesion_classes": {},
-            "prior": "hyperintense",
-        },
-        output={key: folder / f"{name}{end}" for key, end in ends.items()},
-        wildcards={
-            "cohort": cohort, "shard": "00", "protocol": "p", "variant": name, "seed": "0",
-            "prior": "hyperintense",
-        },
-    )  # fmt: skip
-
-
-def fuse(
-    folder, pack, *, weights=(0.5, 0.5), name="filtered", cohort="wmh", combine="sum", **changes
-) -> dict:
-    ends = {"manifest": ".json", "histograms": ".npz", "residuals": "-residuals.json"}
-    healthy = folder.parent / "healthy"
-    run(
-        "fuse_maps.py",
-        input={
-            "filtered": [folder / "a.json", folder / "b.json"],
-            "healthy": [healthy / "a-healthy.npz", healthy / "b-healthy.npz"],
-            "index": pack,
-        },
-        params={
-            "fused": [
-                {"variant": one, "seed": 0, "weight": weight}
-                for one, weight in zip("ab", weights)
-            ],
-            "settings": {**SETTINGS, **changes}, "combine": combine,
-            "erosion": EROSION, "lesion_labels": [], "lesion_classes": {},
-        },
-        output={key: folder / f"{name}{end}" for key, end in ends.items()},
-        wildcards={
-            "cohort": cohort, "shard": "00", "protocol": "p", "variant": "both", "seed": "0",
-            "prior": "hyperintense",
-        },
-    )  # fmt: skip
-    return read_json(folder / f"{name}.json")
-
-
-def count(folder, name: str) -> None:
-    rows = [[scan, scan, split] for scan, split in HEALTHY.items()]
-    table = pandas.DataFrame(rows, columns=["scan", "subject", "split"])
-    write_tsv(folder / "subjects.tsv", table)
-    run(
-        "count_healthy.py",
-        input={"filtered": [folder / f"{name}.json"], "subjects": [folder / "subjects.tsv"]},
-        params={"cohorts": ["healthy"], "erosion": EROSION},
-        output=[str(folder / f"{name}-healthy.npz")],
-        wildcards={"protocol": "p", "variant": name, "seed": "0", "prior": "hyperintense"},
-    )
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """Patients and healthy scans with maps of two approaches of very different units."""
-    root = tmp_path_factory.mktemp("fused")
-    packs = {}
-    for cohort, names, lesion in (("healthy", HEALTHY, 0), ("wmh", SPLITS, 1)):
-        folder = root / cohort
-        folder.mkdir()
-        scans = {name: made_scan(number, bool(lesion)) for number, name in enumerate(names)}
-        packs[cohort] = write_pack(folder, scans, cohort=cohort, min_brain_voxels=40)
-        for offset, (part, scale) in enumerate({"a": 0.01, "b": 30.0}.items()):
-            maps = {
-                name: signed(100 * offset + 10 * lesion + number, one["lesion"], scale)
-                for number, (name, one) in enumerate(scans.items())
-            }
-            filtered(folder, packs[cohort], part, maps, cohort)
-            if not lesion:
-                count(folder, part)
-    fuse(root / "wmh", packs["wmh"])
-    return root, packs
-
-
-def volume(made, name: str, scan: str, cohort: str = "wmh") -> np.ndarray:
-    folder, pack = made[0] / cohort, load_index(made[1][cohort])
-    return RowReader(folder / f"{name}.json").volume("filtered", pack.scan(scan))
+__all__ = ["made"]
 
 
 def test_it_is_the_mean_of_the_parts_tail_probabilities(made):
@@ -357,77 +255,3 @@ def test_patients_are_compared_with_slices_without_lesions(made, tmp_path):
     scan = load_index(pack).scan("sub-1")
     others = part.tables_for(scan)
     assert not part.compared_with_itself and (others != part.tables).any()
-
-
-def screened(made, tmp_path, digests=("A", "B"), **changes):
-    """What a bundle of both parts makes of the patients' maps, as parts would leave them."""
-    root, packs = made
-    folder, thresholds = tmp_path / "bundle", {"hyperintense": {"fixed": {"threshold": 1.5}}}
-    files = {}
-    for number, part in enumerate("ab"):
-        name = healthy_file(number, "hyperintense")
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        copied = (root / "healthy" / f"{part}-healthy.npz").read_bytes()
-        (folder / name).write_bytes(copied)
-        files[name] = file_digest(folder / name)
-        content = read_json(root / "wmh" / f"{part}.json")
-        about = {"bundle": {"digest": "AB"[number]}, "excluded": {"sub-9": "truncated"}}
-        write_json(root / "wmh" / f"{part}-screened.json", content | about)
-    record = {
-        "protocol": "p", "title": "Both", "model": "none", "detector": "fuse", "uses": {},
-        "expected": "reconstruction", "seed": 0, "files": files, "thresholds": thresholds,
-        "settings": {"fuse": ["a", "b"], "weights": "equal", "combine": "sum", "seeds": "own",
-                     "position": "slice", "least_scans": 20, "tail": SETTINGS["tail"]},
-        "fingerprint": load_index(packs["wmh"]).settings, "primary_rule": "fixed",
-        "postprocessing": {"erosion": EROSION, "median": 1, "minimum_voxels": 2},
-        "parts": [
-            {"variant": one, "seed": 0, "weight": 0.5, "digest": digest}
-            for one, digest in zip("ab", digests)
-        ],
-    }  # fmt: skip
-    write_record(folder / "approach.json", record | changes)
-    run(
-        "screen_fused.py",
-        input={
-            "screened": [root / "wmh" / f"{part}-screened.json" for part in "ab"],
-            "index": packs["wmh"],
-        },
-        params={
-            "bundle": str(folder), "prior": "hyperintense", "contrast": "FLAIR",
-            "folder": str(tmp_path / "out"),
-        },
-        output=[tmp_path / "00.json"],
-        wildcards={"cohort": "wmh", "protocol": "p", "variant": "both", "seed": "0"},
-    )  # fmt: skip
-    return read_json(tmp_path / "00.json")
-
-
-def test_a_screened_scan_gets_the_map_that_it_gets_in_a_study(made, tmp_path):
-    content = screened(made, tmp_path)
-    index = load_index(made[1]["wmh"])
-    assert list(content["scans"]) == list(SPLITS) and content["excluded"] == {"sub-9": "truncated"}
-    found = RowReader(tmp_path / "00.json").volume("filtered", index.scan("sub-1"))
-    np.testing.assert_array_equal(found, volume(made, "filtered", "sub-1"))
-    native = load_nifti(content["scans"]["sub-1"]["native_detection"])[0]
-    table = read_tsv(content["scans"]["sub-1"]["components"])
-    assert len(table) and native.sum() == table["voxels"].sum()
-    assert content["threshold"] == 1.5 and content["approach"]["detector"] == "fuse"
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"digests": ("A", "C")}, "its part 'b', seed 0, is not the one that it was exported"),
-        ({"parts": []}, "parts: must be a list of what it is fused of"),
-        ({"parts": [{"variant": "a"}]}, "parts.0: lacks, or has no proper, seed, weight, digest"),
-        ({"settings": {"combine": "product"}}, "settings.combine: found 'product'"),
-        ({"files": {}}, "files: names no parts/0-hyperintense.npz, parts/1-hyperintense.npz"),
-    ],
-)
-def test_a_fused_bundle_that_is_not_whole_is_refused_in_words(
-    made, tmp_path, caplog, changes, message
-):
-    with pytest.raises(SystemExit):
-        screened(made, tmp_path, **changes)
-    assert message in caplog.text and "Traceback" not in caplog.text
-    assert not (tmp_path / "00.json").exists()
