@@ -36,7 +36,7 @@ class Book:
         rows = setting_rows(
             said["SETTINGS"], said.get("ALLOWED", {}), lambda key: meaning.get(key, ""), elsewhere
         )
-        return self.table(file.relative_to(LIBRARY).as_posix(), rows)
+        return self.table(file.relative_to(LIBRARY).as_posix(), rows) + together(said)
 
     def kinds(
         self,
@@ -60,6 +60,12 @@ class Book:
             )
             text += f"{level} {kind}\n\n{sentence(what)}\n\n{self.table(where, rows)}"
         return text
+
+
+def together(said: Mapping[str, Any]) -> str:
+    """What holds for several settings of a plug-in, as its ``TOGETHER`` has it; "" for nothing."""
+    rules = ", ".join(f"`{rule}`" for rule in said.get("TOGETHER", {}))
+    return f"Together (`size`: side of the slices): {rules}.\n\n" if rules else ""
 
 
 def _cells(row: Row) -> list[str]:

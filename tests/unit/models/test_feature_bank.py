@@ -111,13 +111,13 @@ def test_memory_is_bounded_however_many_there_are(vectors, entries, monkeypatch)
 
 
 def test_more_neighbours_than_entries_are_refused():
-    with pytest.raises(ConfigError, match="neighbours: found 9; the bank has at most 8 entries"):
-        made(bank_size=8, neighbours=9)
+    with pytest.raises(ConfigError, match="nearest: found 9; the bank has at most 8 entries"):
+        made(bank_size=8, nearest=9)
 
 
 def test_a_mean_over_neighbours_is_farther():
     slices = tensors(flair(count=4)).slices
-    found = [fitted(flair(count=6), neighbours=k)[0].energy(slices) for k in (1, 3)]
+    found = [fitted(flair(count=6), nearest=k)[0].energy(slices) for k in (1, 3)]
     assert (found[1] >= found[0]).all() and (found[1] > found[0]).any()
 
 

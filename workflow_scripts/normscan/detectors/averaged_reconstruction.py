@@ -40,6 +40,9 @@ COST = 16.0
 NEEDS = {"reconstruct"}
 SETTINGS: dict[str, Any] = {"draws": None, "flips": True, "batch_size": None}
 ALLOWED = {"draws": "whole 1..", "batch_size": "whole 1.."}
+TOGETHER = {
+    "draws or flips": "nothing is averaged without draws and without flips; give one of them",
+}
 MEANING = {
     "draws": "random reconstructions of each slice, and of its mirror image; null: the one that is "
     "not random",

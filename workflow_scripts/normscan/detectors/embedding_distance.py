@@ -69,6 +69,9 @@ ALLOWED = {
     "learning_rate": ">0..",
     "batch_size": "whole 1..",
 }
+TOGETHER = {
+    "stride & (stride - 1) == 0": "must be a power of two",
+}
 MEANING = {
     "stride": "between scores, a power of two; those between are interpolated [pixels]",
     "standardise": "z-scores of each slice, or the distances as they are",

@@ -36,6 +36,9 @@ ALLOWED = {
     "form": ["rank", "scaled"],
     "minus": {"a contrast": ">0.."},
 }
+TOGETHER = {
+    "contrast not in minus": "is subtracted from itself; name other contrasts in minus",
+}
 MEANING = {
     "contrast": "that is looked at",
     "direction": "what is abnormal: bright (white matter lesions, tumours on FLAIR), dark (the "

@@ -32,6 +32,9 @@ ALLOWED = {
     "contrast": "a contrast",
     "batch_size": "whole 1..",
 }
+TOGETHER = {
+    "score == 'distance' or contrast is None": "must be distance, of a single contrast",
+}
 MEANING = {
     "score": "the distance, or -log p but for a constant, which also asks how usual variation is "
     "at that place",

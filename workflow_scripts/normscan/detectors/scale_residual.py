@@ -34,6 +34,10 @@ LINE = "dashdot"
 NEEDS = {"reconstruct"}
 SETTINGS = {"levels": 3, "batch_size": None}
 ALLOWED = {"levels": "1..", "batch_size": "whole 1.."}
+TOGETHER = {
+    "levels < 64 and size % 2 ** (levels - 1) == 0 and size >= 2**levels": "slices cannot be "
+    "halved so often",
+}
 MEANING = {
     "levels": "scales, the first of which is that of the slices",
 }

@@ -58,6 +58,9 @@ ALLOWED = {
     "data_range": ">0..",
     "batch_size": "whole 1..",
 }
+TOGETHER = {
+    "kernel % 2 == 1": "must be odd, so that it has a centre",
+}
 MEANING = {
     "kernel": "side of the window, odd [pixels]",
     "sigmas": "standard deviations of the window, one a scale [pixels]",

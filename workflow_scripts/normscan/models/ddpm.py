@@ -86,6 +86,9 @@ ALLOWED = {
     "batch_size": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
 }
+TOGETHER = {
+    "max(starts) <= times": "no start may be later than the last time",
+}
 MEANING = {
     "width": "feature maps at full size",
     "blocks": "residual blocks at every size",

@@ -68,6 +68,9 @@ ALLOWED = {
     "patience": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
 }
+TOGETHER = {
+    "not resolution or resolution <= size": "must not be finer than the slices",
+}
 MEANING = {
     "resolution": "side of the slices that it is trained on; null: that of the slices [pixels]",
     "feature_weight": "weight of the error of the critic's features; the image's is 1",

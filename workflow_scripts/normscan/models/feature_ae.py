@@ -78,6 +78,12 @@ ALLOWED = {
     "patience": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
 }
+TOGETHER = {
+    "window % 2 == 1": "must be odd, so that it has a centre",
+    "4 * window <= size": "must be at most a quarter of the slices' side, the grid of the features",
+    "2 ** (len(widths) + 2) < size and size % 2 ** (len(widths) + 2) == 0": "each halves a quarter "
+    "of the slices' side, down to two or more; give fewer, or larger slices",
+}
 MEANING = {
     "feature_width": "maps of the feature layers 0 and 1; layer 2 has twice as many",
     "feature_steps": "of the training of the features; 0: random first weights [batches]",

@@ -8,7 +8,7 @@ features are those of another model, trained on the same kind of slices, at one 
 two scales of a network that was trained on photographs; the bank has a given size (``bank_size``)
 instead of a share of all features and is chosen from at most ``candidates`` of them, drawn at
 random, so that memory does not grow with the training set; neither is the map smoothed nor are
-scores of whole slices reweighted. With ``neighbours`` above 1 the distance is a mean over the
+scores of whole slices reweighted. With ``nearest`` above 1 the distance is a mean over the
 nearest entries, as in Bergman et al. 2020, section 3.1, so that a single odd entry hides less.
 """
 
@@ -41,7 +41,7 @@ SETTINGS = {
     "candidates": 50000,
     "projected": 128,
     "patch": 3,
-    "neighbours": 1,
+    "nearest": 1,
     "batch_size": 64,
 }
 ALLOWED = {
@@ -49,15 +49,19 @@ ALLOWED = {
     "candidates": "1..",
     "projected": "1..",
     "patch": "1..",
-    "neighbours": "1..",
+    "nearest": "1..",
     "batch_size": "1..",
+}
+TOGETHER = {
+    "patch % 2 == 1": "must be odd, so that it has a centre",
+    "nearest <= bank_size": "the bank has no more entries",
 }
 MEANING = {
     "bank_size": "most entries of the bank",
     "candidates": "features that entries are chosen from, drawn at random",
     "projected": "numbers of the random projections that the choice goes by",
     "patch": "side of the neighbourhood that a feature is a mean over, odd [places]",
-    "neighbours": "nearest entries that a distance is a mean over",
+    "nearest": "nearest entries that a distance is a mean over",
 }
 
 
@@ -75,18 +79,17 @@ class Model(BaseModel):
         candidates: int = 50000,
         projected: int = 128,
         patch: int = 3,
-        neighbours: int = 1,
+        nearest: int = 1,
         **settings: Any,
     ):
         super().__init__(shape, **settings)
         if patch % 2 == 0:
             raise ConfigError(f"patch: found {patch}; must be odd, so that it has a centre")
-        if neighbours > bank_size:
+        if nearest > bank_size:
             raise ConfigError(
-                f"neighbours: found {neighbours}; the bank has at most {bank_size} entries "
-                "(bank_size)"
+                f"nearest: found {nearest}; the bank has at most {bank_size} entries (bank_size)"
             )
-        self.bank_size, self.candidates, self.neighbours = bank_size, candidates, neighbours
+        self.bank_size, self.candidates, self.nearest = bank_size, candidates, nearest
         self.projected, self.patch = projected, patch
         self.register_buffer("bank", torch.zeros(0, 0))
 
@@ -113,7 +116,7 @@ class Model(BaseModel):
     def energy(self, slices: Tensor) -> Tensor:
         """Distances to the nearest of the bank (n, size, size), at least 0."""
         found = self._features(slices)
-        distance = nearest_distance(_rows(found), self.bank, self.neighbours)
+        distance = nearest_distance(_rows(found), self.bank, self.nearest)
         coarse = distance.view(len(found), 1, *found.shape[2:])
         size = slices.shape[-2:]
         return functional.interpolate(coarse, size, mode="bilinear", align_corners=False).squeeze(1)

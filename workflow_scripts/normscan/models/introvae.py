@@ -68,6 +68,10 @@ ALLOWED = {
     "patience": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
 }
+TOGETHER = {
+    "structure_weight == 0 or size >= 11": "must be 0 for slices smaller than the "
+    "window of the structural similarity, 11 pixels",
+}
 MEANING = {
     "adversarial_weight": "alpha, weight of what the encoder thinks of reconstructions",
     "margin": "m, the divergence that codes of reconstructions are to have [nats]",

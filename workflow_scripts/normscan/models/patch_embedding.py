@@ -83,6 +83,12 @@ ALLOWED = {
     "patience": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
 }
+TOGETHER = {
+    "patch < size": "must be smaller than the slices, of which negatives are other patches",
+    "2 * patches <= (size - patch + 1) ** 2 or patch >= size": "each triplet "
+    "takes two different patches of a slice, which has fewer",
+    "patch % 2 ** len(filters) == 0": "cannot be halved so often, once for each of filters",
+}
 MEANING = {
     "patch": "side of a patch; can be halved once for each of filters [pixels]",
     "filters": "of each residual block",

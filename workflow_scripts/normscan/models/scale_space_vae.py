@@ -50,6 +50,9 @@ ALLOWED = {
     "patience": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
 }
+TOGETHER = {
+    "levels < 64 and size % 2 ** (levels - 1) == 0": "slices cannot be halved so often",
+}
 MEANING = {
     "levels": "bands of the pyramid",
     "level_weights": "of the bands' losses, the finest first; the last one also stands for all "

@@ -65,6 +65,10 @@ ALLOWED = {
     "patience": "1..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
 }
+TOGETHER = {
+    "structure_weight == 0 or size >= 11": "must be 0 for slices smaller than the "
+    "window of the structural similarity, 11 pixels",
+}
 MEANING = {
     "reconstruction_weight": "beta, weight of the reconstruction's errors",
     "structure_weight": "weight of 1 - SSIM beside squared errors",

@@ -66,6 +66,9 @@ ALLOWED = {
     "batch_size": "2..",
     "precision": ["auto", "float32", "bfloat16", "float16"],
 }
+TOGETHER = {
+    "4 * low_pass < size": "its filter is wider than the slices",
+}
 MEANING = {
     "low_pass": "standard deviation of the filter on simulated slices; 0: none [pixels]",
     "variation": "of a tissue's intensity inside a simulated slice [share]",

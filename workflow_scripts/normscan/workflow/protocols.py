@@ -21,6 +21,7 @@ from normscan.workflow.protocol_labels import with_labels
 from normscan.workflow.protocol_models import Model, parse_models
 from normscan.workflow.schema import schema_problems, unknown_key, wrong_value
 from normscan.workflow.slice_sides import side_problems
+from normscan.workflow.together import together_problems
 from normscan.workflow.training_sets import Stream
 
 # Files of rules: those that choose one threshold for all maps, and those that split each slice.
@@ -190,10 +191,12 @@ def parse_protocol(name: str, content: dict[str, Any]) -> tuple[Protocol | None,
     streams = _streams(training, where, problems)
     entries = content.get("models") or {}
     models = parse_models(entries, contrasts, streams, where, problems)
-    problems += side_problems(models, None if odd_slices else slices.get("size"), where)
+    size = None if odd_slices else slices.get("size")
+    problems += side_problems(models, size, where)
     approaches = parse_approaches(
         content["approaches"], list(entries), models, contrasts, where, problems
     )
+    problems += together_problems(models, approaches, size, problems, where)
     approaches = with_fused(content["approaches"], approaches, where, problems)
     problems += _layer_problems(models, approaches, steps, where)
     rules = _rules(content.get("threshold_rules") or DEFAULT_RULES, where, problems)
