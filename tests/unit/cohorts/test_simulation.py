@@ -190,9 +190,14 @@ def test_bias_and_noise_can_be_left_out(tmp_path):
         ({"spacing": 0}, "simulation.spacing"),
         ({"spacing": [1, 2]}, "simulation.spacing"),
         ({"spacing": {"T1w": "fine"}}, "simulation.spacing"),
+        ({"spacing": {"PD": 2}}, "simulation.spacing"),
+        ({"spacing": 1e-3}, "simulation.spacing"),
+        ({"spacing": True}, "simulation.spacing"),
     ],
 )
 def test_impossible_settings_are_refused(tmp_path, wrong, key):
+    scans, (problem,) = planned_scans("c", wrong, tmp_path)
+    assert not scans and problem.startswith(key)
     with pytest.raises(ConfigError, match=key):
         simulate_scan(tmp_path, "01", cohort="c", **wrong)
     assert not files(tmp_path)

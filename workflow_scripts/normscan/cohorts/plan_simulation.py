@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from normscan.cohorts.scans import CONTRASTS, Scan
+from normscan.cohorts.simulation.grids import voxel_sizes
+from normscan.errors import ConfigError
 from normscan.plugins import complete_settings, literals
 
 SETTINGS_FILE = Path(__file__).parent / "simulation" / "simulate.py"
@@ -33,8 +35,14 @@ def planned_scans(
         f"simulation.contrasts: unknown contrast '{one}'; allowed: {', '.join(CONTRASTS)}"
         for one in unknown
     ]
+    if not complete["contrasts"]:
+        problems.append("simulation.contrasts: found none; give at least one")
     if problems:
         return [], problems
+    try:
+        voxel_sizes(complete["spacing"], complete["contrasts"])
+    except ConfigError as error:
+        return [], [str(error)]
     return [_scan(cohort, label, complete, folder) for label in labels(complete["subjects"])], []
 
 

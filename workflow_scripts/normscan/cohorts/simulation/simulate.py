@@ -11,6 +11,7 @@ import numpy as np
 from normscan.cohorts.simulation import lesions as lesion_kinds
 from normscan.cohorts.simulation.anatomy import Anatomy, subject_anatomy
 from normscan.cohorts.simulation.contrasts import INTENSITIES, contrast_volume
+from normscan.cohorts.simulation.grids import voxel_sizes
 from normscan.cohorts.simulation.lesions import Lesions, Tumour, labelled, place_tumour
 from normscan.cohorts.simulation.noise import stream
 from normscan.cohorts.simulation.scanner import (
@@ -59,8 +60,6 @@ MEANING = {
 }
 KINDS = ("ms", "tumour", "stroke")
 FINEST_MM = 1.5  # grid of the anatomy; the bundled maps are an average and no sharper than this
-# Voxels in mm as in clinical protocols: a nearly isotropic T1w, thick slices else.
-VOLUMETRIC, THICK = (1.4, 1.4, 1.6), (1.2, 1.2, 3.0)
 
 
 def simulate_scan(
@@ -103,7 +102,11 @@ def simulate_scan(
     ConfigError : for a lesion, a contrast or a voxel size that cannot be.
     """
     kind = _lesion_kind(lesion, subject)
-    voxels = _voxels(spacing, contrasts)
+    unknown = [contrast for contrast in contrasts if contrast not in INTENSITIES]
+    if unknown or not contrasts:
+        allowed = ", ".join(INTENSITIES)
+        raise ConfigError(f"simulation.contrasts: found {list(contrasts)}; allowed: {allowed}")
+    voxels = voxel_sizes(spacing, contrasts)
     working = max(FINEST_MM, min(min(voxel) for voxel in voxels.values()))
     anatomy, lesions = _patient(seed, cohort, subject, kind, working, deformation, head)
     extent = anatomy.fractions.sum(axis=0) > 0.3
@@ -141,29 +144,6 @@ def _lesion_kind(lesion: str, subject: str) -> str:
         allowed = ", ".join(("none", *KINDS, "mixed"))
         raise ConfigError(f"simulation.lesion: found '{lesion}'; allowed: {allowed}")
     return lesion
-
-
-def _voxels(spacing: Any, contrasts: Sequence[str]) -> dict[str, tuple[float, float, float]]:
-    """Voxel size by contrast."""
-    unknown = [contrast for contrast in contrasts if contrast not in INTENSITIES]
-    if unknown or not contrasts:
-        allowed = ", ".join(INTENSITIES)
-        raise ConfigError(f"simulation.contrasts: found {list(contrasts)}; allowed: {allowed}")
-    found = {}
-    for contrast in contrasts:
-        given = spacing.get(contrast) if isinstance(spacing, dict) else spacing
-        if given is None:
-            given = VOLUMETRIC if contrast.startswith("T1") else THICK
-        voxel = given if isinstance(given, (list, tuple)) else (given,) * 3
-        numbers = [size for size in voxel if isinstance(size, (int, float))]
-        if len(voxel) != 3 or len(numbers) != 3 or not all(0.5 <= size <= 10 for size in numbers):
-            raise ConfigError(
-                f"simulation.spacing: found {given!r} for {contrast}; must be one or three voxel "
-                "sizes between 0.5 and 10 mm"
-            )
-        x, y, z = map(float, voxel)
-        found[contrast] = (x, y, z)
-    return found
 
 
 def _patient(
