@@ -2,11 +2,12 @@
 
 A detector is one file of this room with literal constants that the workflow reads (``NEEDS``: the
 capabilities of a model it cannot do without; ``SETTINGS``: every setting with its default;
-``ALLOWED``: the values that they may have; ``MEANING``: what they are, for the reference, beside
-``detectors.registry``; ``SIGNED``; ``RESIDUAL``; ``NEEDED_FOR``, if there are
-such: settings that a model must be able to do something for when they are given; ``LAYERS``, if it
-reads others than ``brain``; ``USES``: role -> capabilities of further models; ``LEVELS``, if it
-scores slices) and a function, called once in a job::
+``ALLOWED``: the values that they may have; ``TOGETHER``: what must hold for several of them;
+``MEANING``: what they are, for the reference, beside ``detectors.registry``; ``SIGNED``;
+``RESIDUAL``; ``NEEDED_FOR``, if there are such: settings that a model must be able to do something
+for when they are given; ``LAYERS``, if it reads others than ``brain``; ``USES``: role ->
+capabilities of further models; ``LEVELS``, if it scores slices) and a function, called once in a
+job::
 
     prepare(model, *, device, contrasts, **settings) -> Detector
 

@@ -11,6 +11,9 @@ it, and a class ``Model``, a :class:`BaseModel`.
     every setting with its default, and the values that it may have; ``MEANING``: what it is, for
     the reference, where ``models.registry`` does not say so of all families. The settings of
     :data:`TRAINING` are the loop's, all others are keywords of ``Model(shape, **settings)``.
+``TOGETHER``
+    what must hold for several settings, or for one and the side of the slices
+    (:mod:`normscan.workflow.together`).
 ``STREAMS``, ``LAYERS``
     what it trains on beside the slices of the protocol's main stream, if anything: streams by name,
     of which the first leads (its slices are the batches, epochs and validation go by it); layers of

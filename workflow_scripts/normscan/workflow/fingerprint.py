@@ -20,7 +20,8 @@ SCRIPTS = Path(__file__).resolve().parents[2]
 PACKAGE = "normscan"
 IMPORTS = (ast.Import, ast.ImportFrom)
 PLUGINS = {"models", "networks", "detectors"}
-# Literals that change no result (workflow/introductions.py), or only how long it takes.
+# Literals that change no result (workflow/introductions.py), only how long it takes, or whether
+# it is begun at all.
 SAID = {
     "TITLE",
     "PAGE",
@@ -30,6 +31,7 @@ SAID = {
     "EXPECTED",
     "BASELINE",
     "COST",
+    "TOGETHER",
     "CHECKED_WITH",
     "CHECKED_AT",
 }
