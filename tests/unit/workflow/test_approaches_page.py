@@ -37,8 +37,10 @@ def test_every_row_leads_somewhere_and_says_what_was_measured():
     for row in ROWS:
         assert (writer.PAGE.parent / re.fullmatch(r"\[.+\]\((.+)\)", row[0])[1]).is_file(), row
         assert len(row) == writer.CELLS
-        for cell in row[-writer.MEASURED :]:
+        *quality, cost = row[-writer.MEASURED :]
+        for cell in [*quality, *([] if row[-writer.MEASURED - 1] == "fused" else [cost])]:
             assert cell == writer.NOT_MEASURED or re.fullmatch(r"[-0-9./ ]+", cell), row
+        assert (cost == writer.OF_PARTS) == (row[-writer.MEASURED - 1] == "fused"), row
 
 
 def table(path, approach, value):
