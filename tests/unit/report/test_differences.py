@@ -107,6 +107,19 @@ def test_another_name_is_no_difference(recipe):
     assert differences(changed, recipe) == []
 
 
+def test_approaches_of_one_kind_are_told_apart_by_their_titles(recipe):
+    """Else one that is made small resembles another one as much as its own."""
+    plain = next(one for one in recipe["approaches"] if one["title"] == "VAE (restoration)")
+    searched = {
+        **plain,
+        "title": "VAE (searched)",
+        "settings": {**plain["settings"], "search": 100},
+    }
+    recipe["approaches"].append(searched)
+    small = put(recipe, 30, "approaches", len(recipe["approaches"]) - 1, "settings", "search")
+    assert differences(small, recipe) == ["VAE (searched): search 30 (recipe: 100)"]
+
+
 def test_another_first_rule_makes_other_detections(recipe):
     lines = differences({**recipe, "rules": recipe["rules"][::-1]}, recipe)
     assert lines == [

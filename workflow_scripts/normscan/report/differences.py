@@ -148,14 +148,14 @@ def _approaches(run: Values, recipe: Values) -> list[str]:
 def _counterpart(
     approach: Values, models: Values, others: Sequence[Values], other_models: Values
 ) -> int | None:
-    """Number of the recipe's approach of the same kind whose settings are most similar."""
+    """Number of the recipe's approach of the same kind: by its title, else by its settings."""
     found = []
     for number, other in enumerate(others):
         mine, its = models.get(approach["model"], {}), other_models.get(other["model"], {})
         if approach["detector"] == other["detector"] and mine.get("family") == its.get("family"):
             unlike = len(_unlike(mine, its)) + len(_unlike(approach["settings"], other["settings"]))
-            found.append((unlike, number))
-    return min(found)[1] if found else None
+            found.append((approach["title"] != other["title"], unlike, number))
+    return min(found)[-1] if found else None
 
 
 def _rules(run: Sequence[str], recipe: Sequence[str]) -> list[str]:
