@@ -57,6 +57,7 @@ def test_follows_imports_and_named_modules(tree):
             'SIZE = 1\nTITLE = "VAE"\nCITE: list = ["a"]',
             False,
         ),
+        ("normscan/models/vae.py", "SIZE = 1", 'SIZE = 1\nTOGETHER = {"a < b": "less"}', False),
         ("normscan/models/vae.py", "SIZE = 1", 'SIZE = 1\nTITLE = NAME = "VAE"', True),
         ("normscan/parts.py", "def layer", 'TITLE = "parts"\n\n\ndef layer', True),
         # What settings mean, in any module.
